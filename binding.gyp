@@ -1,0 +1,34 @@
+{
+  "targets": [
+    {
+      "target_name": "addon",
+      "conditions": [
+        [
+          "OS=='linux'",
+          {
+            "sources": [
+              "native/addon.cc",
+              "native/tcp_linux.cc"
+            ],
+            "include_dirs": [
+              "<!(node -p \"require('node-addon-api').include_dir\")"
+            ],
+            "defines": [
+              "NAPI_VERSION=8",
+              "NODE_ADDON_API_DISABLE_DEPRECATED",
+              "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"
+            ],
+            "cflags": ["-O2", "-fvisibility=hidden", "-Wall", "-Wextra"],
+            "cflags_cc": [
+              "-std=c++17",
+              "-fno-exceptions",
+              "-fno-rtti",
+              "-fvisibility-inlines-hidden"
+            ]
+          },
+          { "type": "none" }
+        ]
+      ]
+    }
+  ]
+}

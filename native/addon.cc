@@ -1,0 +1,91 @@
+// The Node-API glue: unpack numbers, call tcp.h, pack numbers. It keeps nothing, so there is nothing to
+// clean up and it may be loaded by many worker threads. It throws a plain TypeError for mistakes of our
+// own TypeScript only; what a user passes has been checked there.
+#include <napi.h>
+
+#include "tcp.h"
+
+namespace {
+
+Napi::Value BadCall(const Napi::CallbackInfo& info, const char* message) {
+  Napi::TypeError::New(info.Env(), message).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+bool IsInt(const Napi::CallbackInfo& info, std::size_t index) { return info[index].IsNumber(); }
+
+int Int(const Napi::CallbackInfo& info, std::size_t index) {
+  return info[index].As<Napi::Number>().Int32Value();
+}
+
+bool IsOption(const Napi::CallbackInfo& info, std::size_t index) {
+  return IsInt(info, index) && Int(info, index) >= 0 &&
+         static_cast<std::size_t>(Int(info, index)) < tcp_sse::OptionCount();
+}
+
+// setOption(fd, option, value) -> 0 | -errno
+Napi::Value SetOption(const Napi::CallbackInfo& info) {
+  if (!IsInt(info, 0) || !IsOption(info, 1) || !IsInt(info, 2)) {
+    return BadCall(info, "setOption(fd, option, value) takes three integers");
+  }
+  return Napi::Number::New(info.Env(),
+                           tcp_sse::SetOption(Int(info, 0), Int(info, 1), Int(info, 2)));
+}
+
+// getOption(fd, option) -> value | -errno
+Napi::Value GetOption(const Napi::CallbackInfo& info) {
+  if (!IsInt(info, 0) || !IsOption(info, 1)) {
+    return BadCall(info, "getOption(fd, option) takes two integers");
+  }
+  return Napi::Number::New(info.Env(), tcp_sse::GetOption(Int(info, 0), Int(info, 1)));
+}
+
+// probeOption(option) -> 0 | -errno
+Napi::Value ProbeOption(const Napi::CallbackInfo& info) {
+  if (!IsOption(info, 0)) return BadCall(info, "probeOption(option) takes an integer");
+  return Napi::Number::New(info.Env(), tcp_sse::ProbeOption(Int(info, 0)));
+}
+
+// inspectMany(fds: Int32Array, count, out: Float64Array): one row for each of the first `count` fds
+Napi::Value InspectMany(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray() || !IsInt(info, 1) || !info[2].IsTypedArray() ||
+      info[0].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array ||
+      info[2].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    return BadCall(info, "inspectMany(fds, count, out) takes Int32Array, integer, Float64Array");
+  }
+  const auto fds = info[0].As<Napi::Int32Array>();
+  auto out = info[2].As<Napi::Float64Array>();
+  const int count = Int(info, 1);
+  const std::size_t columns = tcp_sse::FieldCount();
+  if (count < 0 || static_cast<std::size_t>(count) > fds.ElementLength() ||
+      static_cast<std::size_t>(count) > out.ElementLength() / columns) {
+    return BadCall(info, "inspectMany: count is larger than an array");
+  }
+  const int32_t* fd = fds.Data();
+  double* row = out.Data();
+  for (int i = 0; i < count; i++) tcp_sse::Inspect(fd[i], row + i * columns);
+  return info.Env().Undefined();
+}
+
+Napi::Array Names(Napi::Env env, std::size_t count, const char* (*name)(std::size_t)) {
+  Napi::Array names = Napi::Array::New(env, count);
+  for (std::size_t i = 0; i < count; i++) {
+    names.Set(static_cast<uint32_t>(i), Napi::String::New(env, name(i)));
+  }
+  return names;
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("abi", Napi::Number::New(env, tcp_sse::kAbi));
+  exports.Set("options", Names(env, tcp_sse::OptionCount(), tcp_sse::OptionName));
+  exports.Set("fields", Names(env, tcp_sse::FieldCount(), tcp_sse::FieldName));
+  exports.Set("setOption", Napi::Function::New(env, SetOption));
+  exports.Set("getOption", Napi::Function::New(env, GetOption));
+  exports.Set("probeOption", Napi::Function::New(env, ProbeOption));
+  exports.Set("inspectMany", Napi::Function::New(env, InspectMany));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(tcp_sse, Init)

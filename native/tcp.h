@@ -1,0 +1,39 @@
+// The kernel as this library needs it: numbers in, `0 | -errno` out.
+//
+// Nothing here knows JavaScript, keeps state between calls, starts a thread or calls back. Policy
+// (which value, when, on which socket) lives in TypeScript; so does every validation.
+#ifndef TCP_SSE_TCP_H_
+#define TCP_SSE_TCP_H_
+
+#include <cstddef>
+
+namespace tcp_sse {
+
+// Raised whenever something below changes its meaning. The TypeScript side refuses any other number.
+constexpr int kAbi = 1;
+
+// The options that may be set or read, by their kernel names. Callers pass the index.
+std::size_t OptionCount();
+const char* OptionName(std::size_t option);
+
+// 0, or -errno. For SO_LINGER the value is the time in seconds.
+int SetOption(int fd, std::size_t option, int value);
+
+// The value (never negative for the options listed), or -errno.
+int GetOption(int fd, std::size_t option);
+
+// 0 where this kernel knows the option, else -errno. Asked of a socket that is made for the
+// question and closed again, never of anyone's connection.
+int ProbeOption(std::size_t option);
+
+// The columns that `Inspect` writes, by name. Callers read them by index.
+std::size_t FieldCount();
+const char* FieldName(std::size_t field);
+
+// Writes one row of `FieldCount()` numbers about a socket. What this kernel or this kind of socket
+// does not tell is NaN, never 0. Never reads SO_ERROR: that would take the error away from Node.
+void Inspect(int fd, double* row);
+
+}  // namespace tcp_sse
+
+#endif  // TCP_SSE_TCP_H_

@@ -1,0 +1,177 @@
+// Linux. Sources: tcp(7), socket(7), unix(7), and include/uapi/linux/tcp.h. tcp_info is an ABI: fields
+// are only ever appended, so the length that the kernel returns says which of them it filled in.
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "tcp.h"
+
+namespace tcp_sse {
+namespace {
+
+// Younger than the headers that this may be compiled with.
+constexpr int kTcpRtoMaxMs = 44;  // Linux 6.15
+
+struct Option {
+  const char* name;
+  int level;
+  int number;
+};
+
+constexpr Option kOptions[] = {
+    {"SO_KEEPALIVE", SOL_SOCKET, SO_KEEPALIVE},
+    {"SO_LINGER", SOL_SOCKET, SO_LINGER},
+    {"SO_SNDBUF", SOL_SOCKET, SO_SNDBUF},
+    {"TCP_KEEPCNT", IPPROTO_TCP, TCP_KEEPCNT},
+    {"TCP_KEEPIDLE", IPPROTO_TCP, TCP_KEEPIDLE},
+    {"TCP_KEEPINTVL", IPPROTO_TCP, TCP_KEEPINTVL},
+    {"TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY},
+    {"TCP_NOTSENT_LOWAT", IPPROTO_TCP, TCP_NOTSENT_LOWAT},
+    {"TCP_RTO_MAX_MS", IPPROTO_TCP, kTcpRtoMaxMs},
+    {"TCP_USER_TIMEOUT", IPPROTO_TCP, TCP_USER_TIMEOUT},
+};
+
+// One field of tcp_info: where it starts and how wide it is (1, 4 or 8 bytes, unsigned).
+struct Field {
+  const char* name;
+  std::uint16_t offset;
+  std::uint16_t width;
+};
+
+// Not part of tcp_info: 0 or why TCP_INFO was refused; SIOCOUTQ, the bytes not yet acknowledged, sent or
+// not; SIOCOUTQNSD, those of them not yet sent.
+enum Column : std::size_t { kErrno, kOutq, kUnsent, kFirstTcpInfo };
+constexpr const char* kOtherColumns[] = {"errno", "outq", "unsent"};
+
+// The unit is in the name of the snapshot's property in TypeScript; the version is the first kernel
+// with the field. Offsets are written out because a C library's header may be older than the kernel.
+constexpr Field kTcpInfo[] = {
+    {"state", 0, 1},             // 2.4
+    {"ca_state", 1, 1},          // 2.4
+    {"retransmits", 2, 1},       // 2.4
+    {"probes", 3, 1},            // 2.4
+    {"backoff", 4, 1},           // 2.4
+    {"rto", 8, 4},               // 2.4, microseconds
+    {"snd_mss", 16, 4},          // 2.4, bytes
+    {"unacked", 24, 4},          // 2.4, segments
+    {"sacked", 28, 4},           // 2.4, segments
+    {"lost", 32, 4},             // 2.4, segments
+    {"retrans", 36, 4},          // 2.4, segments
+    {"last_data_sent", 44, 4},   // 2.4, milliseconds ago
+    {"last_data_recv", 52, 4},   // 2.4, milliseconds ago
+    {"last_ack_recv", 56, 4},    // 2.4, milliseconds ago
+    {"rtt", 68, 4},              // 2.4, microseconds
+    {"rttvar", 72, 4},           // 2.4, microseconds
+    {"snd_cwnd", 80, 4},         // 2.4, segments
+    {"total_retrans", 100, 4},   // 2.6, segments
+    {"bytes_acked", 120, 8},     // 4.1
+    {"bytes_received", 128, 8},  // 4.1
+    {"notsent", 144, 4},         // 4.6, bytes
+    {"delivery_rate", 160, 8},   // 4.9, bytes a second
+    {"busy_time", 168, 8},       // 4.10, microseconds
+    {"rwnd_limited", 176, 8},    // 4.10, microseconds
+    {"sndbuf_limited", 184, 8},  // 4.10, microseconds
+    {"bytes_sent", 200, 8},      // 4.19
+    {"bytes_retrans", 208, 8},   // 4.19
+    {"snd_wnd", 228, 4},         // 5.4, bytes
+};
+constexpr std::size_t kTcpInfoCount = sizeof kTcpInfo / sizeof kTcpInfo[0];
+
+// More than any tcp_info so far (280 bytes in Linux 6.18).
+constexpr std::size_t kTcpInfoSpace = 512;
+
+double ReadField(const unsigned char* info, std::size_t length, const Field& field) {
+  if (static_cast<std::size_t>(field.offset) + field.width > length) return NAN;
+  const unsigned char* at = info + field.offset;
+  if (field.width == 1) return *at;
+  if (field.width == 4) {
+    std::uint32_t value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  }
+  std::uint64_t value;
+  std::memcpy(&value, at, sizeof value);
+  return static_cast<double>(value);
+}
+
+double AskQueue(int fd, unsigned long request) {
+  int bytes = 0;
+  return ioctl(fd, request, &bytes) == 0 ? bytes : NAN;
+}
+
+int GetNumber(int fd, const Option& option) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (getsockopt(fd, option.level, option.number, &value, &length) != 0) return -errno;
+  return value;
+}
+
+}  // namespace
+
+std::size_t OptionCount() { return sizeof kOptions / sizeof kOptions[0]; }
+
+const char* OptionName(std::size_t option) { return kOptions[option].name; }
+
+int SetOption(int fd, std::size_t index, int value) {
+  const Option& option = kOptions[index];
+  struct linger linger = {1, value};
+  const void* bytes = &value;
+  socklen_t length = sizeof value;
+  if (option.level == SOL_SOCKET && option.number == SO_LINGER) {
+    bytes = &linger;
+    length = sizeof linger;
+  }
+  return setsockopt(fd, option.level, option.number, bytes, length) == 0 ? 0 : -errno;
+}
+
+int GetOption(int fd, std::size_t index) {
+  const Option& option = kOptions[index];
+  if (option.level == SOL_SOCKET && option.number == SO_LINGER) {
+    struct linger linger = {0, 0};
+    socklen_t length = sizeof linger;
+    if (getsockopt(fd, option.level, option.number, &linger, &length) != 0) return -errno;
+    return linger.l_onoff ? linger.l_linger : -ENODATA;
+  }
+  return GetNumber(fd, option);
+}
+
+int ProbeOption(std::size_t index) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  const int result = GetOption(fd, index);
+  close(fd);
+  return result >= 0 || result == -ENODATA ? 0 : result;
+}
+
+std::size_t FieldCount() { return kFirstTcpInfo + kTcpInfoCount; }
+
+const char* FieldName(std::size_t field) {
+  return field < kFirstTcpInfo ? kOtherColumns[field] : kTcpInfo[field - kFirstTcpInfo].name;
+}
+
+void Inspect(int fd, double* row) {
+  unsigned char info[kTcpInfoSpace];
+  socklen_t length = sizeof info;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) == 0) {
+    row[kErrno] = 0;
+  } else {
+    row[kErrno] = errno;
+    length = 0;
+  }
+  for (std::size_t i = 0; i < kTcpInfoCount; i++) {
+    row[kFirstTcpInfo + i] = ReadField(info, length, kTcpInfo[i]);
+  }
+  row[kOutq] = AskQueue(fd, SIOCOUTQ);
+  row[kUnsent] = AskQueue(fd, SIOCOUTQNSD);
+}
+
+}  // namespace tcp_sse

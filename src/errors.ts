@@ -1,0 +1,55 @@
+/**
+ * Every code that an error of this library can carry. `code` is the contract: messages may change.
+ *
+ * Errors are for callers' mistakes and for system calls that failed. What happens to a peer is a
+ * result of `send` or the reason of a close, never an exception.
+ */
+export type ErrorCode =
+  /** An option that does not exist; the message names the nearest one that does. */
+  | 'ERR_OPTION_UNKNOWN'
+  /** An option of the wrong type, such as `'10s'` for a duration. */
+  | 'ERR_OPTION_TYPE'
+  /** An option of the right type with a value that cannot be honoured, such as 0, -1 or NaN. */
+  | 'ERR_OPTION_VALUE'
+  /** `detectWithin` is so small that no kernel setting can keep the promise. */
+  | 'ERR_DETECT_WITHIN_TOO_SMALL'
+  /** Something that is no `net.Socket` (or has none) where a socket is needed. */
+  | 'ERR_NOT_A_SOCKET'
+  /** Something that is no request and response of a Node server. */
+  | 'ERR_NOT_A_RESPONSE'
+  /** The response's head has already been sent, or the response has ended. */
+  | 'ERR_HEADERS_SENT'
+  /** An event that cannot be encoded safely: a line break in its id, a fractional `retry`, … */
+  | 'ERR_EVENT_INVALID'
+  /** The kernel refused an option; `errno` and `syscall` say how. */
+  | 'ERR_SOCKET_OPTION'
+  /** The reason object of a stream that was closed because its peer fell silent. */
+  | 'ERR_PEER_DEAD'
+  /** The reason object of a stream that was closed because its peer took no byte for too long. */
+  | 'ERR_PEER_STALLED'
+  /** The reason object of a stream whose queue outgrew `maxBufferedBytes` or `maxBufferedEvents`. */
+  | 'ERR_OVERFLOW'
+
+/** What every error of this library is. Match on `code`. */
+export class TcpSseError extends Error {
+  readonly code: ErrorCode
+  /** The option or field that was wrong, where there is one. */
+  readonly option?: string
+  /** The negative error number of a failed system call, as in Node's own errors. */
+  readonly errno?: number
+  /** The system call that failed. */
+  readonly syscall?: string
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: { option?: string; errno?: number; syscall?: string; cause?: unknown } = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = 'TcpSseError'
+    this.code = code
+    if (details.option !== undefined) this.option = details.option
+    if (details.errno !== undefined) this.errno = details.errno
+    if (details.syscall !== undefined) this.syscall = details.syscall
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * Server-sent events that know the state of the TCP connection beneath them.
+ *
+ * @packageDocumentation
+ */
+export { createEventStream, type NodeRequest, type NodeResponse } from './adapters/node.js'
+export { type ErrorCode, TcpSseError } from './errors.js'
+export type { PeerEvidence } from './liveness/monitor.js'
+export { type LivenessOverrides, type LivenessPlan, livenessPlan } from './liveness/plan.js'
+export { judge, type Observation, type Verdict } from './liveness/verdict.js'
+export { type Capabilities, capabilities } from './socket/capabilities.js'
+export {
+  inspectSocket,
+  inspectSockets,
+  type SocketSnapshot,
+  type TcpState,
+} from './socket/inspect.js'
+export {
+  type AppliedOptions,
+  applySocketOptions,
+  type KeepAliveOptions,
+  type SocketOptionName,
+  type SocketOptions,
+} from './socket/options.js'
+export {
+  EncodedEvent,
+  type EventInput,
+  encodeComment,
+  encodeEvent,
+  type Serialize,
+} from './sse/encode.js'
+export type { CloseInfo, CloseReason } from './stream/close-info.js'
+export type { EventStream, QueueSizes, SendResult, StreamState } from './stream/event-stream.js'
+export type { EventStreamOptions } from './stream/options.js'
+export type { OverflowPolicy } from './stream/queue.js'

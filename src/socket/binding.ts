@@ -1,0 +1,167 @@
+// The only file that loads the native addon or reads a private field of Node.
+//
+// A file descriptor is read at each use and never stored: after a close the kernel gives the number to the
+// next connection, and a stored one would silently configure a stranger's socket.
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { Socket } from 'node:net'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { TcpSseError } from '../errors.js'
+
+/** What native/addon.cc exports. Every function is stateless and returns `0`, a value or `-errno`. */
+export interface Addon {
+  readonly abi: number
+  readonly options: readonly string[]
+  readonly fields: readonly string[]
+  setOption(fd: number, option: number, value: number): number
+  getOption(fd: number, option: number): number
+  probeOption(option: number): number
+  inspectMany(fds: Int32Array, count: number, out: Float64Array): void
+}
+
+/** The kernel options that this library sets, by their kernel names. */
+export type KernelOption =
+  | 'SO_KEEPALIVE'
+  | 'SO_LINGER'
+  | 'SO_SNDBUF'
+  | 'TCP_KEEPCNT'
+  | 'TCP_KEEPIDLE'
+  | 'TCP_KEEPINTVL'
+  | 'TCP_NODELAY'
+  | 'TCP_NOTSENT_LOWAT'
+  | 'TCP_RTO_MAX_MS'
+  | 'TCP_USER_TIMEOUT'
+
+const ABI = 1
+
+const { addon: loaded, reason } = load()
+
+/** The addon, or `undefined` where there is none. */
+export const addon: Addon | undefined = loaded
+
+/** Why there is no addon, in one sentence. */
+export const addonMissing: string | undefined = reason
+
+/**
+ * The real socket behind `value`: itself, or for the proxy that `Http2Session.socket` is, what it stands for.
+ *
+ * @throws {TcpSseError} `ERR_NOT_A_SOCKET`
+ */
+export function socketOf(value: unknown): Socket {
+  if (!(value instanceof Socket)) {
+    throw new TcpSseError('ERR_NOT_A_SOCKET', 'A net.Socket (or a TLS or HTTP/2 one) is needed.')
+  }
+  // An emitter's methods return the emitter; called through the proxy that is the socket itself.
+  return value.removeListener('tcp-sse', nothing)
+}
+
+/** The socket's descriptor at this moment, or -1 where it has none (destroyed, not connected, Windows). */
+export function fdOf(socket: Socket): number {
+  if (socket.destroyed) return -1
+  const fd = handleOf(socket)?.fd
+  return typeof fd === 'number' && fd >= 0 ? fd : -1
+}
+
+/** Bytes that libuv holds because the kernel would not take them yet. */
+export function libuvQueueOf(socket: Socket): number {
+  return handleOf(socket)?.writeQueueSize ?? 0
+}
+
+/** `0`, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */
+export function setKernelOption(socket: Socket, option: KernelOption, value: number): number {
+  const fd = fdOf(socket)
+  if (addon === undefined || fd < 0) return -EBADF
+  return addon.setOption(fd, indexOf(option), value)
+}
+
+/** The value, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */
+export function getKernelOption(socket: Socket, option: KernelOption): number {
+  const fd = fdOf(socket)
+  if (addon === undefined || fd < 0) return -EBADF
+  return addon.getOption(fd, indexOf(option))
+}
+
+/** Whether the running kernel knows an option. */
+export function kernelKnows(option: KernelOption): boolean {
+  return addon !== undefined && addon.probeOption(indexOf(option)) === 0
+}
+
+/**
+ * Ends a connection with RST: nothing stays behind in the kernel, neither FIN_WAIT1 nor a queue.
+ *
+ * `resetAndDestroy()` throws on TLS and HTTP/2 sockets in Node 20, so the kernel is asked directly:
+ * SO_LINGER of 0 makes `close(2)` send a reset (socket(7)). Without an addon those two only get destroyed.
+ */
+export function resetConnection(socket: Socket): void {
+  if (socket.destroyed) return
+  if (setKernelOption(socket, 'SO_LINGER', 0) === 0) {
+    socket.destroy()
+  } else if (handleOf(socket)?.constructor?.name === 'TCP') {
+    socket.resetAndDestroy()
+  } else {
+    socket.destroy()
+  }
+}
+
+/** Whether this is a Unix domain socket or a named pipe: TCP's options and clocks do not exist there. */
+export function isPipe(socket: Socket): boolean {
+  return handleOf(socket)?.constructor?.name === 'Pipe'
+}
+
+/** Linux and most others; used only for "this socket is gone". */
+const EBADF = 9
+
+interface Handle {
+  readonly fd?: number
+  readonly writeQueueSize?: number
+}
+
+function handleOf(socket: Socket): Handle | null | undefined {
+  return (socket as unknown as { _handle?: Handle | null })._handle
+}
+
+function nothing(): void {}
+
+function indexOf(option: KernelOption): number {
+  return addon?.options.indexOf(option) ?? -1
+}
+
+function load(): { addon?: Addon; reason?: string } {
+  if (process.env.TCP_SSE_NO_ADDON === '1') {
+    return { reason: 'TCP_SSE_NO_ADDON=1 switches the addon off.' }
+  }
+  if (process.platform !== 'linux' && process.env.TCP_SSE_ADDON === undefined) {
+    return { reason: `There is no addon for ${process.platform}.` }
+  }
+  const file = candidates().find((candidate) => existsSync(candidate))
+  if (file === undefined) {
+    return { reason: `No addon was built for ${process.platform}-${process.arch}.` }
+  }
+  try {
+    const found = createRequire(import.meta.url)(file) as Addon
+    if (found.abi === ABI) return { addon: found }
+    return { reason: `The addon speaks version ${found.abi}, not ${ABI}: build it again.` }
+  } catch (error) {
+    return { reason: `The addon did not load: ${(error as Error).message}` }
+  }
+}
+
+function candidates(): string[] {
+  const given = process.env.TCP_SSE_ADDON
+  if (given !== undefined) return [given]
+  const root = packageRoot()
+  return [
+    join(root, 'build', 'Release', 'addon.node'),
+    join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'addon.node'),
+  ]
+}
+
+/** The nearest folder above this file with a package.json: one level up from dist, two from src/socket. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) {
+    folder = dirname(folder)
+  }
+  return folder
+}

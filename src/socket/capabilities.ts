@@ -1,0 +1,56 @@
+// What the running system can do, by feature and not by its name.
+import { addon, addonMissing, kernelKnows } from './binding.js'
+
+/** What works here. Everything that is `false` degrades as its documentation says. */
+export interface Capabilities {
+  /** The native addon is loaded. */
+  readonly addon: boolean
+  /** Why it is not, in one sentence; `undefined` where it is. */
+  readonly reason: string | undefined
+  readonly platform: NodeJS.Platform
+  /**
+   * Whether `detectWithin` is a promise here. Without the kernel's word only a heartbeat and a check of
+   * write progress remain: a dead peer is then noticed at some time, but no bound can be given.
+   */
+  readonly detectionGuaranteed: boolean
+  /** TCP_USER_TIMEOUT, Linux >= 2.6.37. */
+  readonly userTimeout: boolean
+  /** TCP_KEEPINTVL and TCP_KEEPCNT. `keepAlive.idle` works everywhere. */
+  readonly keepAliveDetails: boolean
+  /** TCP_RTO_MAX_MS, Linux >= 6.15. Without it a window that has long been shut is probed too seldom. */
+  readonly retransmitMax: boolean
+  /** TCP_NOTSENT_LOWAT, Linux >= 3.12. */
+  readonly notSentLowWater: boolean
+  /** SO_SNDBUF. */
+  readonly sendBuffer: boolean
+  /** TCP_INFO and SIOCOUTQ: `inspectSocket` has something to tell. */
+  readonly inspect: boolean
+  /** RST on TLS and HTTP/2 sockets too, not only on plain TCP. */
+  readonly resetAnywhere: boolean
+}
+
+/** Tells what works on this system and why the rest does not. Asks the kernel once. */
+export function capabilities(): Capabilities {
+  known ??= ask()
+  return known
+}
+
+let known: Capabilities | undefined
+
+function ask(): Capabilities {
+  const userTimeout = kernelKnows('TCP_USER_TIMEOUT')
+  const keepAliveDetails = kernelKnows('TCP_KEEPINTVL') && kernelKnows('TCP_KEEPCNT')
+  return Object.freeze({
+    addon: addon !== undefined,
+    reason: addonMissing,
+    platform: process.platform,
+    detectionGuaranteed: userTimeout && keepAliveDetails,
+    userTimeout,
+    keepAliveDetails,
+    retransmitMax: kernelKnows('TCP_RTO_MAX_MS'),
+    notSentLowWater: kernelKnows('TCP_NOTSENT_LOWAT'),
+    sendBuffer: kernelKnows('SO_SNDBUF'),
+    inspect: addon !== undefined,
+    resetAnywhere: addon !== undefined,
+  })
+}

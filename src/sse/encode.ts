@@ -1,0 +1,117 @@
+// Event -> bytes, once. HTML Standard, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
+//
+// What a caller passes can never become a field, an event or a comment that the caller did not ask for.
+import { TcpSseError } from '../errors.js'
+
+/** An event as an application sends it. */
+export interface EventInput {
+  /** A string is sent as it is, line by line; anything else through the serializer (JSON). Absent: no data field. */
+  data?: unknown
+  /** The event type; clients take `message` where it is absent. No CR, LF or NUL. */
+  event?: string | undefined
+  /** The last event ID from here on; `''` resets it. No CR, LF or NUL (clients would ignore such an id). */
+  id?: string | number | undefined
+  /** Reconnection time for the client, whole milliseconds. */
+  retry?: number | undefined
+  /** Sent as comment lines in front of the fields. */
+  comment?: string | undefined
+}
+
+/** Turns data that is no string into a string. */
+export type Serialize = (data: unknown) => string
+
+/** An event in its final form; accepted wherever an event is, so that it is encoded once for many streams. */
+export class EncodedEvent {
+  readonly bytes: Buffer
+  readonly id: string | undefined
+
+  constructor(bytes: Buffer, id: string | undefined) {
+    this.bytes = bytes
+    this.id = id
+  }
+}
+
+/**
+ * Encodes an event.
+ *
+ * @throws {TcpSseError} `ERR_EVENT_INVALID`; what `serialize` throws passes through
+ * @example
+ * encodeEvent({ event: 'tick', id: 7, data: { n: 1 } }).bytes.toString()
+ * // 'event: tick\nid: 7\ndata: {"n":1}\n\n'
+ */
+export function encodeEvent(event: EventInput, serialize: Serialize = toJson): EncodedEvent {
+  if (typeof event !== 'object' || event === null || Array.isArray(event)) {
+    throw invalid('An event is an object such as { data: … }.')
+  }
+  for (const name of Object.keys(event)) {
+    if (!FIELDS.has(name)) {
+      throw invalid(`An event has no field '${name}'; there are ${[...FIELDS].join(', ')}.`)
+    }
+  }
+  const { id, retry, data, comment } = event
+  let text = comment === undefined ? '' : lines('', comment)
+  if (event.event !== undefined) text += `event: ${oneLine('event', event.event)}\n`
+  if (id !== undefined) text += `id: ${oneLine('id', typeof id === 'number' ? String(id) : id)}\n`
+  if (retry !== undefined) text += `retry: ${wholeNumber(retry)}\n`
+  if (data !== undefined) {
+    text += lines('data', typeof data === 'string' ? data : serialized(data, serialize))
+  }
+  if (text === '') throw invalid('An event needs at least one field.')
+  return new EncodedEvent(Buffer.from(`${text}\n`), id === undefined ? undefined : String(id))
+}
+
+/**
+ * Encodes a comment: clients ignore it, proxies see traffic.
+ *
+ * @throws {TcpSseError} `ERR_EVENT_INVALID` for something that is no string
+ */
+export function encodeComment(text: string): EncodedEvent {
+  return new EncodedEvent(Buffer.from(`${lines('', text)}\n`), undefined)
+}
+
+/** JSON, which never contains a line break of its own. */
+export function toJson(data: unknown): string {
+  return JSON.stringify(data)
+}
+
+const FIELDS = new Set(['data', 'event', 'id', 'retry', 'comment'])
+
+/** All three that the standard takes for an end of line. */
+const LINE_BREAK = /\r\n|\r|\n/
+
+/** One line for each line of the text. The space after the colon is the one that clients remove. */
+function lines(field: string, text: unknown): string {
+  if (typeof text !== 'string') throw invalid(`${field || 'A comment'} must be a string.`)
+  const prefix = `${field}: `
+  if (!text.includes('\n') && !text.includes('\r')) return `${prefix}${text}\n`
+  return text
+    .split(LINE_BREAK)
+    .map((line) => `${prefix}${line}\n`)
+    .join('')
+}
+
+function serialized(data: unknown, serialize: Serialize): string {
+  const text = serialize(data)
+  if (typeof text !== 'string') {
+    throw invalid('The data has no text form: the serializer returned no string.')
+  }
+  return text
+}
+
+function oneLine(field: string, value: unknown): string {
+  if (typeof value !== 'string') throw invalid(`${field} must be a string.`)
+  if (/[\r\n\0]/.test(value)) throw invalid(`${field} must not contain CR, LF or NUL.`)
+  return value
+}
+
+/** Clients ignore a `retry` that is not made of ASCII digits only. */
+function wholeNumber(value: unknown): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) {
+    throw invalid('retry must be a whole number of milliseconds, 0 or more.')
+  }
+  return value as number
+}
+
+function invalid(message: string): TcpSseError {
+  return new TcpSseError('ERR_EVENT_INVALID', message)
+}

@@ -1,0 +1,27 @@
+import { defineConfig } from 'tsup'
+
+/**
+ * The public entry points: output name -> source. A new one is also a line in package.json
+ * `exports`, tsconfig.json `paths` and typedoc.json; test/unit/build.test.ts says what is missing.
+ */
+export const entry = {
+  index: 'src/index.ts',
+  express: 'src/adapters/express.ts',
+  koa: 'src/adapters/koa.ts',
+}
+
+export default defineConfig({
+  entry,
+  format: ['esm', 'cjs'],
+  target: 'node20',
+  platform: 'node',
+  // The entries of one format share their chunks, so `tcp-sse` and `tcp-sse/express` share state.
+  // The ESM and the CommonJS copy do not: a process that loads both has two of everything.
+  splitting: true,
+  // import.meta.url in the CommonJS copy.
+  shims: true,
+  sourcemap: true,
+  clean: true,
+  // tsup 8 hands TypeScript 6 an option it calls deprecated.
+  dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
+})

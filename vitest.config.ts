@@ -1,0 +1,47 @@
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+import { entry } from './tsup.config.js'
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    // Tests and documentation snippets may say `tcp-sse`: they get the sources, not dist/.
+    alias: Object.entries(entry).map(([name, source]) => ({
+      find: new RegExp(`^tcp-sse${name === 'index' ? '' : `/${name}`}$`),
+      replacement: here(source),
+    })),
+  },
+  test: {
+    // A crash in the addon then takes down one worker, and LD_PRELOAD reaches it.
+    pool: 'forks',
+    reporters: ['default', here('./test/support/reporter.ts')],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'main',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/dead-peer/**'],
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+          maxWorkers: Math.max(2, availableParallelism() - 1),
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Namespaces and kernel timers: after everything else, and one file at a time.
+        extends: true,
+        test: {
+          name: 'dead-peer',
+          include: ['test/dead-peer/**/*.test.ts'],
+          testTimeout: 150_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+})
