@@ -18,7 +18,10 @@
               "NODE_ADDON_API_DISABLE_DEPRECATED",
               "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"
             ],
-            "cflags": ["-O2", "-fvisibility=hidden", "-Wall", "-Wextra"],
+            "configurations": {
+              "Release": { "cflags!": ["-O3"], "cflags": ["-O2"] }
+            },
+            "cflags": ["-fvisibility=hidden", "-Wall", "-Wextra"],
             "cflags_cc": [
               "-std=c++17",
               "-fno-exceptions",

@@ -37,7 +37,7 @@ export default defineConfig({
           name: 'dead-peer',
           include: ['test/dead-peer/**/*.test.ts'],
           testTimeout: 150_000,
-          hookTimeout: 60_000,
+          hookTimeout: 30_000,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },

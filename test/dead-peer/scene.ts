@@ -1,0 +1,72 @@
+// One server and its clients in a rig.
+import type { EventStreamOptions } from '../../src/index.js'
+import type { OpenOptions } from '../support/clients.js'
+import type { Fault, Rig } from '../support/rig.js'
+import type { Peer } from '../support/rpc.js'
+import type { Opened } from '../support/server.js'
+import { waitFor } from '../support/wait-for.js'
+
+/** A running server with clients connected to it. */
+export interface Scene {
+  server: Peer
+  clients: Peer
+  indexes: number[]
+}
+
+/** Starts a server and connects clients; settles when every client has a stream. */
+export async function stage(
+  rig: Rig,
+  count: number,
+  options: EventStreamOptions,
+  open: Partial<OpenOptions> = {},
+  listen: Record<string, unknown> = {},
+): Promise<Scene> {
+  const server = rig.spawnServer(new URL('../support/server.ts', import.meta.url))
+  const clients = rig.spawnClients(new URL('../support/clients.ts', import.meta.url))
+  const port = await server.call<number>('listen', { options, protocol: open.protocol, ...listen })
+  const indexes = Array.from({ length: count }, (_, index) => index)
+  const addresses = indexes.map((index) => rig.clientAddress(index))
+  await clients.call('open', { addresses, host: rig.serverAddress, port, ...open })
+  await waitFor('streams', async () => (await opened(server)).length === count)
+  return { server, clients, indexes }
+}
+
+export const opened = (server: Peer): Promise<Opened[]> => server.call<Opened[]>('streams')
+
+/** Waits until every stream (or those of some addresses) is closed, and returns them. */
+export function allClosed(server: Peer, within: number, addresses?: string[]): Promise<Opened[]> {
+  return waitFor(
+    'closes',
+    async () => {
+      const all = await opened(server)
+      const meant = addresses ? all.filter(({ address }) => addresses.includes(address)) : all
+      return meant.every(({ closedAt }) => closedAt !== undefined) && meant
+    },
+    within,
+  )
+}
+
+/** Milliseconds from a fault to each close, and a line of them for people. */
+export function times(title: string, closed: Opened[], { startedAt, doneAt }: Fault): number[] {
+  const sorted = closed.map(({ closedAt = 0 }) => closedAt - startedAt).sort((a, b) => a - b)
+  const at = (share: number): string =>
+    ((sorted[Math.floor((sorted.length - 1) * share)] ?? 0) / 1000).toFixed(2)
+  console.log(
+    `${title}: ${sorted.length} closed, min ${at(0)} s, median ${at(0.5)} s, max ${at(1)} s ` +
+      `(cut took ${doneAt - startedAt} ms)`,
+  )
+  return sorted
+}
+
+/** How many of each reason. */
+export function reasons(closed: Opened[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { info } of closed) {
+    const reason = info?.reason ?? 'open'
+    counts[reason] = (counts[reason] ?? 0) + 1
+  }
+  return counts
+}
+
+export const delay = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
