@@ -68,8 +68,10 @@ class NodeOutlet implements Outlet {
     this.socket = connectionOf(req)
   }
 
+  /** On HTTP/2 a stream that the client cancelled counts as finished for Node; its error code tells. */
   get finished(): boolean {
-    return this.#res.writableFinished
+    const res = this.#res
+    return res.writableFinished && (!('stream' in res) || res.stream.rstCode === 0)
   }
 
   /** Not asked of the request: it counts as destroyed as soon as its body has been read. */
@@ -119,6 +121,17 @@ class NodeOutlet implements Outlet {
 
   write(bytes: Buffer): boolean {
     return (this.#res as ServerResponse).write(bytes)
+  }
+
+  /**
+   * A body larger than the receive window keeps the client's FIN from ever arriving, and its kernel goes on answering:
+   * no look at our side of the connection can tell. So a body that nobody has begun to read (or paused) by the time of
+   * a look is discarded, as Node itself does when a response ends.
+   */
+  discardUnread(): void {
+    const req = this.#req
+    if (req.complete || req.readableFlowing !== null || req.listenerCount('readable') > 0) return
+    req.resume()
   }
 
   end(): void {

@@ -224,6 +224,7 @@ export class EventStream {
   /** The deadlines of the stream, compared on the monitor's tick. Returns the next one. */
   #onLook(now: number, stalledFor: number): number {
     const { stallTimeout, plan } = this.#settings
+    this.#outlet.discardUnread()
     if (stallTimeout !== false && stalledFor >= stallTimeout) {
       const message = `The client took no byte for ${Math.round(stalledFor)} ms.`
       this.#giveUp('stalled', new TcpSseError('ERR_PEER_STALLED', message))

@@ -25,6 +25,8 @@ export interface Outlet {
   unlisten(): void
   /** Takes the bytes. `false`: taken, and no more until `onDrain`. */
   write(bytes: Buffer): boolean
+  /** Throws away request data that nobody reads and that hides the client's FIN. Called now and then. */
+  discardUnread(): void
   /** Ends the response properly. */
   end(): void
   /** Gives the response up at once. */

@@ -6,7 +6,6 @@
 // It works as root, and for other users inside a user namespace of their own. Nothing leaves the namespaces: they have
 // no link to the host's network.
 import { spawn, spawnSync } from 'node:child_process'
-import { describe } from 'vitest'
 import { type Peer, startPeer } from './rpc.js'
 
 const SERVER = '10.77.0.2'
@@ -171,17 +170,6 @@ export function rigMissing(): string | undefined {
   } catch (error) {
     return (error as Error).message
   }
-}
-
-/** A `describe` for tests that need a rig: skipped loudly where there is none, failing with `CI=true`. */
-export function describeWithRig(title: string, body: () => void): void {
-  const missing = rigMissing()
-  if (missing !== undefined && process.env.CI !== 'true') {
-    console.warn(`SKIPPED: ${title}: ${missing}`)
-    describe.skip(title, body)
-    return
-  }
-  describe(title, body)
 }
 
 let counter = 0

@@ -1,0 +1,288 @@
+// Streams over real servers: node:http, http2, Express, Koa.
+import { EventEmitter } from 'node:events'
+import http from 'node:http'
+import http2 from 'node:http2'
+import net, { type AddressInfo } from 'node:net'
+import express from 'express'
+import Koa from 'koa'
+import { afterEach, describe, expect, it } from 'vitest'
+import { eventStream as expressStream } from '../../src/adapters/express.js'
+import { eventStream as koaStream } from '../../src/adapters/koa.js'
+import {
+  capabilities,
+  createEventStream,
+  type EventStream,
+  type EventStreamOptions,
+} from '../../src/index.js'
+import { sharedMonitor } from '../../src/liveness/monitor.js'
+import { getKernelOption } from '../../src/socket/binding.js'
+import { waitFor } from '../support/wait-for.js'
+
+const cleanup: (() => void)[] = []
+afterEach(() => {
+  for (const undo of cleanup.splice(0)) undo()
+})
+
+async function listen(server: net.Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanup.push(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+/** Serves one stream, and a raw client of it. */
+async function open(
+  options: EventStreamOptions = {},
+  request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n',
+): Promise<{
+  stream: EventStream
+  client: net.Socket
+  text: () => string
+  serverSocket: net.Socket
+}> {
+  const created = new EventEmitter()
+  const server = http.createServer((req, res) => {
+    try {
+      created.emit('stream', createEventStream(req, res, options), req.socket)
+    } catch (error) {
+      created.emit('error', error)
+      res.end()
+    }
+  })
+  const port = await listen(server)
+  const client = net.connect(port, '127.0.0.1')
+  cleanup.push(() => client.destroy())
+  client.on('error', () => {})
+  let received = ''
+  client.on('data', (chunk) => {
+    received += chunk
+  })
+  const both = new Promise<[EventStream, net.Socket]>((resolve, reject) => {
+    created.once('stream', (stream, socket) => resolve([stream, socket]))
+    created.once('error', reject)
+  })
+  client.write(request)
+  const [stream, serverSocket] = await both
+  return { stream, client, text: () => received, serverSocket }
+}
+
+describe('createEventStream', () => {
+  it('sends the head at once, with the right headers', async () => {
+    const { text } = await open()
+    await waitFor('the head', () => text().includes('\r\n\r\n'))
+    expect(text()).toMatch(/^HTTP\/1.1 200 OK\r\n/)
+    expect(text()).toMatch(/content-type: text\/event-stream\r\n/i)
+    expect(text()).toMatch(/cache-control: no-cache, no-transform\r\n/i)
+    expect(text()).toMatch(/x-accel-buffering: no\r\n/i)
+  })
+
+  it('sends events and comments, and counts their bytes', async () => {
+    const { stream, text } = await open()
+    expect(stream.send({ event: 'tick', id: '1', data: { n: 1 } })).toBe('sent')
+    expect(stream.comment('hi')).toBe('sent')
+    await waitFor(
+      'the events',
+      () => text().includes('data: {"n":1}\n\n') && text().includes(': hi\n\n'),
+    )
+    const { reason, bytesSent, error } = await stream.close()
+    expect({ reason, error, bytesSent }).toEqual({
+      reason: 'ended',
+      error: undefined,
+      bytesSent: 33 + 6,
+    })
+  })
+
+  it('answers HEAD with the head only', async () => {
+    const { stream, text } = await open({}, 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n')
+    expect(stream.send({ data: 1 })).toBe('closed')
+    await waitFor('the head', () => text().endsWith('\r\n\r\n'))
+    expect((await stream.closed).reason).toBe('ended')
+  })
+
+  it('reads Last-Event-ID as UTF-8', async () => {
+    const { stream } = await open({}, 'GET / HTTP/1.1\r\nHost: x\r\nLast-Event-ID: \u00fc7\r\n\r\n')
+    expect(stream.lastEventId).toBe('ü7')
+  })
+
+  it('says client-closed on FIN, and aborts its signal with the close info', async () => {
+    const { stream, client } = await open()
+    const { signal } = stream
+    client.end()
+    const info = await stream.closed
+    expect(info.reason).toBe('client-closed')
+    expect(signal.reason).toBe(info)
+    expect(stream.state).toBe('closed')
+    expect(stream.send({ data: 1 })).toBe('closed')
+    expect(stream.send({ id: 'never\nthrows after the end' })).toBe('closed')
+    expect(stream.comment('x')).toBe('closed')
+  })
+
+  it('says client-reset on RST', async () => {
+    const { stream, client } = await open()
+    client.resetAndDestroy()
+    const { reason, error } = await stream.closed
+    expect(reason).toBe('client-reset')
+    expect(error).toMatchObject({ code: 'ECONNRESET' })
+  })
+
+  it('is closed at birth where the client left before it was created', async () => {
+    const gone = new EventEmitter()
+    const server = http.createServer((req, res) => {
+      res.on('close', () => gone.emit('late', createEventStream(req, res)))
+      req.socket.emit('tcp-sse-test')
+    })
+    const port = await listen(server)
+    const late = new Promise<EventStream>((resolve) => gone.once('late', resolve))
+    const client = net.connect(port, '127.0.0.1')
+    client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await new Promise((resolve) => server.once('request', resolve))
+    client.end()
+    const stream = await late
+    expect(stream.state).toBe('closed')
+    expect((await stream.closed).reason).toBe('client-closed')
+    await waitFor('no watch', () => sharedMonitor.size === 0)
+  })
+
+  it('says aborted by its signal, and leaves no listener on it', async () => {
+    const controller = new AbortController()
+    const { stream } = await open({ signal: controller.signal })
+    controller.abort(new Error('enough'))
+    expect(await stream.closed).toMatchObject({ reason: 'aborted', error: { message: 'enough' } })
+  })
+
+  it('queues for a client that does not read, and closes it when the queue overflows', async () => {
+    const { stream, client } = await open({ maxBufferedBytes: 100_000 })
+    client.pause()
+    const results = new Set<string>()
+    while (!results.has('closed')) results.add(stream.send({ data: 'x'.repeat(10_000) }))
+    expect([...results]).toEqual(['sent', 'queued', 'closed'])
+    expect(await stream.closed).toMatchObject({
+      reason: 'overflow',
+      error: { code: 'ERR_OVERFLOW' },
+    })
+  })
+
+  it('delivers everything in order through the queue', async () => {
+    const { stream, client, text } = await open({ maxBufferedBytes: 50_000_000 })
+    client.pause()
+    for (let id = 0; id < 2_000; id++) stream.send({ id, data: 'x'.repeat(5_000) })
+    client.resume()
+    const end = stream.close()
+    expect((await end).reason).toBe('ended')
+    await waitFor('the last chunk', () => text().endsWith('0\r\n\r\n'))
+    const ids = [...text().matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id))
+    expect(ids).toEqual(Array.from({ length: 2_000 }, (_, id) => id))
+  })
+
+  it.runIf(capabilities().addon)(
+    'arms the connection, and leaves TCP_USER_TIMEOUT as it was',
+    async () => {
+      const { stream, serverSocket } = await open({ detectWithin: 10_000 })
+      expect(getKernelOption(serverSocket, 'TCP_USER_TIMEOUT')).toBeGreaterThan(5_000)
+      expect(getKernelOption(serverSocket, 'SO_KEEPALIVE')).toBe(1)
+      await stream.close()
+      await waitFor('the end of the watch', () => sharedMonitor.size === 0)
+      if (!serverSocket.destroyed) expect(getKernelOption(serverSocket, 'TCP_USER_TIMEOUT')).toBe(0)
+    },
+  )
+
+  it('leaves no listener and no watch behind', async () => {
+    const { stream, client, serverSocket } = await open()
+    client.destroy()
+    await stream.closed
+    await waitFor('the end of the watch', () => sharedMonitor.size === 0)
+    expect(serverSocket.listenerCount('drain')).toBeLessThanOrEqual(1)
+  })
+
+  it('sends heartbeats on a quiet stream', async () => {
+    const { text } = await open({ detectWithin: 4_000, heartbeat: 300 })
+    await waitFor('two heartbeats', () => (text().match(/: \n\n/g) ?? []).length >= 2)
+  })
+
+  const refused: [string, object, string][] = [
+    ['detectWithin: 0', { detectWithin: 0 }, 'ERR_OPTION_VALUE'],
+    ['detectWithin: -1', { detectWithin: -1 }, 'ERR_OPTION_VALUE'],
+    ["detectWithin: '10s'", { detectWithin: '10s' }, 'ERR_OPTION_TYPE'],
+    ['a D too small to promise', { detectWithin: 1_000 }, 'ERR_DETECT_WITHIN_TOO_SMALL'],
+    ['detectwithin', { detectwithin: 5_000 }, 'ERR_OPTION_UNKNOWN'],
+    ['an unknown policy', { onOverflow: 'panic' }, 'ERR_OPTION_VALUE'],
+  ]
+  for (const [title, options, code] of refused) {
+    it(`refuses ${title}, and nothing has been sent`, async () => {
+      await expect(open(options)).rejects.toMatchObject({ code })
+    })
+  }
+  it('refuses what is no response, and a response that has begun', async () => {
+    const code = 'ERR_NOT_A_RESPONSE'
+    expect(() => createEventStream({} as never, {} as never)).toThrow(
+      expect.objectContaining({ code }),
+    )
+    const server = http.createServer((req, res) => {
+      res.writeHead(200).write('x')
+      expect(() => createEventStream(req, res)).toThrow(
+        expect.objectContaining({ code: 'ERR_HEADERS_SENT' }),
+      )
+      res.end()
+    })
+    const port = await listen(server)
+    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('x')
+  })
+  it('refuses an event with a newline in its id, and stays open', async () => {
+    const { stream } = await open()
+    expect(() => stream.send({ id: '1\n2' })).toThrow(
+      expect.objectContaining({ code: 'ERR_EVENT_INVALID' }),
+    )
+    expect(stream.send({ id: '1' })).toBe('sent')
+  })
+})
+
+describe('http2', () => {
+  it('serves streams without a Connection header, and says client-closed on a cancel', async () => {
+    const streams: EventStream[] = []
+    const server = http2.createServer((req, res) => void streams.push(createEventStream(req, res)))
+    const port = await listen(server as unknown as net.Server)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    cleanup.push(() => session.destroy())
+    const request = session.request({ ':path': '/' })
+    const headers = await new Promise<http2.IncomingHttpHeaders>((resolve) =>
+      request.once('response', resolve),
+    )
+    expect(headers['content-type']).toBe('text/event-stream')
+    expect(headers.connection).toBeUndefined()
+    const data = new Promise((resolve) => request.once('data', resolve))
+    expect(streams[0]?.send({ data: 'hello' })).toBe('sent')
+    expect(String(await data)).toBe('data: hello\n\n')
+    request.close(http2.constants.NGHTTP2_CANCEL)
+    expect((await streams[0]?.closed)?.reason).toBe('client-closed')
+    expect(session.destroyed).toBe(false)
+  })
+})
+
+describe('middleware', () => {
+  it('Express 5: res.eventStream', async () => {
+    const app = express()
+    app.get('/events', expressStream({ detectWithin: 10_000 }), (_req, res) => {
+      res.eventStream.send({ data: 'hello' })
+      void res.eventStream.close()
+    })
+    const port = await listen(http.createServer(app))
+    expect(await (await fetch(`http://127.0.0.1:${port}/events`)).text()).toBe('data: hello\n\n')
+    expect(() => expressStream({ detectwithin: 1 } as never)).toThrow("'detectWithin'")
+  })
+  it('Koa 3: ctx.eventStream, with headers set before', async () => {
+    const app = new Koa()
+    app.use(async (ctx, next) => {
+      ctx.set('access-control-allow-origin', '*')
+      await next()
+    })
+    app.use(koaStream({ detectWithin: 10_000 }))
+    app.use((ctx) => {
+      ctx.eventStream.send({ data: 'hello' })
+      void ctx.eventStream.close()
+    })
+    const port = await listen(http.createServer(app.callback()))
+    const response = await fetch(`http://127.0.0.1:${port}/`)
+    expect(response.headers.get('access-control-allow-origin')).toBe('*')
+    expect(response.status).toBe(200)
+    expect(await response.text()).toBe('data: hello\n\n')
+  })
+})

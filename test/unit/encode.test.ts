@@ -1,0 +1,68 @@
+import { createParser } from 'eventsource-parser'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type EventInput, encodeComment, encodeEvent } from '../../src/index.js'
+
+const text = (event: EventInput): string => encodeEvent(event).bytes.toString()
+
+function parse(
+  bytes: string,
+): { id?: string | undefined; event?: string | undefined; data: string }[] {
+  const events: { id?: string | undefined; event?: string | undefined; data: string }[] = []
+  createParser({ onEvent: ({ id, event, data }) => events.push({ id, event, data }) }).feed(bytes)
+  return events
+}
+
+describe('encodeEvent', () => {
+  const rows: [string, EventInput, string][] = [
+    [
+      'all fields',
+      { event: 'tick', id: 7, retry: 5, data: { n: 1 } },
+      'event: tick\nid: 7\nretry: 5\ndata: {"n":1}\n\n',
+    ],
+    [
+      'every kind of line break',
+      { data: 'a\rb\nc\r\nd' },
+      'data: a\ndata: b\ndata: c\ndata: d\n\n',
+    ],
+    ['empty data', { data: '' }, 'data: \n\n'],
+    ['an id that resets', { id: '' }, 'id: \n\n'],
+    ['a leading space', { data: ' x' }, 'data:  x\n\n'],
+    ['null', { data: null }, 'data: null\n\n'],
+    ['a comment in front', { comment: 'a\rdata: b', data: 'c' }, ': a\n: data: b\ndata: c\n\n'],
+  ]
+  for (const [title, event, expected] of rows) {
+    it(`encodes ${title}`, () => expect(text(event)).toBe(expected))
+  }
+
+  const bad: [string, unknown][] = [
+    ['a newline in id', { id: '1\ndata: EVIL' }],
+    ['a CR in event', { event: 'x\r' }],
+    ['a NUL in id', { id: 'a\0' }],
+    ['a fractional retry', { retry: 1.5 }],
+    ['a negative retry', { retry: -1 }],
+    ['an unknown field', { dta: 1 }],
+    ['data without a text form', { data: () => 1 }],
+    ['nothing', {}],
+    ['a string', 'hello'],
+  ]
+  for (const [title, event] of bad) {
+    it(`refuses ${title}`, () => {
+      expect(() => encodeEvent(event as EventInput)).toThrow(
+        expect.objectContaining({ code: 'ERR_EVENT_INVALID' }),
+      )
+    })
+  }
+
+  it('cannot be used to forge: any data comes back as one event with that data', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string(), (data, comment) => {
+        const [event, ...more] = parse(text({ data, comment }))
+        expect(more).toEqual([])
+        expect(event?.data).toBe(Buffer.from(data.replace(/\r\n|\r/g, '\n')).toString())
+      }),
+    )
+  })
+
+  it('splits comments', () => expect(encodeComment('a\nb').bytes.toString()).toBe(': a\n: b\n\n'))
+})

@@ -1,0 +1,75 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { EncodedEvent } from '../../src/index.js'
+import { EventQueue, type OverflowPolicy } from '../../src/stream/queue.js'
+
+const event = (id: string, size = 10): EncodedEvent => new EncodedEvent(Buffer.alloc(size), id)
+const queue = (onOverflow: OverflowPolicy, maxBufferedBytes = 30): EventQueue =>
+  new EventQueue({ maxBufferedBytes, maxBufferedEvents: 100, onOverflow })
+const ids = (q: EventQueue): (string | undefined)[] => [...q.drain()].map(({ id }) => id)
+
+describe('EventQueue', () => {
+  it('reports overflow and leaves the event out', () => {
+    const q = queue('close')
+    expect(['a', 'b', 'c', 'd'].map((id) => q.push(event(id), undefined))).toEqual([
+      'queued',
+      'queued',
+      'queued',
+      'overflow',
+    ])
+    expect(ids(q)).toEqual(['a', 'b', 'c'])
+  })
+  it('drops the oldest', () => {
+    const q = queue('drop-oldest')
+    for (const id of ['a', 'b', 'c', 'd']) expect(q.push(event(id), undefined)).toBe('queued')
+    expect([q.droppedEvents, q.droppedBytes]).toEqual([1, 10])
+    expect(ids(q)).toEqual(['b', 'c', 'd'])
+  })
+  it('keeps what waits when an event could never fit', () => {
+    const q = queue('drop-oldest')
+    q.push(event('a'), undefined)
+    expect(q.push(event('huge', 31), undefined)).toBe('dropped')
+    expect(ids(q)).toEqual(['a'])
+  })
+  it('drops the newest', () => {
+    const q = queue('drop-newest')
+    for (const id of ['a', 'b', 'c']) q.push(event(id), undefined)
+    expect(q.push(event('d'), undefined)).toBe('dropped')
+    expect(ids(q)).toEqual(['a', 'b', 'c'])
+  })
+  it('coalesces by key, newest kept, in order', () => {
+    const q = queue('coalesce')
+    q.push(event('a1'), 'a')
+    q.push(event('b1'), 'b')
+    q.push(event('a2'), 'a')
+    expect(q.push(event('b2'), 'b')).toBe('queued')
+    expect(ids(q)).toEqual(['b1', 'a2', 'b2'])
+    expect(q.droppedEvents).toBe(1)
+  })
+  it('never holds more than its limit, and loses nothing without counting it', () => {
+    const policy = fc.constantFrom<OverflowPolicy>(
+      'close',
+      'drop-oldest',
+      'drop-newest',
+      'coalesce',
+    )
+    const step = fc.record({
+      size: fc.integer({ min: 1, max: 40 }),
+      key: fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
+      take: fc.boolean(),
+    })
+    fc.assert(
+      fc.property(policy, fc.array(step), (onOverflow, steps) => {
+        const q = queue(onOverflow, 60)
+        let pushed = 0
+        let out = 0
+        for (const { size, key, take } of steps) {
+          if (take) out += q.shift() === undefined ? 0 : 1
+          else pushed += q.push(event('x', size), key) === 'overflow' ? 0 : 1
+          expect(q.bytes).toBeLessThanOrEqual(60)
+        }
+        expect(pushed).toBe(out + q.length + q.droppedEvents)
+      }),
+    )
+  })
+})
