@@ -1,0 +1,51 @@
+// Imports go down only; type imports obey too. A new file needs a floor.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const FLOORS = [
+  ['errors', 'clock'],
+  ['validate'],
+  ['socket/binding'],
+  ['sse/encode', 'socket/options', 'socket/inspect', 'socket/capabilities'],
+  ['liveness/plan', 'stream/queue'],
+  ['liveness/verdict'],
+  ['liveness/kernel'],
+  ['liveness/monitor'],
+  ['stream/outlet', 'stream/options', 'stream/close-info'],
+  ['stream/event-stream'],
+  ['adapters/node'],
+  ['adapters/express', 'adapters/koa'],
+  ['index'],
+]
+
+const src = fileURLToPath(new URL('../../src', import.meta.url))
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) =>
+  name.endsWith('.ts'),
+)
+const floorOf = (name: string): number => FLOORS.findIndex((floor) => floor.includes(name))
+
+describe('the house', () => {
+  for (const file of files) {
+    const name = file.replace(/\.ts$/, '')
+    const text = readFileSync(join(src, file), 'utf8')
+    it(`${name} has a floor and imports lower ones only`, () => {
+      expect(floorOf(name)).toBeGreaterThanOrEqual(0)
+      for (const [, path = ''] of text.matchAll(/from '(\.[^']+)'/g)) {
+        const target = relative(src, join(src, dirname(file), path)).replace(/\.js$/, '')
+        expect(floorOf(target), `${name} imports ${target}`).toBeGreaterThanOrEqual(0)
+        expect(floorOf(target), `${name} imports ${target}`).toBeLessThan(floorOf(name))
+      }
+    })
+    it(`${name} is at most 350 lines`, () => {
+      expect(text.split('\n').length).toBeLessThanOrEqual(350)
+    })
+    it.runIf(name !== 'socket/binding')(
+      `${name} reads no private field of Node and no addon`,
+      () => {
+        expect(text).not.toMatch(/\._[a-z]|\.node'/)
+      },
+    )
+  }
+})

@@ -1,0 +1,193 @@
+// The monitor on a fake clock and a fake kernel: pace, endings, and what is left afterwards.
+import { Socket } from 'node:net'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Clock } from '../../src/clock.js'
+import { livenessPlan } from '../../src/index.js'
+import type { Kernel } from '../../src/liveness/kernel.js'
+import { Monitor, type Watch, type Watcher } from '../../src/liveness/monitor.js'
+import type { Look } from '../../src/liveness/verdict.js'
+
+class FakeClock implements Clock {
+  time = 0
+  #timer: { at: number; callback: () => void } | undefined
+  now = (): number => this.time
+  after(ms: number, callback: () => void): () => void {
+    const timer = { at: this.time + ms, callback }
+    this.#timer = timer
+    return () => {
+      if (this.#timer === timer) this.#timer = undefined
+    }
+  }
+  get armed(): boolean {
+    return this.#timer !== undefined
+  }
+  run(until: number): void {
+    while (this.#timer !== undefined && this.#timer.at <= until) {
+      const { at, callback } = this.#timer
+      this.#timer = undefined
+      this.time = at
+      callback()
+    }
+    this.time = until
+  }
+}
+
+const healthy: Look = {
+  state: 1,
+  unacked: 0,
+  unsent: 0,
+  retransmits: 0,
+  probes: 0,
+  lastAckReceived: 0,
+  lastDataReceived: 0,
+  lost: 0,
+  totalRetransmits: 0,
+  bytesAcked: 0,
+  windowLimited: 0,
+}
+
+class FakeKernel implements Kernel {
+  looks = 0
+  sweeps = 0
+  readonly userTimeouts: number[] = []
+  readonly resets: Socket[] = []
+  answer: (socket: Socket) => Partial<Look> | undefined = () => ({})
+  pendingBytes = 0
+  look(sockets: readonly Socket[]): (Look | undefined)[] {
+    this.sweeps += 1
+    this.looks += sockets.length
+    return sockets.map((socket) => {
+      const answer = this.answer(socket)
+      return answer && { ...healthy, ...answer }
+    })
+  }
+  arm = (): number => 1_234
+  setUserTimeout(_socket: Socket, milliseconds: number): void {
+    this.userTimeouts.push(milliseconds)
+  }
+  reset(socket: Socket): void {
+    this.resets.push(socket)
+    socket.destroy()
+  }
+  pending = (): number => this.pendingBytes
+}
+
+const plan = livenessPlan(6_000)
+
+describe('Monitor', () => {
+  let clock: FakeClock
+  let kernel: FakeKernel
+  let monitor: Monitor
+  let calls: string[]
+  let stalls: number[]
+  beforeEach(() => {
+    clock = new FakeClock()
+    kernel = new FakeKernel()
+    monitor = new Monitor(clock, kernel)
+    calls = []
+    stalls = []
+  })
+  const watcher = (release?: () => Watch): Watcher => ({
+    onPeerDead: () => void calls.push('dead'),
+    onPeerGone: () => {
+      calls.push('gone')
+      release?.().release()
+    },
+    onLook: (_now, stalledFor) => {
+      stalls.push(stalledFor)
+      return Number.POSITIVE_INFINITY
+    },
+  })
+
+  it('looks at all due sockets with one sweep, at the plan’s pace, and has no timer without sockets', () => {
+    const watches = [new Socket(), new Socket()].map((each) => monitor.watch(each, plan, watcher()))
+    const before = { sweeps: kernel.sweeps, looks: kernel.looks }
+    clock.run(6_000)
+    const sweeps = kernel.sweeps - before.sweeps
+    expect(kernel.looks - before.looks).toBe(2 * sweeps)
+    expect(sweeps).toBeGreaterThanOrEqual(10)
+    expect(sweeps).toBeLessThanOrEqual(13)
+    for (const each of watches) each.release()
+    expect(monitor.size).toBe(0)
+    expect(clock.armed).toBe(false)
+    expect(kernel.userTimeouts.slice(-2)).toEqual([1_234, 1_234])
+  })
+
+  it('closes a silent peer once, within the budget, and resets it', () => {
+    const socket = new Socket()
+    let silentFrom = Number.POSITIVE_INFINITY
+    kernel.answer = () =>
+      clock.time < silentFrom
+        ? {}
+        : { unacked: 1, retransmits: 3, lastAckReceived: clock.time - silentFrom }
+    monitor.watch(socket, plan, watcher())
+    clock.run(3_000)
+    silentFrom = 3_000
+    clock.run(3_000 + plan.pace + plan.silence + plan.urgentPace + 1)
+    expect(calls).toEqual(['dead'])
+    expect(kernel.resets).toEqual([socket])
+    clock.run(60_000)
+    expect([calls.length, monitor.size, clock.armed]).toEqual([1, 0, false])
+  })
+
+  it('switches TCP_USER_TIMEOUT off behind a shut window, and arms it again with the time on top', () => {
+    let look: Partial<Look> = {}
+    kernel.answer = () => look
+    monitor.watch(new Socket(), plan, watcher())
+    clock.run(1_000)
+    look = { unsent: 5_000, windowLimited: 300 }
+    clock.run(3_000)
+    expect(kernel.userTimeouts.at(-1)).toBe(0)
+    look = { windowLimited: 2_000 }
+    clock.run(5_000)
+    const plans = plan.userTimeout as number
+    expect(kernel.userTimeouts.at(-1)).toBeGreaterThan(plans + 3_000)
+    expect(calls).toEqual([])
+  })
+
+  it('leaves Node one look’s time to notice a close, then tells of it', () => {
+    const socket = new Socket()
+    monitor.watch(socket, plan, watcher())
+    clock.run(1_000)
+    kernel.answer = () => ({ state: 8 })
+    clock.run(1_250)
+    expect(calls).toEqual([])
+    clock.run(2_500)
+    expect(calls).toEqual(['gone'])
+    expect(socket.destroyed).toBe(true)
+  })
+
+  it('counts a stall only while bytes wait and none is acknowledged', () => {
+    let acked = 0
+    kernel.answer = () => ({ unsent: 10, bytesAcked: acked })
+    monitor.watch(new Socket(), plan, watcher())
+    clock.run(5_000)
+    expect(stalls.at(-1)).toBeGreaterThan(4_000)
+    acked = 1
+    clock.run(5_300)
+    expect(stalls.at(-1)).toBeLessThan(400)
+  })
+
+  it('without the kernel’s word, counts what leaves user space', () => {
+    kernel.answer = () => undefined
+    kernel.pendingBytes = 100
+    monitor.watch(new Socket(), plan, watcher())
+    clock.run(5_000)
+    expect(stalls.at(-1)).toBeGreaterThan(4_000)
+    kernel.pendingBytes = 50
+    clock.run(5_600)
+    expect(stalls.at(-1)).toBeLessThan(600)
+  })
+
+  it('stays after a proper end until everything is acknowledged, without a watcher', () => {
+    kernel.answer = () => ({ unacked: 1 })
+    const watch = monitor.watch(new Socket(), plan, watcher())
+    clock.run(1_000)
+    watch.release(true)
+    clock.run(2_000)
+    expect(monitor.size).toBe(1)
+    kernel.answer = () => ({})
+    clock.run(3_000)
+    expect([monitor.size, clock.armed]).toEqual([0, false])
+  })
+})
