@@ -74,6 +74,10 @@ class NodeOutlet implements Outlet {
     return res.writableFinished && (!('stream' in res) || res.stream.rstCode === 0)
   }
 
+  get writable(): boolean {
+    return !this.#res.writableEnded && !this.#res.destroyed
+  }
+
   /** Not asked of the request: it counts as destroyed as soon as its body has been read. */
   get closed(): boolean {
     const { socket } = this

@@ -163,6 +163,8 @@ export class EventStream {
   }
 
   #deliver(event: EncodedEvent, key: string | undefined): SendResult {
+    // Ended by the application behind our back: the outlet's close is on its way, and a write would be an error.
+    if (!this.#outlet.writable) return 'closed'
     if (!this.#blocked) return this.#write(event.bytes) ? 'sent' : 'queued'
     this.#queue ??= new EventQueue(this.#settings.limits)
     const admission = this.#queue.push(event, key)
@@ -188,7 +190,7 @@ export class EventStream {
 
   /** Hands over what waits as long as there is room; ends the response when there is nothing left to wait for. */
   #pump(): void {
-    while (!this.#blocked) {
+    while (!this.#blocked && this.#outlet.writable) {
       const event = this.#queue?.shift()
       if (event === undefined) break
       this.#write(event.bytes)
@@ -233,9 +235,8 @@ export class EventStream {
     if (this.#wroteSinceLook) this.#lastTraffic = now
     this.#wroteSinceLook = false
     const { heartbeat } = plan
-    if (heartbeat === false || this.#blocked || this.#state !== 'open') {
-      return Number.POSITIVE_INFINITY
-    }
+    const quiet = this.#state === 'open' && !this.#blocked && this.#outlet.writable
+    if (heartbeat === false || !quiet) return Number.POSITIVE_INFINITY
     if (now - this.#lastTraffic >= heartbeat) {
       this.#write(HEARTBEAT)
       this.#lastTraffic = now

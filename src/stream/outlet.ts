@@ -15,6 +15,8 @@ export interface Outlet {
   readonly socket: Socket | undefined
   /** Whether everything was handed over and the end was sent. */
   readonly finished: boolean
+  /** Whether bytes can still be written: nobody has ended the response behind the stream's back. */
+  readonly writable: boolean
   /** Whether the client was gone before the stream came. */
   readonly closed: boolean
   /** The error that ended the connection, where one is known. */

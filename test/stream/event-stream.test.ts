@@ -193,6 +193,18 @@ describe('createEventStream', () => {
     expect(serverSocket.listenerCount('drain')).toBeLessThanOrEqual(1)
   })
 
+  it('says closed, and raises no error, after the application has ended the response itself', async () => {
+    let stream: EventStream | undefined
+    const server = http.createServer((req, res) => {
+      stream = createEventStream(req, res)
+      res.end()
+      expect(stream.send({ data: 1 })).toBe('closed')
+    })
+    const port = await listen(server)
+    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('')
+    expect((await stream?.closed)?.reason).toBe('ended')
+  })
+
   it('sends heartbeats on a quiet stream', async () => {
     const { text } = await open({ detectWithin: 4_000, heartbeat: 300 })
     await waitFor('two heartbeats', () => (text().match(/: \n\n/g) ?? []).length >= 2)

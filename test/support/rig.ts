@@ -177,13 +177,14 @@ let counter = 0
 /** Nothing for root; for others a process that holds namespaces in which they are root. */
 function openPrivileges(): { prefix: readonly string[]; release: () => void } {
   if (process.getuid?.() === 0) return { prefix: [], release() {} }
-  const script = 'mount -t tmpfs none /run && mkdir -p /run/netns && echo ready && exec sleep 3600'
+  const script =
+    'mount -t tmpfs none /run && mkdir -p /run/netns && touch /run/rig && exec sleep 3600'
   const holder = spawn('unshare', ['-Urnm', 'sh', '-c', script], { stdio: 'ignore' })
   const pid = String(holder.pid)
   const prefix = ['nsenter', '-t', pid, '-U', '-m', '-n', '--preserve-credentials']
   const deadline = Date.now() + 3_000
   while (
-    spawnSync(prefix[0] as string, [...prefix.slice(1), 'test', '-d', '/run/netns']).status !== 0
+    spawnSync(prefix[0] as string, [...prefix.slice(1), 'test', '-e', '/run/rig']).status !== 0
   ) {
     if (Date.now() > deadline) {
       holder.kill('SIGKILL')

@@ -1,6 +1,7 @@
 // Questions and answers over a child process's IPC channel.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 type Message =
   | { id: number; method: string; args: unknown[] }
@@ -68,7 +69,9 @@ export function startPeer(
   prefix: readonly string[] = [],
   env: Record<string, string> = {},
 ): Peer {
-  const command = [...prefix, process.execPath, '--import', 'tsx', fileURLToPath(module)]
+  // By its full name: a prefix such as nsenter may start the child in another folder.
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+  const command = [...prefix, process.execPath, '--import', tsx, fileURLToPath(module)]
   const child = spawn(command[0] as string, command.slice(1), {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env: { ...process.env, ...env },
