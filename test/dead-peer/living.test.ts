@@ -37,12 +37,12 @@ describeWithRig('a living peer is never closed as dead', () => {
         for (const { info } of killed) expect(info?.code).toBe('ETIMEDOUT')
       }
       const before = await received(ours)
-      await delay(50_000)
+      await delay(60_000)
       for (const { server } of ours) expect(reasons(await opened(server))).toEqual({ open: 4 })
       const after = await received(ours)
       for (const [index, bytes] of after.entries())
         expect(bytes).toBeGreaterThan(before[index] ?? 0)
-      console.log(`slow readers: ${before.join(', ')} bytes, 50 s later ${after.join(', ')}`)
+      console.log(`slow readers: ${before.join(', ')} bytes, 60 s later ${after.join(', ')}`)
     }, SMALL)
   })
 
