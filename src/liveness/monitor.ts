@@ -30,6 +30,11 @@ export interface Watcher {
   /** The peer's kernel, or ours, has ended the connection and Node has not noticed: it is not reading. */
   onPeerGone(evidence: PeerEvidence): void
   /**
+   * Asked while the peer has sent FIN and the connection lives on: whether that is all right, because the peer may still
+   * be reading. The connection is then left alone, as long as all watchers say so. Without it: no.
+   */
+  mayHalfClose?(): boolean
+  /**
    * After each look at the socket.
    *
    * @param stalledFor - ms for which bytes have waited and none was acknowledged (without the kernel's word:
@@ -44,6 +49,8 @@ export interface Watch {
   readonly verdict: Verdict
   /** The latest look. */
   readonly observation: Observation | undefined
+  /** Whether somebody else watches the same socket. */
+  readonly shared: boolean
   /** Asks for a look at the next tick. */
   hurry(): void
   /**
@@ -72,12 +79,20 @@ export class Monitor {
     return this.#subjects.size
   }
 
-  /** Arms a socket by the plan and looks at it from now on. Of several plans for one socket the strictest rules. */
-  watch(socket: Socket, plan: LivenessPlan, watcher: Watcher): Watch {
+  /**
+   * Arms a socket by the plan and looks at it from now on. Of several plans for one socket the strictest rules.
+   *
+   * @param armed - for a socket that has the plan's options already, inherited from its listening socket: the
+   * TCP_USER_TIMEOUT to leave behind at the end. Saves the system calls.
+   */
+  watch(socket: Socket, plan: LivenessPlan, watcher: Watcher, armed?: number): Watch {
     const now = this.#clock.now()
     let subject = this.#subjects.get(socket)
     if (subject === undefined) {
-      subject = new Subject(socket, plan, this.#kernel.arm(socket, plan), now)
+      subject = new Subject(socket, plan, armed ?? this.#kernel.arm(socket, plan), now)
+      if (armed !== undefined && plan.userTimeout !== false) {
+        subject.userTimeout = Math.ceil(plan.userTimeout)
+      }
       this.#subjects.set(socket, subject)
       const [look] = this.#kernel.look([socket])
       if (look !== undefined) subject.observation = observe(undefined, look, plan, now)
@@ -100,6 +115,9 @@ export class Monitor {
       },
       get observation() {
         return subject.observation
+      },
+      get shared() {
+        return subject.watchers.length > 1
       },
       hurry: () => {
         subject.nextLook = 0
@@ -177,7 +195,7 @@ export class Monitor {
   #end(subject: Subject, previous: Observation | undefined, current: Observation): boolean {
     const { socket, verdict, plan } = subject
     const evidence = { verdict, silentFor: silentFor(current), observation: current }
-    if (current.state === TCP_CLOSE || current.state === TCP_CLOSE_WAIT) {
+    if (hasEnded(subject, current)) {
       subject.nextLook = current.at + plan.urgentPace
       if (previous?.state !== current.state) return true
       // The kernel forgets what was in flight when it gives up, so the last look before it counts.
@@ -263,6 +281,13 @@ class Subject {
     // What happened before the watch, during earlier responses on the connection, is not known.
     this.unlimitedAt = Number.NEGATIVE_INFINITY
   }
+}
+
+/** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
+function hasEnded({ watchers }: Subject, { state }: Observation): boolean {
+  if (state === TCP_CLOSE) return true
+  if (state !== TCP_CLOSE_WAIT) return false
+  return watchers.length === 0 || watchers.some((each) => each.mayHalfClose?.() !== true)
 }
 
 /** Whether the next look should come soon. */

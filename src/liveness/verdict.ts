@@ -114,8 +114,9 @@ export function judge(
   now: number,
 ): Verdict {
   if (current.state === TCP_CLOSE) return 'dead'
-  if (current.state === TCP_CLOSE_WAIT) return 'half-closed'
+  // Before the half-close: one who may read on after his FIN can vanish like any other.
   if (isSilent(current, plan, now)) return 'dead'
+  if (current.state === TCP_CLOSE_WAIT) return 'half-closed'
   if (isWindowShut(current) || isHeldByWindow(previous, current)) return 'slow'
   if (isLosing(previous, current)) return 'congested'
   return 'alive'

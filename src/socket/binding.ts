@@ -3,8 +3,9 @@
 // A file descriptor is read at each use and never stored: after a close the kernel gives the number to the
 // next connection, and a stored one would silently configure a stranger's socket.
 import { existsSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
-import { Socket } from 'node:net'
+import { type Server, Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TcpSseError } from '../errors.js'
@@ -56,9 +57,12 @@ export function socketOf(value: unknown): Socket {
   return value.removeListener('tcp-sse', nothing)
 }
 
-/** The socket's descriptor at this moment, or -1 where it has none (destroyed, not connected, Windows). */
-export function fdOf(socket: Socket): number {
-  if (socket.destroyed) return -1
+/**
+ * The descriptor of a socket, or of a server's listening socket, at this moment. -1 where it has none: destroyed, not
+ * connected, not listening, Windows, a worker of cluster's round-robin, whose listener is no socket.
+ */
+export function fdOf(socket: Socket | Server): number {
+  if ('destroyed' in socket && socket.destroyed) return -1
   const fd = handleOf(socket)?.fd
   return typeof fd === 'number' && fd >= 0 ? fd : -1
 }
@@ -69,14 +73,18 @@ export function libuvQueueOf(socket: Socket): number {
 }
 
 /** `0`, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */
-export function setKernelOption(socket: Socket, option: KernelOption, value: number): number {
+export function setKernelOption(
+  socket: Socket | Server,
+  option: KernelOption,
+  value: number,
+): number {
   const fd = fdOf(socket)
   if (addon === undefined || fd < 0) return -EBADF
   return addon.setOption(fd, indexOf(option), value)
 }
 
 /** The value, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */
-export function getKernelOption(socket: Socket, option: KernelOption): number {
+export function getKernelOption(socket: Socket | Server, option: KernelOption): number {
   const fd = fdOf(socket)
   if (addon === undefined || fd < 0) return -EBADF
   return addon.getOption(fd, indexOf(option))
@@ -104,8 +112,17 @@ export function resetConnection(socket: Socket): void {
   }
 }
 
+/**
+ * The head that an HTTP/1 response has sent, as text. `undefined` before it, and where the response is not Node's own.
+ * Headers that go straight to `writeHead` are found nowhere else: `getHeader` does not know them.
+ */
+export function sentHeadOf(response: ServerResponse): string | undefined {
+  const { _header: head } = response as unknown as { _header?: unknown }
+  return typeof head === 'string' ? head : undefined
+}
+
 /** Whether this is a Unix domain socket or a named pipe: TCP's options and clocks do not exist there. */
-export function isPipe(socket: Socket): boolean {
+export function isPipe(socket: Socket | Server): boolean {
   return handleOf(socket)?.constructor?.name === 'Pipe'
 }
 
@@ -117,7 +134,7 @@ interface Handle {
   readonly writeQueueSize?: number
 }
 
-function handleOf(socket: Socket): Handle | null | undefined {
+function handleOf(socket: Socket | Server): Handle | null | undefined {
   return (socket as unknown as { _handle?: Handle | null })._handle
 }
 

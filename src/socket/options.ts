@@ -1,5 +1,5 @@
 // Socket options: milliseconds and bytes in, kernel units out.
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
 import {
   boolean,
@@ -10,7 +10,15 @@ import {
   nested,
   orFalse,
 } from '../validate.js'
-import { addon, fdOf, isPipe, type KernelOption, setKernelOption, socketOf } from './binding.js'
+import {
+  addon,
+  fdOf,
+  getKernelOption,
+  isPipe,
+  type KernelOption,
+  setKernelOption,
+  socketOf,
+} from './binding.js'
 
 /** When and how often the kernel asks an idle peer whether it is there. tcp(7). */
 export interface KeepAliveOptions {
@@ -120,6 +128,49 @@ export function applySocketOptions(socket: Socket, options: SocketOptions): Appl
     else skipped[name] = problem
   }
   return { status: Object.keys(skipped).length === 0 ? 'applied' : 'partly', applied, skipped }
+}
+
+/** Kernel options with values, in the order in which they are set. */
+export type KernelSettings = readonly (readonly [option: KernelOption, value: number])[]
+
+/**
+ * Sets options on a listening socket: every connection whose handshake ends from then on is born with them.
+ *
+ * @returns what was in force before, for `restoreListener`; `undefined` where the listener cannot be asked (no addon, no
+ * descriptor, no TCP) and each connection needs its own
+ */
+export function applyToListener(
+  server: Server,
+  options: SocketOptions,
+): KernelSettings | undefined {
+  if (addon === undefined || fdOf(server) < 0 || isPipe(server)) return undefined
+  const before: [KernelOption, number][] = []
+  for (const name of Object.keys(options) as SocketOptionName[]) {
+    if (options[name] === undefined) continue
+    for (const [option, value] of kernelSettings(name, options)) {
+      const was = getKernelOption(server, option)
+      // An option that this kernel has not is none that its connections could inherit.
+      if (was >= 0 && setKernelOption(server, option, value) === 0) before.push([option, was])
+    }
+  }
+  return before
+}
+
+/** Puts a listening socket's options back. One that is closed by now has taken them with it. */
+export function restoreListener(server: Server, before: KernelSettings): void {
+  for (const [option, value] of before) setKernelOption(server, option, value)
+}
+
+/**
+ * Whether a connection has these options, such as those inherited from its listening socket. Costs one getsockopt for
+ * each kernel option; always `false` without the addon.
+ */
+export function hasOptions(socket: Socket, options: SocketOptions): boolean {
+  if (addon === undefined || fdOf(socket) < 0) return false
+  return (Object.keys(options) as SocketOptionName[])
+    .filter((name) => options[name] !== undefined)
+    .flatMap((name) => kernelSettings(name, options))
+    .every(([option, value]) => getKernelOption(socket, option) === value)
 }
 
 /** Applies one option that has been checked; returns why it could not be done here. */

@@ -61,7 +61,11 @@ class FakeKernel implements Kernel {
       return answer && { ...healthy, ...answer }
     })
   }
-  arm = (): number => 1_234
+  armed = 0
+  arm = (): number => {
+    this.armed += 1
+    return 1_234
+  }
   setUserTimeout(_socket: Socket, milliseconds: number): void {
     this.userTimeouts.push(milliseconds)
   }
@@ -189,5 +193,42 @@ describe('Monitor', () => {
     kernel.answer = () => ({})
     clock.run(3_000)
     expect([monitor.size, clock.armed]).toEqual([0, false])
+  })
+
+  it('makes no call for a socket that was born with the plan’s options, and leaves what it is told', () => {
+    const watch = monitor.watch(new Socket(), plan, watcher(), 77)
+    clock.run(5_000)
+    expect([kernel.armed, kernel.userTimeouts]).toEqual([0, []])
+    watch.release()
+    expect(kernel.userTimeouts).toEqual([77])
+  })
+
+  it('leaves a half-closed connection alone while all its watchers do, and still finds its peer dead', () => {
+    const socket = new Socket()
+    const patient = { ...watcher(), mayHalfClose: () => true }
+    let look: Partial<Look> = { state: 8 }
+    kernel.answer = () => look
+    const first = monitor.watch(socket, plan, patient)
+    const second = monitor.watch(socket, plan, patient)
+    clock.run(10_000)
+    expect([first.shared, first.verdict, calls]).toEqual([true, 'half-closed', []])
+    second.release()
+    expect(first.shared).toBe(false)
+    look = { state: 8, unacked: 1, retransmits: 3, lastAckReceived: 100_000 }
+    clock.run(10_000 + plan.pace + plan.silence + plan.urgentPace + 1)
+    expect([calls, kernel.resets]).toEqual([['dead'], [socket]])
+  })
+
+  it('ends a half-closed connection as soon as one watcher does not want it', () => {
+    monitor.watch(new Socket(), plan, { ...watcher(), mayHalfClose: () => true })
+    kernel.answer = () => ({ state: 8 })
+    clock.run(3_000)
+    expect(calls).toEqual([])
+    monitor.watch(new Socket(), plan, watcher())
+    const socket = new Socket()
+    monitor.watch(socket, plan, { ...watcher(), mayHalfClose: () => true })
+    monitor.watch(socket, plan, watcher())
+    clock.run(6_000)
+    expect(kernel.resets).toContain(socket)
   })
 })
