@@ -17,6 +17,10 @@ export type ErrorCode =
   | 'ERR_NOT_A_SOCKET'
   /** Something that is no request and response of a Node server. */
   | 'ERR_NOT_A_RESPONSE'
+  /** Something that is no server of Node's. */
+  | 'ERR_NOT_A_SERVER'
+  /** A server that has a guard already. */
+  | 'ERR_ALREADY_GUARDED'
   /** The response's head has already been sent, or the response has ended. */
   | 'ERR_HEADERS_SENT'
   /** An event that cannot be encoded safely: a line break in its id, a fractional `retry`, … */

@@ -5,6 +5,14 @@
  */
 export { createEventStream, type NodeRequest, type NodeResponse } from './adapters/node.js'
 export { type ErrorCode, TcpSseError } from './errors.js'
+export { type Guard, type GuardStats, guardServer } from './guard/guard-server.js'
+export type {
+  GuardCloseInfo,
+  GuardCloseReason,
+  GuardedRequest,
+  GuardedResponse,
+  GuardOptions,
+} from './guard/options.js'
 export type { PeerEvidence } from './liveness/monitor.js'
 export { type LivenessOverrides, type LivenessPlan, livenessPlan } from './liveness/plan.js'
 export { judge, type Observation, type Verdict } from './liveness/verdict.js'

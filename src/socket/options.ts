@@ -161,18 +161,6 @@ export function restoreListener(server: Server, before: KernelSettings): void {
   for (const [option, value] of before) setKernelOption(server, option, value)
 }
 
-/**
- * Whether a connection has these options, such as those inherited from its listening socket. Costs one getsockopt for
- * each kernel option; always `false` without the addon.
- */
-export function hasOptions(socket: Socket, options: SocketOptions): boolean {
-  if (addon === undefined || fdOf(socket) < 0) return false
-  return (Object.keys(options) as SocketOptionName[])
-    .filter((name) => options[name] !== undefined)
-    .flatMap((name) => kernelSettings(name, options))
-    .every(([option, value]) => getKernelOption(socket, option) === value)
-}
-
 /** Applies one option that has been checked; returns why it could not be done here. */
 function applyOne(
   socket: Socket,

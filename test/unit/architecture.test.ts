@@ -9,10 +9,14 @@ const FLOORS = [
   ['validate'],
   ['socket/binding'],
   ['sse/encode', 'socket/options', 'socket/inspect', 'socket/capabilities'],
-  ['liveness/plan', 'stream/queue'],
+  ['liveness/plan', 'liveness/death', 'guard/rethrow', 'stream/queue'],
   ['liveness/verdict'],
   ['liveness/kernel'],
   ['liveness/monitor'],
+  ['guard/options'],
+  ['guard/exchange', 'guard/inheritance'],
+  ['guard/connection'],
+  ['guard/guard-server'],
   ['stream/outlet', 'stream/options', 'stream/close-info'],
   ['stream/event-stream'],
   ['adapters/node'],
@@ -37,6 +41,9 @@ describe('the house', () => {
         expect(floorOf(target), `${name} imports ${target}`).toBeGreaterThanOrEqual(0)
         expect(floorOf(target), `${name} imports ${target}`).toBeLessThan(floorOf(name))
       }
+    })
+    it.runIf(name.startsWith('guard/'))(`${name} knows nothing of our own streams`, () => {
+      expect(text).not.toMatch(/from '\.\.\/(stream|sse|adapters)\//)
     })
     it(`${name} is at most 350 lines`, () => {
       expect(text.split('\n').length).toBeLessThanOrEqual(350)

@@ -1,0 +1,202 @@
+// A response of somebody else's, seen from outside: nothing of it is patched, no listener is put on it.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { resetConnection, sentHeadOf } from '../socket/binding.js'
+import type { GuardedRequest, GuardedResponse } from './options.js'
+
+/** What is known of the connection at a look. */
+export interface ConnectionLook {
+  readonly now: number
+  /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
+  readonly stalledFor: number
+  /** Bytes that have been written to the connection. */
+  readonly written: number
+  /** Whether this is the connection's only response. */
+  readonly alone: boolean
+}
+
+/** A response under guard, or a bare connection that the filter takes for one. */
+export interface Exchange {
+  readonly req: GuardedRequest
+  readonly res: GuardedResponse
+  /** When its request came, on the monitor's clock. */
+  readonly openedAt: number
+  readonly url: string | undefined
+  /** Whether the connection is its own while it lasts. */
+  readonly exclusive: boolean
+  /** Whether its end has been handed over, or it is gone. */
+  readonly over: boolean
+  /** Whether its head has been sent, so that it can be judged. */
+  readonly begun: boolean
+  /** Whether its head says `text/event-stream`. */
+  readonly isEventStream: boolean
+  /** Milliseconds for which its client has taken nothing though something waited. Called at every look. */
+  stalledFor(look: ConnectionLook): number
+  /** Throws away request data that nobody reads and that hides the client's FIN. */
+  discardUnread(): void
+  /** Gives it up, at once or (`close`) after what the kernel holds already. */
+  end(how: Ending, socket: Socket): void
+}
+
+export type Ending = 'reset' | 'close'
+
+const EVENT_STREAM = /^\s*text\/event-stream\s*(?:;|$)/i
+const IS_CONTENT_TYPE = /^content-type$/i
+const CONTENT_TYPE = /^content-type:(.*)$/im
+
+/** A response over HTTP/1: while it lasts, the connection is its own. */
+export class Http1Exchange implements Exchange {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly openedAt: number
+  readonly exclusive = true
+
+  constructor(req: IncomingMessage, res: ServerResponse, openedAt: number) {
+    this.req = req
+    this.res = res
+    this.openedAt = openedAt
+  }
+
+  get url(): string | undefined {
+    return this.req.url
+  }
+
+  get over(): boolean {
+    return this.res.writableFinished || this.res.destroyed
+  }
+
+  get begun(): boolean {
+    return this.res.headersSent
+  }
+
+  get isEventStream(): boolean {
+    const sent = CONTENT_TYPE.exec(sentHeadOf(this.res) ?? '')?.[1]
+    return EVENT_STREAM.test(sent ?? String(this.res.getHeader('content-type') ?? ''))
+  }
+
+  /** A stall of an earlier response on the connection is none of this one's. */
+  stalledFor({ now, stalledFor }: ConnectionLook): number {
+    return Math.min(stalledFor, now - this.openedAt)
+  }
+
+  discardUnread(): void {
+    const { req } = this
+    if (req.complete || req.readableFlowing !== null || req.listenerCount('readable') > 0) return
+    req.resume()
+  }
+
+  end(how: Ending, socket: Socket): void {
+    endConnection(socket, how)
+  }
+}
+
+/** One stream of an HTTP/2 connection; the others on it live on. */
+export class Http2Exchange implements Exchange {
+  req: Http2ServerRequest | undefined
+  res: Http2ServerResponse | ServerHttp2Stream
+  readonly openedAt: number
+  readonly url: string | undefined
+  readonly exclusive = false
+  readonly #stream: ServerHttp2Stream
+  /** What waited at the last look, what of it was being sent, and when either last moved. */
+  #waiting = 0
+  #sending = 0
+  #written = 0
+  #progressAt: number
+
+  constructor(stream: ServerHttp2Stream, url: string | undefined, openedAt: number) {
+    this.#stream = stream
+    this.res = stream
+    this.url = url
+    this.openedAt = openedAt
+    this.#progressAt = openedAt
+  }
+
+  get over(): boolean {
+    return this.#stream.destroyed || this.#stream.closed
+  }
+
+  get begun(): boolean {
+    return this.#stream.headersSent
+  }
+
+  get isEventStream(): boolean {
+    // As the application spelt them: the core API puts the names into lower case on the wire only.
+    const sent = Object.entries(this.#stream.sentHeaders ?? {})
+    return sent.some(([name, value]) => IS_CONTENT_TYPE.test(name) && EVENT_STREAM.test(`${value}`))
+  }
+
+  /** Whether this response of the compatibility API stands for this stream. */
+  isOf(stream: ServerHttp2Stream): boolean {
+    return this.#stream === stream
+  }
+
+  /**
+   * HTTP/2 has a window for each stream, and Node tells of a stream only when a write has been sent, not how far it is.
+   * While the stream is the only one, bytes that leave on the connection are its own and count too.
+   */
+  stalledFor({ now, stalledFor, written, alone }: ConnectionLook): number {
+    const waiting = this.#stream.writableLength
+    const sending = this.#stream.bufferSize - waiting
+    const left = alone && written - this.#written > OTHER_FRAMES
+    if (waiting === 0 || waiting < this.#waiting || sending !== this.#sending || left) {
+      this.#progressAt = now
+      this.#written = written
+    }
+    this.#waiting = waiting
+    this.#sending = sending
+    return Math.max(now - this.#progressAt, Math.min(stalledFor, now - this.openedAt))
+  }
+
+  /** A body that waits in one stream hides nothing: the session reads on. */
+  discardUnread(): void {}
+
+  /**
+   * `close` alone would only end the writable side now, and the next write of foreign code would be an error event that
+   * nobody listens to. After `destroy` writes are quietly refused; the RST_STREAM that `close` asked for is still sent.
+   */
+  end(how: Ending): void {
+    this.#stream.close(how === 'reset' ? HTTP2_CANCEL : HTTP2_NO_ERROR)
+    this.#stream.destroy()
+  }
+}
+
+/** RFC 9113, 7. */
+const HTTP2_NO_ERROR = 0
+const HTTP2_CANCEL = 8
+
+/** More than a client's PINGs and SETTINGS draw from us in the time of a stall. */
+const OTHER_FRAMES = 1_024
+
+/** A connection of a `net` or `tls` server. It has no head: only a filter can take it for a stream. */
+export class BareExchange implements Exchange {
+  readonly req = undefined
+  readonly res = undefined
+  readonly url = undefined
+  readonly exclusive = true
+  readonly begun = true
+  readonly isEventStream = false
+  readonly openedAt: number
+  /** As long as its connection. */
+  readonly over = false
+
+  constructor(openedAt: number) {
+    this.openedAt = openedAt
+  }
+
+  stalledFor({ stalledFor }: ConnectionLook): number {
+    return stalledFor
+  }
+
+  discardUnread(): void {}
+
+  end(how: Ending, socket: Socket): void {
+    endConnection(socket, how)
+  }
+}
+
+function endConnection(socket: Socket, how: Ending): void {
+  if (how === 'reset') resetConnection(socket)
+  else socket.destroy()
+}

@@ -1,0 +1,139 @@
+// What a guard is told, and what it tells.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { PeerEvidence } from '../liveness/monitor.js'
+import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import type { Verdict } from '../liveness/verdict.js'
+import { checkNotSentLowWater } from '../socket/options.js'
+import { type Check, type Checks, callable, checkOptions, duration, orFalse } from '../validate.js'
+
+/** The request as `filter` gets it: `undefined` on a server that knows none, and from HTTP/2's core API. */
+export type GuardedRequest = IncomingMessage | Http2ServerRequest | undefined
+
+/** The response: the stream itself from HTTP/2's core API, `undefined` on `net` and `tls` servers. */
+export type GuardedResponse = ServerResponse | Http2ServerResponse | ServerHttp2Stream | undefined
+
+/**
+ * Why the guard ended something:
+ * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.
+ * - `client-closed`, `client-reset`: the client has gone by FIN or RST, and Node, which was not reading, had not noticed.
+ * - `stalled`: no byte was taken for `stallTimeout`. - `expired`: older than `maxAge`.
+ */
+export type GuardCloseReason =
+  | 'peer-dead'
+  | 'client-closed'
+  | 'client-reset'
+  | 'stalled'
+  | 'expired'
+
+/** What the guard ended, and why. */
+export interface GuardCloseInfo {
+  readonly reason: GuardCloseReason
+  /**
+   * `stream`: one response was given up (`stalled`, `expired`); on HTTP/1 its connection ended with it, on HTTP/2 the
+   * others live on. `connection`: all of it.
+   */
+  readonly scope: 'connection' | 'stream'
+  /** As the connection was accepted: a dead socket has no address any more. `undefined` on Unix sockets. */
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+  /** The path of the response that was given up, or of the one that was open on the connection, where there was one. */
+  readonly url: string | undefined
+  /** Milliseconds: since the request of a stream, since a connection was accepted. */
+  readonly openedFor: number
+  /** What the peer's kernel had last shown. A stalled client is mostly `slow`: it is there and takes nothing. */
+  readonly verdict: Verdict
+  /** Milliseconds for which no byte had been taken; only with `stalled`. */
+  readonly stalledFor: number | undefined
+  /** The last look at the connection; without the addon it has no observation. */
+  readonly evidence: PeerEvidence
+}
+
+/**
+ * Options of `guardServer`. Times in milliseconds, sizes in bytes; `false` means off.
+ *
+ * `userTimeout`, `keepAlive` and `retransmitMax` override single entries of `livenessPlan(detectWithin)`. There is no
+ * `heartbeat`: a guard cannot write into somebody else's response, so `keepAlive` cannot be `false` either.
+ */
+export interface GuardOptions extends Omit<LivenessOverrides, 'heartbeat'> {
+  /**
+   * The promise: a peer that has fallen silent is closed within this time + 1 s, on every connection of the server.
+   * 4 000 to 3 600 000.
+   * @defaultValue 30 000
+   */
+  detectWithin?: number | undefined
+  /**
+   * An event stream whose client takes no byte for this long while bytes wait for it is closed. Progress, however slow,
+   * starts the time again. At least 1 000.
+   * @defaultValue 30 000
+   */
+  stallTimeout?: number | false | undefined
+  /**
+   * An event stream that was requested longer ago than this is closed, and its client connects again. At least 1 000.
+   * @defaultValue false
+   */
+  maxAge?: number | false | undefined
+  /**
+   * TCP_NOTSENT_LOWAT, bytes: back-pressure reaches the foreign code after this much, not after megabytes. Off unless
+   * asked for: it costs large downloads throughput, and code that ignores back-pressure then buffers in user space.
+   * @defaultValue false
+   */
+  notSentLowWater?: number | false | undefined
+  /**
+   * Says which responses `stallTimeout` and `maxAge` are for, in place of the content type. Called once for each
+   * response, when its head has been sent; on `net` and `tls` servers once for each connection, with the socket alone.
+   * What it throws is rethrown on the next tick, and counts as `false`.
+   * @defaultValue responses of type `text/event-stream`
+   */
+  filter?: ((req: GuardedRequest, res: GuardedResponse, socket: Socket) => boolean) | undefined
+  /**
+   * Called once for each connection or stream that ends by the guard's act, right after it, and for connections that
+   * the kernel gave up by the options the guard had set. Not called for what ends by itself. What it throws is rethrown
+   * on the next tick, as Node does for event targets: an `uncaughtException`, and all other connections stay guarded.
+   */
+  onClose?: ((info: GuardCloseInfo) => void) | undefined
+}
+
+/** The options with everything filled in. */
+export interface GuardSettings {
+  readonly plan: LivenessPlan
+  readonly stallTimeout: number | false
+  readonly maxAge: number | false
+  readonly notSentLowWater: number | undefined
+  readonly filter: GuardOptions['filter']
+  readonly onClose: GuardOptions['onClose']
+}
+
+const DEFAULT_STALL_TIMEOUT = 30_000
+const LEAST = { min: 1_000 }
+
+/** Passed on to `livenessPlan`, which checks them. */
+const pass: Check<never> = (value) => value as never
+
+const checks: Checks<GuardOptions> = {
+  detectWithin: pass,
+  userTimeout: pass,
+  keepAlive: pass,
+  retransmitMax: pass,
+  stallTimeout: orFalse(duration(LEAST)),
+  maxAge: orFalse(duration(LEAST)),
+  notSentLowWater: orFalse(checkNotSentLowWater),
+  filter: callable<NonNullable<GuardOptions['filter']>>(),
+  onClose: callable<NonNullable<GuardOptions['onClose']>>(),
+}
+
+/** Checks options and fills in the defaults. */
+export function guardSettings(options: GuardOptions): GuardSettings {
+  const given = checkOptions(options, checks, 'GuardOptions')
+  const { userTimeout, keepAlive, retransmitMax } = given
+  const overrides = { userTimeout, keepAlive, retransmitMax, heartbeat: false } as const
+  return {
+    plan: livenessPlan(given.detectWithin, overrides),
+    stallTimeout: given.stallTimeout ?? DEFAULT_STALL_TIMEOUT,
+    maxAge: given.maxAge ?? false,
+    notSentLowWater: given.notSentLowWater || undefined,
+    filter: given.filter,
+    onClose: given.onClose,
+  }
+}

@@ -1,0 +1,11 @@
+// Foreign callbacks run inside the tick that all sockets of the process share.
+
+/**
+ * Raises an error where it harms nobody else's turn, as Node does for listeners of an EventTarget: it becomes an
+ * `uncaughtException`, never a silence.
+ */
+export function rethrowLater(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
+}
