@@ -72,7 +72,7 @@ async function open(rig: Rig, servers: LibraryServer[], raw: Peer, secure: Peer)
     }
   }
   await waitFor('every first event', async () =>
-    (await raw.call<string[]>('texts')).every((text) => text.includes('data: ')),
+    (await raw.call<string[]>('texts')).every((text) => text.includes('data:')),
   )
 }
 
@@ -129,7 +129,7 @@ function table(servers: LibraryServer[], all: LibraryStream[], { startedAt }: Fa
       )
     const closed = (guarded: boolean, kind: string) => {
       const some = of(guarded, kind)
-      return some.length === 0 ? '' : seconds(some.map(({ closedAt }) => closedAt))
+      return some.length === 0 ? '-' : seconds(some.map(({ closedAt }) => closedAt))
     }
     const hooks = [...of(true, 'quiet'), ...of(true, 'busy')].map(({ hookAt }) => hookAt)
     const hook = WITH_HOOK.includes(library) ? seconds(hooks) : 'has none'
