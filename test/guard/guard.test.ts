@@ -196,6 +196,25 @@ describe('guardServer', () => {
     expect(made.stats().connections).toBe(1)
   })
 
+  it('counts what the kernel gave up by itself, and no other error of a connection', async () => {
+    const sockets: net.Socket[] = []
+    const server = http.createServer((req, res) => {
+      sockets.push(req.socket)
+      res.writeHead(200, SSE).write('data: 1\n\n')
+    })
+    const { guard: made, closes } = guard(server)
+    const port = await listen(server)
+    for (const code of ['ETIMEDOUT', 'EHOSTUNREACH', 'ECONNRESET', 'EPIPE']) {
+      await new Client(port).sees('data: 1')
+      sockets.at(-1)?.destroy(Object.assign(new Error(code), { code }))
+    }
+    await waitFor('the ends', () => made.stats().connections === 0)
+    expect(closes.map(({ reason, verdict }) => [reason, verdict])).toEqual([
+      ['peer-dead', 'dead'],
+      ['peer-dead', 'dead'],
+    ])
+  })
+
   it('works beside an event stream of our own on the same socket', async () => {
     let stream: EventStream | undefined
     const server = http.createServer((req, res) => {

@@ -45,6 +45,8 @@ function serveCompat(secure: boolean): net.Server {
     if (req.url.startsWith('/fill')) {
       for (let i = 0; i < 400; i++) res.write('x'.repeat(10_000))
     }
+    res.write('data: 1\n\n')
+    if (req.url === '/quiet') return
     const timer = setInterval(() => res.write('data: 1\n\n'), 50)
     res.on('close', () => clearInterval(timer))
   }
@@ -113,16 +115,16 @@ for (const [title, serve, scheme] of servers) {
 }
 
 describe('an HTTP/2 connection', () => {
-  it('is reset when it takes nothing at all and carried streams only', async () => {
-    const server = serveCompat(false)
-    const { guard: made, closes } = guard(server, { stallTimeout: 1_000 })
-    const port = await listen(server)
-    // The client's windows are wide: what stops is TCP beneath them, in a hop that can be told to.
+  /** A session whose own windows are wide: what stops is TCP beneath them, in a hop that can be told to. */
+  async function throughHop(
+    port: number,
+  ): Promise<{ session: http2.ClientHttp2Session; stop: () => void }> {
+    let stop = () => {}
     const hop = net.createServer((near) => {
       const far = net.connect(port, '127.0.0.1')
       near.on('error', () => {}).pipe(far)
       far.on('error', () => {}).pipe(near)
-      server.once('stop-reading', () => far.unpipe().pause())
+      stop = () => void far.unpipe().pause()
       later(() => far.destroy())
     })
     const session = http2.connect(`http://127.0.0.1:${await listen(hop)}`, {
@@ -132,9 +134,16 @@ describe('an HTTP/2 connection', () => {
     later(() => session.destroy())
     await new Promise((resolve) => session.once('connect', resolve))
     session.setLocalWindowSize(2 ** 30)
-    const ticks = get(session, '/ticks')
-    await waitFor('ticks', () => ticks.bytes > 0)
-    server.emit('stop-reading')
+    return { session, stop: () => stop() }
+  }
+
+  it('is reset when it takes nothing at all and carried streams only', async () => {
+    const server = serveCompat(false)
+    const { guard: made, closes } = guard(server, { stallTimeout: 1_000 })
+    const { session, stop } = await throughHop(await listen(server))
+    const first = [get(session, '/quiet'), get(session, '/ticks')]
+    await waitFor('events', () => first.every(({ bytes }) => bytes > 0))
+    stop()
     for (let i = 0; i < 5; i++) get(session, `/fill${i}`)
     await waitFor('the end', () => made.stats().connections === 0)
     expect(closes.map(({ reason, scope, url }) => [reason, scope, url]).sort()).toEqual([
@@ -143,8 +152,26 @@ describe('an HTTP/2 connection', () => {
       ['stalled', 'stream', '/fill2'],
       ['stalled', 'stream', '/fill3'],
       ['stalled', 'stream', '/fill4'],
+      ['stalled', 'stream', '/quiet'],
       ['stalled', 'stream', '/ticks'],
     ])
+  })
+
+  it('stays for a response of another type, and the streams end though no RST_STREAM can leave', async () => {
+    const server = serveCompat(false)
+    const ended: string[] = []
+    server.on('request', (req, res) => res.on('close', () => ended.push(req.url)))
+    const { guard: made, closes } = guard(server, { stallTimeout: 1_000 })
+    const { session, stop } = await throughHop(await listen(server))
+    const ticks = get(session, '/ticks')
+    await waitFor('ticks', () => ticks.bytes > 0)
+    stop()
+    for (let i = 0; i < 5; i++) get(session, `/fill/plain${i}`)
+    get(session, '/fill')
+    await waitFor('the closes', () => closes.length === 2)
+    await waitFor('the application to know', () => ended.length === 2, 500)
+    expect(ended.sort()).toEqual(['/fill', '/ticks'])
+    expect(made.stats()).toMatchObject({ connections: 1, streams: 0 })
   })
 
   it('keeps a slow reader of a single large write, which makes progress', async () => {

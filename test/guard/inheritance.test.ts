@@ -100,12 +100,12 @@ describe.runIf(capabilities().addon)('the listening socket', () => {
     const { server, sockets } = serve()
     const port = await listen(server)
     const client = new Client(port)
-    // The handshake is the kernel's; Node accepts in a later turn, when the guard is there.
-    const until = Date.now() + 300
-    while (Date.now() < until);
-    guard(server, { detectWithin: D })
+    // Node connects on the next tick, and the kernel shakes hands at once; Node accepts in a later turn of its loop.
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+    guard(server, { detectWithin: D, notSentLowWater: 32_768 })
     await client.sees('data: 1')
-    expect(read(sockets[0] as net.Socket)).toMatchObject(planned)
+    const [socket] = sockets as [net.Socket]
+    expect(read(socket)).toMatchObject({ ...planned, TCP_NOTSENT_LOWAT: 32_768 })
   })
 
   it('repairs keepalive that Node or the application has set otherwise', async () => {
