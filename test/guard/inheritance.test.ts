@@ -1,12 +1,16 @@
 // Options are set once on the listening socket; connections are born with them.
 import http from 'node:http'
+import https from 'node:https'
 import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import tls from 'node:tls'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { capabilities, livenessPlan } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { addon, getKernelOption, type KernelOption } from '../../src/socket/binding.js'
 import { waitFor } from '../support/wait-for.js'
-import { Client, guard, later, listen, SSE, undo } from './scene.js'
+import { Client, guard, later, listen, pem, SSE, undo } from './scene.js'
 
 afterEach(undo)
 
@@ -96,6 +100,24 @@ describe.runIf(capabilities().addon)('the listening socket', () => {
     console.log(`20 connections, 3 looks: 0 setsockopt, ${get.mock.calls.length} getsockopt`)
   })
 
+  it('is enough for TLS too', async () => {
+    const sockets: net.Socket[] = []
+    const server = https.createServer({ key: pem('key'), cert: pem('cert') }, (req, res) => {
+      sockets.push(req.socket)
+      res.writeHead(200, SSE).write('data: 1\n\n')
+    })
+    guard(server, { detectWithin: D })
+    const port = await listen(server)
+    const set = vi.spyOn(addon as NonNullable<typeof addon>, 'setOption')
+    later(() => set.mockRestore())
+    const client = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    later(() => client.destroy())
+    client.on('error', () => {}).write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await waitFor('the request', () => sockets.length === 1)
+    expect(read(sockets[0] as net.Socket)).toMatchObject(planned)
+    expect(set).not.toHaveBeenCalled()
+  })
+
   it('sets up a connection by itself that waited to be accepted when the guard came', async () => {
     const { server, sockets } = serve()
     const port = await listen(server)
@@ -128,7 +150,7 @@ describe.runIf(capabilities().addon)('the listening socket', () => {
   it('that is a Unix socket is left alone, and so are its connections', async () => {
     const { server } = serve()
     const { guard: made } = guard(server)
-    const path = `/tmp/tcp-sse-guard-${process.pid}.sock`
+    const path = join(tmpdir(), `tcp-sse-guard-${process.pid}.sock`)
     await new Promise<void>((resolve) => server.listen(path, resolve))
     later(() => server.close())
     const client = net.connect(path)
