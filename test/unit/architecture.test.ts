@@ -42,9 +42,11 @@ describe('the house', () => {
         expect(floorOf(target), `${name} imports ${target}`).toBeLessThan(floorOf(name))
       }
     })
-    it.runIf(name.startsWith('guard/'))(`${name} knows nothing of our own streams`, () => {
-      expect(text).not.toMatch(/from '\.\.\/(stream|sse|adapters)\//)
-    })
+    if (name.startsWith('guard/')) {
+      it(`${name} knows nothing of our own streams`, () => {
+        expect(text).not.toMatch(/from '\.\.\/(stream|sse|adapters)\//)
+      })
+    }
     it(`${name} is at most 350 lines`, () => {
       expect(text.split('\n').length).toBeLessThanOrEqual(350)
     })
