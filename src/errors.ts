@@ -31,6 +31,8 @@ export type ErrorCode =
   | 'ERR_PEER_DEAD'
   /** The reason object of a stream that was closed because its peer took no byte for too long. */
   | 'ERR_PEER_STALLED'
+  /** `sendAll` was given something that events cannot be pulled from. */
+  | 'ERR_SOURCE_INVALID'
   /** The reason object of a stream whose queue outgrew `maxBufferedBytes` or `maxBufferedEvents`. */
   | 'ERR_OVERFLOW'
 

@@ -38,6 +38,15 @@ export {
   type Serialize,
 } from './sse/encode.js'
 export type { CloseInfo, CloseReason } from './stream/close-info.js'
-export type { EventStream, QueueSizes, SendResult, StreamState } from './stream/event-stream.js'
+export {
+  type Delivered,
+  type DeliveryOutcome,
+  TRACKED_EVENTS,
+  type Undelivered,
+} from './stream/delivery-log.js'
+export type { EventStream } from './stream/event-stream.js'
 export type { EventStreamOptions } from './stream/options.js'
-export type { OverflowPolicy } from './stream/queue.js'
+export type { Dropped, OverflowPolicy } from './stream/queue.js'
+export type { EventSourceLike } from './stream/source.js'
+export type { QueueSizes, SendResult, StreamState } from './stream/states.js'
+export type { SendAllResult } from './stream/transfer.js'

@@ -81,7 +81,12 @@ export function nested<T extends object>(checks: Checks<T>): Check<T> {
 /** An AbortSignal, told by its shape so that one of another realm will do. */
 export const abortSignal: Check<AbortSignal> = (value, name) => {
   const signal = value as AbortSignal | null
-  if (typeof signal !== 'object' || signal === null || typeof signal.aborted !== 'boolean') {
+  const fits =
+    typeof signal === 'object' &&
+    signal !== null &&
+    typeof signal.aborted === 'boolean' &&
+    typeof signal.addEventListener === 'function'
+  if (!fits) {
     throw wrongType(name, 'an AbortSignal', value)
   }
   return signal

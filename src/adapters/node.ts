@@ -1,17 +1,16 @@
 // node:http, node:https, and node:http2's compatibility API: a request and a response become an outlet.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import { type Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
-import { resetConnection, socketOf } from '../socket/binding.js'
+import { socketOf } from '../socket/binding.js'
 import { EventStream } from '../stream/event-stream.js'
-import { type EventStreamOptions, type StreamSettings, streamSettings } from '../stream/options.js'
-import type { Outlet, OutletListener } from '../stream/outlet.js'
+import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { Http1Outlet } from './http1.js'
+import { Http2Outlet } from './http2.js'
+import type { NodeOutlet, NodeRequest, NodeResponse } from './outlet.js'
 
-/** A request of `node:http`, `node:https` or `node:http2`. */
-export type NodeRequest = IncomingMessage | Http2ServerRequest
-/** A response of the same. */
-export type NodeResponse = ServerResponse | Http2ServerResponse
+export type { NodeRequest, NodeResponse } from './outlet.js'
 
 /**
  * Answers a request with an event stream: writes the head at once and returns the stream. A client that has left
@@ -32,7 +31,7 @@ export function createEventStream(
   options: EventStreamOptions = {},
 ): EventStream {
   const settings = streamSettings(options)
-  const outlet = new NodeOutlet(req, res)
+  const outlet = outletOf(req, res)
   if (!outlet.closed) outlet.open(settings)
   return new EventStream(outlet, settings, lastEventIdOf(req))
 }
@@ -43,118 +42,26 @@ function lastEventIdOf(req: NodeRequest): string {
   return typeof value === 'string' ? Buffer.from(value, 'latin1').toString() : ''
 }
 
-/** Anything but the head is refused: `no-transform` keeps compressors away, the X- header nginx's buffer. */
-const HEADERS = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-cache, no-transform',
-  'x-accel-buffering': 'no',
-}
-
-class NodeOutlet implements Outlet {
-  readonly #req: NodeRequest
-  readonly #res: NodeResponse
-  readonly socket: Socket | undefined
-  #listener: OutletListener | undefined
-
-  constructor(req: NodeRequest, res: NodeResponse) {
-    if (!isExchange(req, res)) {
-      throw new TcpSseError(
-        'ERR_NOT_A_RESPONSE',
-        'createEventStream(req, res) needs the request and response of a Node server.',
-      )
-    }
-    this.#req = req
-    this.#res = res
-    this.socket = connectionOf(req)
-  }
-
-  /** On HTTP/2 a stream that the client cancelled counts as finished for Node; its error code tells. */
-  get finished(): boolean {
-    const res = this.#res
-    return res.writableFinished && (!('stream' in res) || res.stream.rstCode === 0)
-  }
-
-  get writable(): boolean {
-    return !this.#res.writableEnded && !this.#res.destroyed
-  }
-
-  /** Not asked of the request: it counts as destroyed as soon as its body has been read. */
-  get closed(): boolean {
-    const { socket } = this
-    return (
-      this.#res.destroyed ||
-      this.#res.writableFinished ||
-      (socket !== undefined && (socket.destroyed || socket.readableEnded))
+function outletOf(
+  req: NodeRequest,
+  res: NodeResponse,
+):
+  | NodeOutlet<IncomingMessage, ServerResponse>
+  | NodeOutlet<Http2ServerRequest, Http2ServerResponse> {
+  if (!isExchange(req, res)) {
+    throw new TcpSseError(
+      'ERR_NOT_A_RESPONSE',
+      'createEventStream(req, res) needs the request and response of a Node server.',
     )
   }
-
-  get error(): Error | undefined {
-    return this.socket?.errored ?? undefined
+  // By class and not by a `stream` property, which applications put on HTTP/1's requests and responses too.
+  if (res instanceof Http2ServerResponse) {
+    const http2 = req as Http2ServerRequest
+    return new Http2Outlet(http2, res, socketBehind(http2.stream.session?.socket))
   }
-
-  /** Writes the head. A HEAD request gets that and nothing else. */
-  open({ headers }: StreamSettings): void {
-    const res = this.#res
-    if (res.headersSent || res.writableEnded) {
-      throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
-    }
-    for (const [name, value] of Object.entries({ ...HEADERS, ...headers })) {
-      res.setHeader(name, value as string)
-    }
-    if (this.#req.method === 'HEAD') {
-      res.end()
-      return
-    }
-    // HTTP/2's compatibility response has it too; its types do not say so.
-    ;(res as ServerResponse).flushHeaders()
-    res.setTimeout(0)
-    this.#req.setTimeout(0)
-    this.socket?.setNoDelay(true)
-  }
-
-  listen(listener: OutletListener): void {
-    this.#listener = listener
-    this.#res.on('drain', this.#onDrain)
-    this.#res.on('close', this.#onClose)
-  }
-
-  unlisten(): void {
-    this.#res.off('drain', this.#onDrain)
-    this.#res.off('close', this.#onClose)
-  }
-
-  write(bytes: Buffer): boolean {
-    return (this.#res as ServerResponse).write(bytes)
-  }
-
-  /**
-   * A body larger than the receive window keeps the client's FIN from ever arriving, and its kernel goes on answering:
-   * no look at our side of the connection can tell. So a body that nobody has begun to read (or paused) by the time of
-   * a look is discarded, as Node itself does when a response ends.
-   */
-  discardUnread(): void {
-    const req = this.#req
-    if (req.complete || req.readableFlowing !== null || req.listenerCount('readable') > 0) return
-    req.resume()
-  }
-
-  end(): void {
-    this.#res.end()
-  }
-
-  /** On HTTP/2 one stream of many: the others on the connection live on. */
-  destroy(): void {
-    if ('stream' in this.#res) this.#res.stream.close(HTTP2_CANCEL)
-    else if (this.socket !== undefined) resetConnection(this.socket)
-    else this.#res.destroy()
-  }
-
-  readonly #onDrain = () => this.#listener?.onDrain()
-  readonly #onClose = () => this.#listener?.onClose()
+  const http1 = req as IncomingMessage
+  return new Http1Outlet(http1, res, socketBehind(http1.socket))
 }
-
-/** RFC 9113, 7: the stream is no longer needed. */
-const HTTP2_CANCEL = 8
 
 function isExchange(req: NodeRequest, res: NodeResponse): boolean {
   return (
@@ -168,8 +75,7 @@ function isExchange(req: NodeRequest, res: NodeResponse): boolean {
   )
 }
 
-/** The connection itself: on HTTP/2 the session's, which its proxy hides. */
-function connectionOf(req: NodeRequest): Socket | undefined {
-  const socket = 'stream' in req ? req.stream.session?.socket : req.socket
+/** The connection itself: HTTP/2 hides it behind a proxy. Not every carrier of a response is one. */
+function socketBehind(socket: unknown): Socket | undefined {
   return socket instanceof Socket ? socketOf(socket) : undefined
 }

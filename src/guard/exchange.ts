@@ -3,18 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { resetConnection, sentHeadOf } from '../socket/binding.js'
+import { type ConnectionLook, Http2Progress } from '../socket/http2-progress.js'
 import type { GuardedRequest, GuardedResponse } from './options.js'
-
-/** What is known of the connection at a look. */
-export interface ConnectionLook {
-  readonly now: number
-  /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
-  readonly stalledFor: number
-  /** Bytes that have been written to the connection. */
-  readonly written: number
-  /** Whether this is the connection's only response. */
-  readonly alone: boolean
-}
 
 /** A response under guard, or a bare connection that the filter takes for one. */
 export interface Exchange {
@@ -99,18 +89,14 @@ export class Http2Exchange implements Exchange {
   readonly url: string | undefined
   readonly exclusive = false
   readonly #stream: ServerHttp2Stream
-  /** What waited at the last look, what of it was being sent, and when either last moved. */
-  #waiting = 0
-  #sending = 0
-  #written = 0
-  #progressAt: number
+  readonly #progress: Http2Progress
 
   constructor(stream: ServerHttp2Stream, url: string | undefined, openedAt: number) {
     this.#stream = stream
     this.res = stream
     this.url = url
     this.openedAt = openedAt
-    this.#progressAt = openedAt
+    this.#progress = new Http2Progress(stream, openedAt)
   }
 
   get over(): boolean {
@@ -132,21 +118,8 @@ export class Http2Exchange implements Exchange {
     return this.#stream === stream
   }
 
-  /**
-   * HTTP/2 has a window for each stream, and Node tells of a stream only when a write has been sent, not how far it is.
-   * While the stream is the only one, bytes that leave on the connection are its own and count too.
-   */
-  stalledFor({ now, stalledFor, written, alone }: ConnectionLook): number {
-    const waiting = this.#stream.writableLength
-    const sending = this.#stream.bufferSize - waiting
-    const left = alone && written - this.#written > OTHER_FRAMES
-    if (waiting === 0 || waiting < this.#waiting || sending !== this.#sending || left) {
-      this.#progressAt = now
-      this.#written = written
-    }
-    this.#waiting = waiting
-    this.#sending = sending
-    return Math.max(now - this.#progressAt, Math.min(stalledFor, now - this.openedAt))
+  stalledFor(look: ConnectionLook): number {
+    return this.#progress.stalledFor(look)
   }
 
   /** A body that waits in one stream hides nothing: the session reads on. */
@@ -165,9 +138,6 @@ export class Http2Exchange implements Exchange {
 /** RFC 9113, 7. */
 const HTTP2_NO_ERROR = 0
 const HTTP2_CANCEL = 8
-
-/** More than a client's PINGs and SETTINGS draw from us in the time of a stall. */
-const OTHER_FRAMES = 1_024
 
 /** A connection of a `net` or `tls` server. It has no head: only a filter can take it for a stream. */
 export class BareExchange implements Exchange {

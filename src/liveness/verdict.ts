@@ -127,8 +127,12 @@ export function judge(
  * that a living kernel did not answer (it answers such ones once in 500 ms), is no evidence.
  */
 function isSilent(current: Observation, plan: LivenessPlan, now: number): boolean {
-  const attempts = current.unacked > 0 ? current.retransmits : current.probes
-  return attempts >= 2 && silentFor(current, now) >= plan.silence
+  return isUnanswered(current) && silentFor(current, now) >= plan.silence
+}
+
+/** Whether the peer was asked more than once and has not answered yet. */
+export function isUnanswered({ unacked, retransmits, probes }: Observation): boolean {
+  return (unacked > 0 ? retransmits : probes) >= 2
 }
 
 /** Bytes wait, none is in flight: only the peer's window can be the reason. */

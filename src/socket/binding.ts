@@ -72,6 +72,13 @@ export function libuvQueueOf(socket: Socket): number {
   return handleOf(socket)?.writeQueueSize ?? 0
 }
 
+/** Bytes that the kernel has been given so far; NaN where the handle is not plain TCP. */
+export function handedOf(socket: Socket): number {
+  const handle = handleOf(socket)
+  if (handle?.constructor?.name !== 'TCP') return Number.NaN
+  return (handle.bytesWritten ?? Number.NaN) - (handle.writeQueueSize ?? 0)
+}
+
 /** `0`, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */
 export function setKernelOption(
   socket: Socket | Server,
@@ -132,6 +139,7 @@ const EBADF = 9
 interface Handle {
   readonly fd?: number
   readonly writeQueueSize?: number
+  readonly bytesWritten?: number
 }
 
 function handleOf(socket: Socket | Server): Handle | null | undefined {

@@ -1,6 +1,6 @@
 // What the kernel knows about a connection.
 import type { Socket } from 'node:net'
-import { addon, fdOf, libuvQueueOf, socketOf } from './binding.js'
+import { addon, fdOf, handedOf, libuvQueueOf, socketOf } from './binding.js'
 
 /** The states of tcp(7), in the kernel's numbering (include/net/tcp_states.h). */
 const TCP_STATES = [
@@ -155,6 +155,23 @@ export function sweep(sockets: readonly Socket[]): Rows {
   for (let i = 0; i < sockets.length; i++) fds[i] = fdOf(sockets[i] as Socket)
   addon.inspectMany(fds, sockets.length, numbers)
   return { numbers, width }
+}
+
+/** How far the peer's kernel has acknowledged what was written; `undefined` where that cannot be known. */
+export function acknowledgedOffset(socket: Socket): number | undefined {
+  if (addon === undefined || fdOf(socket) < 0) return undefined
+  const { numbers } = sweep([socket])
+  const offset = handedOf(socket) - (numbers[column.outq] as number)
+  const known = numbers[column.errno] === 0 && numbers[column.state] !== TCP_CLOSE
+  return known && !Number.isNaN(offset) ? offset : undefined
+}
+
+/** Whether nothing waits anywhere on our side; `undefined` where the kernel cannot be asked. */
+export function isDrained(socket: Socket): boolean | undefined {
+  if (addon === undefined || fdOf(socket) < 0) return undefined
+  const outq = sweep([socket]).numbers[column.outq] as number
+  if (Number.isNaN(outq)) return undefined
+  return outq === 0 && socket.writableLength === 0 && libuvQueueOf(socket) === 0
 }
 
 function at(name: string): number {

@@ -15,20 +15,40 @@ export interface EventInput {
   retry?: number | undefined
   /** Sent as comment lines in front of the fields. */
   comment?: string | undefined
+  /** Not sent: of the events with the same key that wait for a slow client, `coalesce` may keep only the newest. */
+  key?: string | undefined
 }
 
 /** Turns data that is no string into a string. */
 export type Serialize = (data: unknown) => string
 
+/** Known to every copy of this library: an application may have loaded it as ESM and as CommonJS. */
+const ENCODED = Symbol.for('tcp-sse.EncodedEvent')
+
 /** An event in its final form; accepted wherever an event is, so that it is encoded once for many streams. */
 export class EncodedEvent {
   readonly bytes: Buffer
   readonly id: string | undefined
+  readonly key: string | undefined
+  /** Whether clients ignore it: it is sent like an event and not counted as one. */
+  readonly isComment: boolean
 
-  constructor(bytes: Buffer, id: string | undefined) {
+  constructor(bytes: Buffer, id?: string, key?: string, isComment = false) {
     this.bytes = bytes
     this.id = id
+    this.key = key
+    this.isComment = isComment
   }
+
+  /** @internal */
+  get [ENCODED](): true {
+    return true
+  }
+}
+
+/** Whether this is an event in its final form already. */
+export function isEncoded(event: unknown): event is EncodedEvent {
+  return typeof event === 'object' && event !== null && ENCODED in event
 }
 
 /**
@@ -57,7 +77,13 @@ export function encodeEvent(event: EventInput, serialize: Serialize = toJson): E
     text += lines('data', typeof data === 'string' ? data : serialized(data, serialize))
   }
   if (text === '') throw invalid('An event needs at least one field.')
-  return new EncodedEvent(Buffer.from(`${text}\n`), id === undefined ? undefined : String(id))
+  if (event.key !== undefined && typeof event.key !== 'string')
+    throw invalid('key must be a string.')
+  return new EncodedEvent(
+    Buffer.from(`${text}\n`),
+    id === undefined ? undefined : String(id),
+    event.key,
+  )
 }
 
 /**
@@ -66,7 +92,7 @@ export function encodeEvent(event: EventInput, serialize: Serialize = toJson): E
  * @throws {TcpSseError} `ERR_EVENT_INVALID` for something that is no string
  */
 export function encodeComment(text: string): EncodedEvent {
-  return new EncodedEvent(Buffer.from(`${lines('', text)}\n`), undefined)
+  return new EncodedEvent(Buffer.from(`${lines('', text)}\n`), undefined, undefined, true)
 }
 
 /** JSON, which never contains a line break of its own. */
@@ -74,7 +100,7 @@ export function toJson(data: unknown): string {
   return JSON.stringify(data)
 }
 
-const FIELDS = new Set(['data', 'event', 'id', 'retry', 'comment'])
+const FIELDS = new Set(['data', 'event', 'id', 'retry', 'comment', 'key'])
 
 /** All three that the standard takes for an end of line. */
 const LINE_BREAK = /\r\n|\r|\n/

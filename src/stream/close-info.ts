@@ -1,9 +1,14 @@
 // Why a stream ended, in words that an application can switch on.
+import { isPeerDeath } from '../liveness/death.js'
 import type { PeerEvidence } from '../liveness/monitor.js'
+import type { Delivered, Undelivered } from './delivery-log.js'
+import type { Dropped } from './queue.js'
 
 /**
- * - `ended`: by `close()`, and everything was handed to the kernel.
- * - `client-closed`: the client closed the connection, or had left before the stream was created.
+ * - `ended`: by `close()`, and the client's kernel has acknowledged everything; where that cannot be known, everything
+ * was handed to the connection. Also when the application ended the response itself: see `undelivered` then.
+ * - `client-closed`: the client closed the connection, or had left before the stream was created. Also when the
+ * application destroyed the connection without an error: the two look alike.
  * - `client-reset`: the client's system answered with RST.
  * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.
  * - `stalled`: the client is there and took no byte for `stallTimeout`.
@@ -32,30 +37,23 @@ export interface CloseInfo {
   readonly openedFor: number
   /** Bytes of events and comments handed to the connection; not how many arrived. */
   readonly bytesSent: number
+  /** What the overflow policy dropped. */
+  readonly dropped: Dropped
+  /** What the client's kernel is known to have acknowledged; `undefined` where that cannot be known. */
+  readonly delivered?: Delivered | undefined
+  /** What was sent or queued and not acknowledged; `undefined` where that cannot be known. */
+  readonly undelivered?: Undelivered | undefined
   /** What the kernel said of a peer that was given up. */
   readonly evidence?: PeerEvidence | undefined
 }
 
-/**
- * Death comes in several errors: ICMP messages leave a soft error that the kernel reports when it gives up
- * (tcp_write_err: `sk_err_soft ?: ETIMEDOUT`).
- */
-const PEER_DEAD = new Set([
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EHOSTDOWN',
-  'ENETDOWN',
-  'ECONNREFUSED',
-  'ECONNABORTED',
-])
 const PEER_RESET = new Set(['ECONNRESET', 'EPIPE'])
 
 /** The reason that a connection's error stands for; without an error the client simply closed. */
 export function reasonOf(error: Error | undefined): CloseReason {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   if (code === undefined) return error === undefined ? 'client-closed' : 'error'
-  if (PEER_DEAD.has(code)) return 'peer-dead'
+  if (isPeerDeath(error)) return 'peer-dead'
   if (PEER_RESET.has(code)) return 'client-reset'
   return 'error'
 }

@@ -1,40 +1,36 @@
 // One client. Data flows down (event -> bytes -> outlet), knowledge flows up (kernel -> monitor -> stream).
 //
-//   open --close()--> draining --everything handed over--> closed
+//   open --close()--> draining --everything acknowledged--> closed
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
 import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { TcpSseError } from '../errors.js'
 import { type PeerEvidence, sharedMonitor, type Watch, type Watcher } from '../liveness/monitor.js'
-import type { Verdict } from '../liveness/verdict.js'
+import { isUnanswered, type Verdict } from '../liveness/verdict.js'
 import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
 import { applySocketOptions } from '../socket/options.js'
-import { EncodedEvent, type EventInput, encodeComment, encodeEvent } from '../sse/encode.js'
+import {
+  type EncodedEvent,
+  type EventInput,
+  encodeComment,
+  encodeEvent,
+  isEncoded,
+} from '../sse/encode.js'
+import { onAbort } from './abort.js'
 import { type CloseInfo, type CloseReason, reasonOf } from './close-info.js'
+import { Deferred } from './deferred.js'
+import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
 import type { StreamSettings } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
-import { EventQueue } from './queue.js'
-
-/**
- * What became of an event: `sent` to the connection; `queued`, it waits because the client is behind; `dropped`
- * by the overflow policy; `closed`, the stream has ended and nothing was sent.
- */
-export type SendResult = 'sent' | 'queued' | 'dropped' | 'closed'
-
-/** `draining`: `close()` was called and bytes are still on their way. */
-export type StreamState = 'open' | 'draining' | 'closed'
-
-/** Bytes that wait for the client, by place. */
-export interface QueueSizes {
-  /** In user space: the stream's own queue, Node and libuv. */
-  readonly pending: number
-  /** In the kernel, not sent. `undefined` where the kernel cannot be asked. */
-  readonly unsent: number | undefined
-  /** Sent, and not acknowledged by the client's kernel. */
-  readonly unacked: number | undefined
-}
+import type { Dropped } from './queue.js'
+import { Sender } from './sender.js'
+import { type EventSourceLike, openSource } from './source.js'
+import type { QueueSizes, SendResult, StreamState } from './states.js'
+import { type SendAllResult, transfer } from './transfer.js'
 
 const HEARTBEAT = encodeComment('').bytes
+/** What a comment has beside its text. */
+const COMMENT_FRAME = encodeComment('').bytes.length
 
 /** One client's event stream. Made by `createEventStream`. */
 export class EventStream {
@@ -45,35 +41,41 @@ export class EventStream {
   readonly #openedAt = systemClock.now()
   #state: StreamState = 'open'
   #watch: Watch | undefined
-  #queue: EventQueue | undefined
-  #blocked = false
-  #bytesSent = 0
-  /** Heartbeats are for quiet streams: whether anything was written since the last look, and when. */
-  #wroteSinceLook = true
+  readonly #sender: Sender
+  /** Heartbeats are for quiet streams. */
   #lastTraffic = this.#openedAt
+  /** How it is to end once everything has been sent. */
+  #ending: { reason: CloseReason; error: Error | undefined } | undefined
   #info: CloseInfo | undefined
   #closed: Deferred<CloseInfo> | undefined
   #controller: AbortController | undefined
+  #forgetSignal: (() => void) | undefined
 
   /** @internal */
   constructor(outlet: Outlet, settings: StreamSettings, lastEventId: string) {
     this.#outlet = outlet
     this.#settings = settings
+    this.#sender = new Sender(outlet, settings, systemClock, () => this.#unwatch())
     this.lastEventId = lastEventId
     if (outlet.closed) {
       this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
       return
     }
     outlet.listen(this.#listener)
-    const { signal, retry } = settings
+    const { signal, retry, padding } = settings
     if (signal?.aborted) {
       this.abort(asError(signal.reason))
       return
     }
-    signal?.addEventListener('abort', this.#onAbort)
+    if (signal !== undefined) {
+      this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
+    }
     const { socket } = outlet
     if (socket !== undefined) this.#watchOver(socket)
-    if (retry !== undefined) this.send({ retry })
+    if (padding !== false) {
+      this.#sender.write(encodeComment(' '.repeat(padding - COMMENT_FRAME)).bytes)
+    }
+    if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
   }
 
   /** Where the stream is in its life. */
@@ -100,22 +102,31 @@ export class EventStream {
     return this.#watch?.verdict ?? (this.#info?.evidence?.verdict || 'alive')
   }
 
-  /** How many events the overflow policy has dropped. */
-  get dropped(): number {
-    return this.#queue?.droppedEvents ?? 0
+  /** What the overflow policy has dropped so far. */
+  get dropped(): Dropped {
+    return this.#info?.dropped ?? this.#sender.dropped
   }
 
   /**
    * Sends an event. Never throws because of the client: that is a result.
    *
+   * With `confirm` the result comes when the client's kernel has acknowledged the event, or when it is known that it
+   * never will; the promise never rejects. `'unknown'` at once where nobody can tell: see `DeliveryOutcome`.
+   *
    * @throws {TcpSseError} `ERR_EVENT_INVALID` while the stream is open, and nothing was sent; what the
    * serializer throws passes through
    */
-  send(event: EventInput | EncodedEvent): SendResult {
-    if (this.#state !== 'open') return 'closed'
-    const encoded =
-      event instanceof EncodedEvent ? event : encodeEvent(event, this.#settings.serialize)
-    return this.#deliver(encoded, undefined)
+  send(event: EventInput | EncodedEvent): SendResult
+  send(event: EventInput | EncodedEvent, options: { confirm: true }): Promise<DeliveryOutcome>
+  send(
+    event: EventInput | EncodedEvent,
+    options?: { confirm?: boolean },
+  ): SendResult | Promise<DeliveryOutcome> {
+    const ticket = options?.confirm === true ? new Deferred<DeliveryOutcome>() : undefined
+    const result = this.#state === 'open' ? this.#encodeAndSend(event, ticket) : 'closed'
+    if (ticket === undefined) return result
+    if (result === 'closed') ticket.resolve('undelivered')
+    return ticket.promise
   }
 
   /**
@@ -124,16 +135,58 @@ export class EventStream {
    * @throws {TcpSseError} `ERR_EVENT_INVALID` for something that is no string
    */
   comment(text: string): SendResult {
-    if (this.#state !== 'open') return 'closed'
-    return this.#deliver(encodeComment(text), undefined)
+    return this.#state === 'open' ? this.#deliver(encodeComment(text)) : 'closed'
   }
 
-  /** Ends the stream properly: what waits is sent first. Returns `closed`. */
-  close(): Promise<CloseInfo> {
-    if (this.#state === 'open') {
-      this.#state = 'draining'
-      this.#pump()
+  /**
+   * Whether an event would be sent at once: `true` as soon as there is room, `false` when the stream has ended or is
+   * ending. Settles in any case, once; never rejects. Any number of callers may wait.
+   */
+  writable(): Promise<boolean> {
+    return this.#sender.writable()
+  }
+
+  /**
+   * Sends all that a source yields, at the client's pace: nothing is pulled while there is no room. When the stream ends
+   * the source is stopped in the same tick (`return()`, `destroy()`, `cancel()`), also one that nobody was pulling from.
+   * The promise never rejects.
+   *
+   * @param options - `signal` stops the transfer and the source; the stream stays open
+   * @throws {TcpSseError} `ERR_SOURCE_INVALID`, and nothing was pulled
+   * @example
+   * const { sent, reason } = await stream.sendAll(rows(), { signal: AbortSignal.timeout(60_000) })
+   */
+  sendAll(source: EventSourceLike, options: { signal?: AbortSignal } = {}): Promise<SendAllResult> {
+    const sink = {
+      sender: this.#sender,
+      send: (event: EventInput | EncodedEvent) => this.send(event),
+      fail: (error: unknown) => this.#end('error', asError(error)),
     }
+    return transfer(sink, openSource(source), options.signal)
+  }
+
+  /** What the client's kernel has acknowledged, as of now; `undefined` where that cannot be known. */
+  delivered(): Delivered | undefined {
+    if (this.#info !== undefined) return this.#info.delivered
+    const { delivery } = this.#sender
+    delivery.look()
+    return delivery.delivered
+  }
+
+  /**
+   * What becomes of the latest event with this id: settles as `send` with `confirm` does. `'unknown'` also for an id
+   * that was never sent, or so long ago that it is forgotten.
+   */
+  delivery(id: string): Promise<DeliveryOutcome> {
+    return this.#sender.outcomeOf(String(id))
+  }
+
+  /**
+   * Ends the stream properly: what waits is sent, and the response ends when the client's kernel has acknowledged it.
+   * Returns `closed`. A client that reads slowly takes its time; one that does not read is `stalled`.
+   */
+  close(): Promise<CloseInfo> {
+    this.#end('ended', undefined)
     return this.closed
   }
 
@@ -142,18 +195,21 @@ export class EventStream {
     this.#giveUp('aborted', error)
   }
 
-  /** Bytes that wait for the client, by place. */
+  /** Bytes that wait for the client, by place. On HTTP/2 those in the kernel are the connection's. */
   queue(): QueueSizes {
-    const own = this.#queue?.bytes ?? 0
-    if (this.#outlet.socket === undefined)
-      return { pending: own, unsent: undefined, unacked: undefined }
-    const { pending, unsent, unacked } = inspectSocket(this.#outlet.socket)
-    return { pending: own + pending, unsent, unacked }
+    const pending = this.#sender.pending + this.#outlet.pending
+    const { unsent, unacked } = this.inspect() ?? {}
+    return { pending, unsent, unacked }
   }
 
   /** What the kernel knows about the connection now; `undefined` where there is no socket to ask about. */
   inspect(): SocketSnapshot | undefined {
     return this.#outlet.socket && inspectSocket(this.#outlet.socket)
+  }
+
+  /** Whether events are taken. The application can have ended the response behind our back: its close is on its way. */
+  get #open(): boolean {
+    return this.#state === 'open' && this.#outlet.writable
   }
 
   #watchOver(socket: Socket): void {
@@ -162,50 +218,27 @@ export class EventStream {
     this.#watch = sharedMonitor.watch(socket, plan, this.#watcher)
   }
 
-  #deliver(event: EncodedEvent, key: string | undefined): SendResult {
-    // Ended by the application behind our back: the outlet's close is on its way, and a write would be an error.
-    if (!this.#outlet.writable) return 'closed'
-    if (!this.#blocked) return this.#write(event.bytes) ? 'sent' : 'queued'
-    this.#queue ??= new EventQueue(this.#settings.limits)
-    const admission = this.#queue.push(event, key)
-    if (admission !== 'overflow') return admission
-    const { bytes, length } = this.#queue
-    this.#giveUp(
-      'overflow',
-      new TcpSseError(
-        'ERR_OVERFLOW',
-        `${length} events of ${bytes} bytes wait and one more has no room.`,
-      ),
-    )
+  #encodeAndSend(event: EventInput | EncodedEvent, ticket: Ticket | undefined): SendResult {
+    const encoded = isEncoded(event) ? event : encodeEvent(event, this.#settings.serialize)
+    return this.#deliver(encoded, ticket)
+  }
+
+  #deliver(event: EncodedEvent, ticket?: Ticket): SendResult {
+    // Asked again: the application's serializer may have ended the stream.
+    if (!this.#open) return 'closed'
+    const result = this.#sender.deliver(event, ticket)
+    if (result !== 'overflow') return result
+    const message = `${this.#sender.pending} bytes wait and one more event has no room.`
+    this.#giveUp('overflow', new TcpSseError('ERR_OVERFLOW', message))
     return 'closed'
   }
 
-  #write(bytes: Buffer): boolean {
-    this.#bytesSent += bytes.length
-    this.#wroteSinceLook = true
-    const room = this.#outlet.write(bytes)
-    this.#blocked = !room
-    return room
-  }
-
-  /** Hands over what waits as long as there is room; ends the response when there is nothing left to wait for. */
-  #pump(): void {
-    while (!this.#blocked && this.#outlet.writable) {
-      const event = this.#queue?.shift()
-      if (event === undefined) break
-      this.#write(event.bytes)
-    }
-    if (this.#state === 'draining' && (this.#queue?.length ?? 0) === 0) this.#outlet.end()
-  }
-
   readonly #listener: OutletListener = {
-    onDrain: () => {
-      this.#blocked = false
-      this.#pump()
-    },
+    onDrain: () => this.#sender.resume(),
+    onPeerEnd: () => this.#sender.delivery.look(),
     onClose: () => {
       const { finished, error } = this.#outlet
-      if (finished) this.#close('ended')
+      if (finished) this.#close(this.#ending?.reason ?? 'ended', this.#ending?.error)
       else this.#close(reasonOf(error), error)
     },
   }
@@ -224,33 +257,59 @@ export class EventStream {
   }
 
   /** The deadlines of the stream, compared on the monitor's tick. Returns the next one. */
-  #onLook(now: number, stalledFor: number): number {
-    const { stallTimeout, plan } = this.#settings
-    this.#outlet.discardUnread()
-    if (stallTimeout !== false && stalledFor >= stallTimeout) {
-      const message = `The client took no byte for ${Math.round(stalledFor)} ms.`
-      this.#giveUp('stalled', new TcpSseError('ERR_PEER_STALLED', message))
-      return Number.POSITIVE_INFINITY
-    }
-    if (this.#wroteSinceLook) this.#lastTraffic = now
-    this.#wroteSinceLook = false
+  #onLook(now: number, connectionStalledFor: number): number {
+    const { plan } = this.#settings
+    const { delivery } = this.#sender
+    if (delivery.inFlight) delivery.look()
+    if (now - this.#openedAt >= plan.detectWithin / 2) this.#outlet.discardUnread()
+    const stall = this.#checkStall(now, connectionStalledFor)
+    if (this.#state === 'closed') return Number.POSITIVE_INFINITY
+    if (this.#sender.wrote) this.#lastTraffic = now
+    this.#sender.wrote = false
     const { heartbeat } = plan
-    const quiet = this.#state === 'open' && !this.#blocked && this.#outlet.writable
-    if (heartbeat === false || !quiet) return Number.POSITIVE_INFINITY
+    if (heartbeat === false || !this.#sender.hasRoom) return stall
     if (now - this.#lastTraffic >= heartbeat) {
-      this.#write(HEARTBEAT)
+      this.#sender.write(HEARTBEAT)
       this.#lastTraffic = now
     }
-    return this.#lastTraffic + heartbeat
+    return Math.min(stall, this.#lastTraffic + heartbeat)
   }
 
-  readonly #onAbort = () => this.abort(asError(this.#settings.signal?.reason))
+  /** Gives up a client that takes nothing. One that answers nothing either is the monitor's. Returns the deadline. */
+  #checkStall(now: number, connectionStalledFor: number): number {
+    const { stallTimeout, plan } = this.#settings
+    const stalledFor = this.#outlet.stalledFor(now, connectionStalledFor)
+    if (stallTimeout === false || stalledFor === 0) return Number.POSITIVE_INFINITY
+    const observation = this.#watch?.observation
+    const answers = observation === undefined || !isUnanswered(observation)
+    if (stalledFor < stallTimeout || !answers) {
+      return now + Math.min(plan.urgentPace, Math.max(0, stallTimeout - stalledFor))
+    }
+    const message = `The client took no byte for ${Math.round(stalledFor)} ms.`
+    // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
+    const entirely = connectionStalledFor >= stallTimeout && this.#watch?.shared !== true
+    this.#giveUp('stalled', new TcpSseError('ERR_PEER_STALLED', message), entirely)
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** Ends the stream once everything has been sent. */
+  #end(reason: CloseReason, error: Error | undefined): void {
+    if (this.#state !== 'open') return
+    this.#state = 'draining'
+    this.#ending = { reason, error }
+    this.#sender.end()
+  }
 
   /** Ends the stream from our side and the connection with it. */
-  #giveUp(reason: CloseReason, error?: Error): void {
+  #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
     if (this.#state === 'closed') return
     this.#close(reason, error)
-    this.#outlet.destroy()
+    this.#outlet.destroy(entirely)
+  }
+
+  #unwatch(): void {
+    this.#watch?.release()
+    this.#watch = undefined
   }
 
   /** The one way into `closed`. After it nothing of the stream's runs on. */
@@ -258,27 +317,24 @@ export class EventStream {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#outlet.unlisten()
-    this.#watch?.release(reason === 'ended')
-    this.#watch = undefined
-    this.#settings.signal?.removeEventListener('abort', this.#onAbort)
+    const { delivery, queue, bytesSent, dropped } = this.#sender
+    delivery.look()
+    this.#unwatch()
+    this.#forgetSignal?.()
     this.#info = {
       reason,
       error,
       openedFor: systemClock.now() - this.#openedAt,
-      bytesSent: this.#bytesSent,
+      bytesSent,
+      dropped,
+      delivered: delivery.delivered,
+      undelivered: delivery.undelivered(queue),
       evidence,
     }
+    this.#sender.stop()
     this.#closed?.resolve(this.#info)
     this.#controller?.abort(this.#info)
   }
-}
-
-/** A promise with its resolver outside. */
-class Deferred<T> {
-  resolve!: (value: T) => void
-  readonly promise = new Promise<T>((resolve) => {
-    this.resolve = resolve
-  })
 }
 
 function asError(reason: unknown): Error | undefined {

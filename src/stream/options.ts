@@ -1,4 +1,6 @@
 // The options of a stream: one row each.
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { TcpSseError } from '../errors.js'
 import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import { checkNotSentLowWater } from '../socket/options.js'
 import type { Serialize } from '../sse/encode.js'
@@ -12,6 +14,7 @@ import {
   integer,
   oneOf,
   orFalse,
+  wrongType,
 } from '../validate.js'
 import type { OverflowPolicy, QueueLimits } from './queue.js'
 
@@ -25,7 +28,8 @@ export interface EventStreamOptions extends LivenessOverrides {
   detectWithin?: number | undefined
   /**
    * A client that takes no byte for this long while bytes wait for it is closed with reason `stalled`. Progress,
-   * however slow, starts the time again.
+   * however slow, starts the time again. While the client's kernel leaves everything unanswered this is not about
+   * reading: `detectWithin` rules then. With `false`, `close()` waits for a client that never reads without a limit.
    * @defaultValue 30 000
    */
   stallTimeout?: number | false | undefined
@@ -51,6 +55,12 @@ export interface EventStreamOptions extends LivenessOverrides {
    * @defaultValue 65 536
    */
   notSentLowWater?: number | false | undefined
+  /**
+   * Bytes of comment sent right after the head, for proxies and clients that hold a response back until so much has
+   * come (2 048 has been the customary number). `false`: none.
+   * @defaultValue `false`
+   */
+  padding?: number | false | undefined
   /** Sent as `retry` with the head: how long clients wait before they connect again. */
   retry?: number | undefined
   /** Turns data that is no string into text. @defaultValue `JSON.stringify` */
@@ -67,6 +77,7 @@ export interface StreamSettings {
   readonly limits: QueueLimits
   readonly stallTimeout: number | false
   readonly notSentLowWater: number | false
+  readonly padding: number | false
   readonly retry: number | undefined
   readonly serialize: Serialize | undefined
   readonly signal: AbortSignal | undefined
@@ -91,10 +102,30 @@ const checks: Checks<EventStreamOptions> = {
   maxBufferedEvents: integer('events', { min: 1, max: Number.MAX_SAFE_INTEGER }),
   onOverflow: oneOf(['close', 'drop-oldest', 'drop-newest', 'coalesce']),
   notSentLowWater: orFalse(checkNotSentLowWater),
+  padding: orFalse(integer('bytes', { min: 4, max: 65_536 })),
   retry: integer('milliseconds', { min: 0, max: Number.MAX_SAFE_INTEGER }),
   serialize: callable<Serialize>(),
   signal: abortSignal,
-  headers: (value) => value as NonNullable<EventStreamOptions['headers']>,
+  headers: checkHeaders,
+}
+
+/** By Node's own rules, so that nothing of a bad list is on the response when it is refused. */
+function checkHeaders(value: unknown, name: string): NonNullable<EventStreamOptions['headers']> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw wrongType(name, 'an object of header names and values', value)
+  }
+  for (const [header, content] of Object.entries(value)) {
+    try {
+      validateHeaderName(header)
+      validateHeaderValue(header, content as string)
+    } catch (cause) {
+      throw new TcpSseError('ERR_OPTION_VALUE', `${name}: ${(cause as Error).message}`, {
+        option: `${name}.${header}`,
+        cause,
+      })
+    }
+  }
+  return { ...value }
 }
 
 const known = new WeakMap<EventStreamOptions, StreamSettings>()
@@ -123,6 +154,7 @@ function check(options: EventStreamOptions): StreamSettings {
     },
     stallTimeout: given.stallTimeout ?? DEFAULT_STALL_TIMEOUT,
     notSentLowWater: given.notSentLowWater ?? DEFAULT_NOT_SENT_LOW_WATER,
+    padding: given.padding ?? false,
     retry: given.retry,
     serialize: given.serialize,
     signal: given.signal,

@@ -5,6 +5,8 @@ import type { Socket } from 'node:net'
 export interface OutletListener {
   /** There is room again after a `write` that returned `false`. */
   onDrain(): void
+  /** The client has sent its end; the connection still stands, for a last look at it. */
+  onPeerEnd(): void
   /** Nothing can be written any more: the response has ended or its connection is gone. */
   onClose(): void
 }
@@ -13,6 +15,8 @@ export interface OutletListener {
 export interface Outlet {
   /** The connection beneath, where there is one that the kernel can be asked about. */
   readonly socket: Socket | undefined
+  /** Whether the connection carries other responses at the same time. */
+  readonly multiplexed: boolean
   /** Whether everything was handed over and the end was sent. */
   readonly finished: boolean
   /** Whether bytes can still be written: nobody has ended the response behind the stream's back. */
@@ -21,6 +25,22 @@ export interface Outlet {
   readonly closed: boolean
   /** The error that ended the connection, where one is known. */
   readonly error: Error | undefined
+  /** Bytes of this response that wait in user space, below the stream. */
+  readonly pending: number
+  /** Where the body begins in the connection's outgoing bytes; `undefined` where nobody can tell. */
+  readonly start: number | undefined
+  /** Where the last byte written ends there. Checked each time: `undefined` for ever once it was wrong. */
+  readonly position: number | undefined
+  /**
+   * Whether nothing of what was written waits for the client's kernel any more; `undefined` where nobody can tell.
+   */
+  isDrained(): boolean | undefined
+  /**
+   * Milliseconds for which this response's bytes have waited and none has moved. Called at every look.
+   *
+   * @param connection - the same of the connection as a whole
+   */
+  stalledFor(now: number, connection: number): number
   /** Starts telling; called once. */
   listen(listener: OutletListener): void
   /** Stops telling: after it no listener of ours is left on anything. */
@@ -31,6 +51,6 @@ export interface Outlet {
   discardUnread(): void
   /** Ends the response properly. */
   end(): void
-  /** Gives the response up at once. */
-  destroy(): void
+  /** Gives the response up at once. `entirely`: and the connection with it, if others are on it too. */
+  destroy(entirely: boolean): void
 }

@@ -1,5 +1,7 @@
 // What a client has not room for, and what becomes of it. No clock, no socket: tested by tables.
 import type { EncodedEvent } from '../sse/encode.js'
+import { Deferred } from './deferred.js'
+import type { DeliveryOutcome, Ticket } from './delivery-log.js'
 
 /**
  * What happens to an event for which the queue has no room:
@@ -16,16 +18,25 @@ export interface QueueLimits {
   readonly onOverflow: OverflowPolicy
 }
 
+/** What the overflow policy has dropped. */
+export interface Dropped {
+  readonly events: number
+  readonly bytes: number
+}
+
 /** What became of an event: `overflow` leaves it out and the decision to the caller. */
 export type Admission = 'queued' | 'dropped' | 'overflow'
 
-interface Node {
+/** An event that waits. */
+export interface Waiting {
   readonly event: EncodedEvent
-  readonly key: string | undefined
+  /** Of somebody who wants to know what becomes of it. */
+  ticket: Ticket | undefined
+}
+
+interface Node extends Waiting {
   previous: Node | undefined
   next: Node | undefined
-  /** Whether it is still in the queue. */
-  queued: boolean
 }
 
 /** The events that wait for one client, whole ones only. Every operation takes constant time for each event moved. */
@@ -34,8 +45,8 @@ export class EventQueue {
   #first: Node | undefined
   #last: Node | undefined
   #newestOfKey: Map<string, Node> | undefined
-  /** Events whose key a newer one shares, oldest first. */
-  #superseded: Node[] = []
+  /** Events in the queue whose key a newer one shares, in the order in which that came about. */
+  #superseded: Set<Node> | undefined
   bytes = 0
   length = 0
   droppedEvents = 0
@@ -45,54 +56,66 @@ export class EventQueue {
     this.#limits = limits
   }
 
-  /** Takes an event, or says why not. */
-  push(event: EncodedEvent, key: string | undefined): Admission {
+  /** Takes an event, or says why not. What is dropped is told so by its ticket. */
+  push(event: EncodedEvent, ticket?: Ticket): Admission {
     const size = event.bytes.length
     const { onOverflow } = this.#limits
-    const coalesce = onOverflow === 'coalesce'
-    const node: Node = { event, key, previous: this.#last, next: undefined, queued: true }
-    if (coalesce && key !== undefined) this.#supersede(key)
-    if (onOverflow === 'drop-oldest' && this.#canEverFit(size)) {
-      while (!this.#fits(size)) this.#drop(this.#first as Node)
-    } else if (coalesce) {
-      while (!this.#fits(size) && this.#superseded.length > 0) {
-        this.#drop(this.#superseded.shift() as Node)
-      }
-    }
+    if (onOverflow === 'coalesce' && event.key !== undefined) this.#supersede(event.key)
+    if (!this.#fits(size)) this.#makeRoom(size)
     if (!this.#fits(size)) {
-      if (onOverflow === 'close' || coalesce) return 'overflow'
-      this.#countDropped(size)
+      if (onOverflow === 'close' || onOverflow === 'coalesce') return 'overflow'
+      this.#countDropped(size, ticket)
       return 'dropped'
     }
-    node.previous = this.#last
-    if (this.#last === undefined) this.#first = node
-    else this.#last.next = node
-    this.#last = node
-    this.bytes += size
-    this.length += 1
-    if (coalesce && key !== undefined) {
-      this.#newestOfKey ??= new Map()
-      this.#newestOfKey.set(key, node)
-    }
+    this.#append({ event, ticket, previous: this.#last, next: undefined })
     return 'queued'
   }
 
   /** The oldest event, taken out. */
-  shift(): EncodedEvent | undefined {
+  shift(): Waiting | undefined {
     const node = this.#first
-    if (node === undefined) return undefined
-    this.#remove(node)
-    return node.event
+    if (node !== undefined) this.#remove(node)
+    return node
   }
 
-  /** Everything, taken out, oldest first. */
-  *drain(): Generator<EncodedEvent> {
-    for (let event = this.shift(); event !== undefined; event = this.shift()) yield event
+  /** The events, oldest first; they stay. */
+  *events(): Generator<EncodedEvent> {
+    for (let node = this.#first; node !== undefined; node = node.next) yield node.event
+  }
+
+  /** The ticket of the newest event with this id, made if there is none. */
+  ticketOf(id: string): Ticket | undefined {
+    for (let node = this.#last; node !== undefined; node = node.previous) {
+      if (node.event.id !== id) continue
+      node.ticket ??= new Deferred()
+      return node.ticket
+    }
+    return undefined
+  }
+
+  /** Tells everybody who waits for one of the events. */
+  settleTickets(outcome: DeliveryOutcome): void {
+    for (let node = this.#first; node !== undefined; node = node.next) node.ticket?.resolve(outcome)
+  }
+
+  #makeRoom(size: number): void {
+    const { onOverflow, maxBufferedBytes } = this.#limits
+    if (size > maxBufferedBytes) return
+    if (onOverflow === 'drop-oldest') {
+      while (!this.#fits(size)) this.#drop(this.#first as Node)
+    } else if (onOverflow === 'coalesce') {
+      for (const node of this.#superseded ?? []) {
+        this.#drop(node)
+        if (this.#fits(size)) return
+      }
+    }
   }
 
   #supersede(key: string): void {
     const older = this.#newestOfKey?.get(key)
-    if (older?.queued) this.#superseded.push(older)
+    if (older === undefined) return
+    this.#superseded ??= new Set()
+    this.#superseded.add(older)
   }
 
   #fits(size: number): boolean {
@@ -100,31 +123,43 @@ export class EventQueue {
     return this.bytes + size <= maxBufferedBytes && this.length < maxBufferedEvents
   }
 
-  #canEverFit(size: number): boolean {
-    return size <= this.#limits.maxBufferedBytes && this.#limits.maxBufferedEvents > 0
+  #append(node: Node): void {
+    const { key, bytes } = node.event
+    if (this.#last === undefined) this.#first = node
+    else this.#last.next = node
+    this.#last = node
+    this.bytes += bytes.length
+    this.length += 1
+    if (key === undefined || this.#limits.onOverflow !== 'coalesce') return
+    this.#newestOfKey ??= new Map()
+    this.#newestOfKey.set(key, node)
   }
 
   #drop(node: Node): void {
-    if (!node.queued) return
     this.#remove(node)
-    this.#countDropped(node.event.bytes.length)
+    this.#countDropped(node.event.bytes.length, node.ticket)
   }
 
-  #countDropped(size: number): void {
+  #countDropped(size: number, ticket: Ticket | undefined): void {
     this.droppedEvents += 1
     this.droppedBytes += size
+    ticket?.resolve('dropped')
   }
 
   #remove(node: Node): void {
-    if (node.previous === undefined) this.#first = node.next
-    else node.previous.next = node.next
-    if (node.next === undefined) this.#last = node.previous
-    else node.next.previous = node.previous
-    node.queued = false
-    this.bytes -= node.event.bytes.length
+    const { previous, next, event } = node
+    if (previous === undefined) this.#first = next
+    else previous.next = next
+    if (next === undefined) this.#last = previous
+    else next.previous = previous
+    // A removed event must not keep its neighbours in memory.
+    node.previous = undefined
+    node.next = undefined
+    this.bytes -= event.bytes.length
     this.length -= 1
-    if (node.key !== undefined && this.#newestOfKey?.get(node.key) === node) {
-      this.#newestOfKey.delete(node.key)
+    this.#superseded?.delete(node)
+    if (event.key !== undefined && this.#newestOfKey?.get(event.key) === node) {
+      this.#newestOfKey.delete(event.key)
     }
   }
 }

@@ -3,15 +3,16 @@ import { describe, expect, it } from 'vitest'
 import { EncodedEvent } from '../../src/index.js'
 import { EventQueue, type OverflowPolicy } from '../../src/stream/queue.js'
 
-const event = (id: string, size = 10): EncodedEvent => new EncodedEvent(Buffer.alloc(size), id)
+const event = (id: string, size = 10, key?: string): EncodedEvent =>
+  new EncodedEvent(Buffer.alloc(size), id, key)
 const queue = (onOverflow: OverflowPolicy, maxBufferedBytes = 30): EventQueue =>
   new EventQueue({ maxBufferedBytes, maxBufferedEvents: 100, onOverflow })
-const ids = (q: EventQueue): (string | undefined)[] => [...q.drain()].map(({ id }) => id)
+const ids = (q: EventQueue): (string | undefined)[] => [...q.events()].map(({ id }) => id)
 
 describe('EventQueue', () => {
   it('reports overflow and leaves the event out', () => {
     const q = queue('close')
-    expect(['a', 'b', 'c', 'd'].map((id) => q.push(event(id), undefined))).toEqual([
+    expect(['a', 'b', 'c', 'd'].map((id) => q.push(event(id)))).toEqual([
       'queued',
       'queued',
       'queued',
@@ -21,28 +22,28 @@ describe('EventQueue', () => {
   })
   it('drops the oldest', () => {
     const q = queue('drop-oldest')
-    for (const id of ['a', 'b', 'c', 'd']) expect(q.push(event(id), undefined)).toBe('queued')
+    for (const id of ['a', 'b', 'c', 'd']) expect(q.push(event(id))).toBe('queued')
     expect([q.droppedEvents, q.droppedBytes]).toEqual([1, 10])
     expect(ids(q)).toEqual(['b', 'c', 'd'])
   })
   it('keeps what waits when an event could never fit', () => {
     const q = queue('drop-oldest')
-    q.push(event('a'), undefined)
-    expect(q.push(event('huge', 31), undefined)).toBe('dropped')
+    q.push(event('a'))
+    expect(q.push(event('huge', 31))).toBe('dropped')
     expect(ids(q)).toEqual(['a'])
   })
   it('drops the newest', () => {
     const q = queue('drop-newest')
-    for (const id of ['a', 'b', 'c']) q.push(event(id), undefined)
-    expect(q.push(event('d'), undefined)).toBe('dropped')
+    for (const id of ['a', 'b', 'c']) q.push(event(id))
+    expect(q.push(event('d'))).toBe('dropped')
     expect(ids(q)).toEqual(['a', 'b', 'c'])
   })
   it('coalesces by key, newest kept, in order', () => {
     const q = queue('coalesce')
-    q.push(event('a1'), 'a')
-    q.push(event('b1'), 'b')
-    q.push(event('a2'), 'a')
-    expect(q.push(event('b2'), 'b')).toBe('queued')
+    q.push(event('a1', 10, 'a'))
+    q.push(event('b1', 10, 'b'))
+    q.push(event('a2', 10, 'a'))
+    expect(q.push(event('b2', 10, 'b'))).toBe('queued')
     expect(ids(q)).toEqual(['b1', 'a2', 'b2'])
     expect(q.droppedEvents).toBe(1)
   })
@@ -65,7 +66,7 @@ describe('EventQueue', () => {
         let out = 0
         for (const { size, key, take } of steps) {
           if (take) out += q.shift() === undefined ? 0 : 1
-          else pushed += q.push(event('x', size), key) === 'overflow' ? 0 : 1
+          else pushed += q.push(event('x', size, key)) === 'overflow' ? 0 : 1
           expect(q.bytes).toBeLessThanOrEqual(60)
         }
         expect(pushed).toBe(out + q.length + q.droppedEvents)

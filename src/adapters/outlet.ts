@@ -1,0 +1,114 @@
+// What the outlets over HTTP/1 and HTTP/2 share.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
+import { TcpSseError } from '../errors.js'
+import type { StreamSettings } from '../stream/options.js'
+import type { Outlet, OutletListener } from '../stream/outlet.js'
+
+/** A request of `node:http`, `node:https` or `node:http2`. */
+export type NodeRequest = IncomingMessage | Http2ServerRequest
+/** A response of the same. */
+export type NodeResponse = ServerResponse | Http2ServerResponse
+
+/** Anything but the head is refused: `no-transform` keeps compressors away, the X- header nginx's buffer. */
+const HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+}
+
+/** A request and a response of Node's, as an outlet. */
+export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeResponse>
+  implements Outlet
+{
+  protected readonly req: Req
+  protected readonly res: Res
+  readonly socket: Socket | undefined
+  protected listener: OutletListener | undefined
+
+  constructor(req: Req, res: Res, socket: Socket | undefined) {
+    this.req = req
+    this.res = res
+    this.socket = socket
+  }
+
+  abstract readonly multiplexed: boolean
+  abstract readonly finished: boolean
+  abstract readonly pending: number
+  abstract readonly start: number | undefined
+  abstract readonly position: number | undefined
+  abstract isDrained(): boolean | undefined
+  abstract stalledFor(now: number, connection: number): number
+  abstract discardUnread(): void
+  abstract destroy(entirely: boolean): void
+  /** Whether the response itself is over. */
+  protected abstract readonly over: boolean
+  /** The head has just been written. */
+  protected abstract opened(): void
+
+  get writable(): boolean {
+    return !this.res.writableEnded && !this.res.destroyed
+  }
+
+  /** Not asked of the request: it counts as destroyed as soon as its body has been read. */
+  get closed(): boolean {
+    const { socket } = this
+    return this.over || (socket !== undefined && (socket.destroyed || socket.readableEnded))
+  }
+
+  get error(): Error | undefined {
+    return this.socket?.errored ?? undefined
+  }
+
+  /** Writes the head. A HEAD request gets that and nothing else. */
+  open({ headers }: StreamSettings): void {
+    const { req, res } = this
+    if (res.headersSent || res.writableEnded) {
+      throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
+    }
+    for (const [name, value] of Object.entries({ ...HEADERS, ...headers })) {
+      res.setHeader(name, value as string)
+    }
+    if (req.method === 'HEAD') {
+      res.end()
+      return
+    }
+    // HTTP/2's compatibility response has it too; its types do not say so.
+    ;(res as unknown as { flushHeaders(): void }).flushHeaders()
+    // Any Duplex can carry a response; only a socket has these.
+    if (this.socket !== undefined) {
+      res.setTimeout(0)
+      req.setTimeout(0)
+      this.socket.setNoDelay(true)
+    }
+    this.opened()
+  }
+
+  listen(listener: OutletListener): void {
+    this.listener = listener
+    this.res.on('drain', this.#onDrain)
+    this.res.on('close', this.#onClose)
+  }
+
+  unlisten(): void {
+    this.res.off('drain', this.#onDrain)
+    this.res.off('close', this.#onClose)
+  }
+
+  write(bytes: Buffer): boolean {
+    return (this.res as unknown as { write(bytes: Buffer): boolean }).write(bytes)
+  }
+
+  end(): void {
+    this.res.end()
+  }
+
+  /** Node has room again. */
+  protected drained(): void {
+    this.listener?.onDrain()
+  }
+
+  readonly #onDrain = () => this.drained()
+  readonly #onClose = () => this.listener?.onClose()
+}

@@ -1,0 +1,51 @@
+// How far the bytes of one HTTP/2 stream have come. The kernel knows the connection only.
+import type { ServerHttp2Stream } from 'node:http2'
+
+/** What is known of the connection at a look. */
+export interface ConnectionLook {
+  readonly now: number
+  /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
+  readonly stalledFor: number
+  /** Bytes that have been written to the connection. */
+  readonly written: number
+  /** Whether this is the connection's only response. */
+  readonly alone: boolean
+}
+
+/** More than a client's PINGs and SETTINGS draw from us in the time of a stall. */
+const OTHER_FRAMES = 1_024
+
+/**
+ * HTTP/2 has a window for each stream, and Node tells of a stream only when a write has been sent, not how far it is.
+ * While the stream is the only one, bytes that leave on the connection are its own and count too.
+ */
+export class Http2Progress {
+  readonly #stream: ServerHttp2Stream
+  readonly #openedAt: number
+  /** What waited at the last look, what of it was being sent, and when either last moved. */
+  #waiting = 0
+  #sending = 0
+  #written = 0
+  #progressAt: number
+
+  constructor(stream: ServerHttp2Stream, openedAt: number) {
+    this.#stream = stream
+    this.#openedAt = openedAt
+    this.#progressAt = openedAt
+  }
+
+  /** Milliseconds for which the client has taken nothing though something waited. Called at every look. */
+  stalledFor({ now, stalledFor, written, alone }: ConnectionLook): number {
+    const waiting = this.#stream.writableLength
+    const sending = this.#stream.bufferSize - waiting
+    const left = alone && written - this.#written > OTHER_FRAMES
+    const still = waiting >= this.#waiting && sending === this.#sending
+    if (waiting + sending === 0 || !still || left) {
+      this.#progressAt = now
+      this.#written = written
+    }
+    this.#waiting = waiting
+    this.#sending = sending
+    return Math.max(now - this.#progressAt, Math.min(stalledFor, now - this.#openedAt))
+  }
+}

@@ -1,0 +1,109 @@
+// What is known of the way of this stream's events: outlet's offsets on one side, acknowledgements on the other.
+import { acknowledgedOffset } from '../socket/inspect.js'
+import {
+  type Delivered,
+  DeliveryLog,
+  type DeliveryOutcome,
+  type Ticket,
+  TRACKED_EVENTS,
+  type Undelivered,
+} from './delivery-log.js'
+import type { Outlet } from './outlet.js'
+import type { EventQueue } from './queue.js'
+
+/** Follows the events of one stream to the peer's kernel. */
+export class Delivery {
+  readonly #outlet: Outlet
+  readonly #log = new DeliveryLog()
+  /** Events that the log has not taken, because where they end is not known. */
+  #known = true
+  #acknowledged = Number.NEGATIVE_INFINITY
+
+  constructor(outlet: Outlet) {
+    this.#outlet = outlet
+  }
+
+  /** Whether somebody waits for an acknowledgement that a look could bring. */
+  get awaited(): boolean {
+    return this.#known && this.#log.awaited
+  }
+
+  /** Whether events are on their way, so that a look could bring news. */
+  get inFlight(): boolean {
+    return this.#known && this.#log.delivered < this.#log.recorded
+  }
+
+  /** An event has been written to the outlet. */
+  record(id: string | undefined, ticket: Ticket | undefined): void {
+    const { position } = this.#outlet
+    if (position === undefined) this.#forget()
+    if (!this.#known || position === undefined) {
+      ticket?.resolve('unknown')
+      return
+    }
+    if (this.#log.full) this.look()
+    this.#log.record(id, position, ticket)
+  }
+
+  /** Asks the kernel. Nothing is taken back: what has been acknowledged once stays so. */
+  look(): void {
+    const { socket } = this.#outlet
+    if (!this.#known || socket === undefined) return
+    const offset = acknowledgedOffset(socket)
+    if (offset !== undefined) this.acknowledge(offset)
+  }
+
+  /** What the peer's kernel has acknowledged of the connection's bytes, by a look of this moment. */
+  acknowledge(offset: number): void {
+    // Somebody has written past the outlet since, or changed what it wrote: its offsets mean nothing.
+    if (this.#outlet.position === undefined) this.#forget()
+    if (!this.#known || !(offset > this.#acknowledged)) return
+    this.#acknowledged = offset
+    this.#log.acknowledge(offset)
+  }
+
+  /** A promise for the latest event with this id, queued or sent. */
+  of(id: string, queue: EventQueue | undefined): Promise<DeliveryOutcome> {
+    const ticket = queue?.ticketOf(id) ?? (this.#known ? this.#log.find(id) : undefined)
+    return (
+      ticket?.promise ??
+      Promise.resolve(this.#known && this.#log.lastId === id ? 'delivered' : 'unknown')
+    )
+  }
+
+  /** `undefined` where it cannot be known. */
+  get delivered(): Delivered | undefined {
+    const { start, position } = this.#outlet
+    if (!this.#known || start === undefined || position === undefined) return undefined
+    const bytes = Math.max(0, Math.min(this.#acknowledged, position) - start)
+    return { id: this.#log.lastId, events: this.#log.delivered, bytes }
+  }
+
+  /** What was sent or queued and not acknowledged; `undefined` where that cannot be known. */
+  undelivered(queue: EventQueue | undefined): Undelivered | undefined {
+    if (!this.#known || this.#outlet.start === undefined) return undefined
+    const ids = this.#log.undeliveredIds()
+    let events = this.#log.recorded - this.#log.delivered
+    for (const { id, isComment } of queue?.events() ?? []) {
+      if (id !== undefined) ids.push(id)
+      if (!isComment) events += 1
+    }
+    return {
+      ids: ids.slice(0, TRACKED_EVENTS),
+      events,
+      overflowed: this.#log.overflowed || ids.length > TRACKED_EVENTS,
+    }
+  }
+
+  /** The stream has ended: whoever still waits is told. */
+  end(queue: EventQueue | undefined): void {
+    this.#log.settleAll(this.#known ? 'undelivered' : 'unknown')
+    queue?.settleTickets('undelivered')
+  }
+
+  #forget(): void {
+    if (!this.#known) return
+    this.#known = false
+    this.#log.settleAll('unknown')
+  }
+}

@@ -1,0 +1,170 @@
+// The write loop: events go to the outlet while it has room, and wait in the queue while it has not.
+import type { Clock } from '../clock.js'
+import type { EncodedEvent } from '../sse/encode.js'
+import { Deferred } from './deferred.js'
+import { Delivery } from './delivery.js'
+import type { DeliveryOutcome, Ticket } from './delivery-log.js'
+import type { StreamSettings } from './options.js'
+import type { Outlet } from './outlet.js'
+import { Poll } from './poll.js'
+import { type Dropped, EventQueue } from './queue.js'
+import type { SendResult } from './states.js'
+
+/** Sends one stream's events and follows them to the client's kernel. */
+export class Sender {
+  readonly #outlet: Outlet
+  readonly #settings: StreamSettings
+  readonly #poll: Poll
+  readonly #delivery: Delivery
+  #queue: EventQueue | undefined
+  #room: Deferred<boolean> | undefined
+  #blocked = false
+  #ending = false
+  #endListeners: Set<() => void> | undefined
+  readonly #beforeEnd: () => void
+  #bytesSent = 0
+  /** Whether anything was written since it was last set to `false`. */
+  wrote = true
+
+  /** @param beforeEnd - called when everything has been acknowledged, right before the outlet is ended */
+  constructor(outlet: Outlet, settings: StreamSettings, clock: Clock, beforeEnd: () => void) {
+    this.#beforeEnd = beforeEnd
+    this.#outlet = outlet
+    this.#settings = settings
+    this.#delivery = new Delivery(outlet)
+    this.#poll = new Poll(clock, settings.plan.urgentPace, () => this.#onPoll())
+  }
+
+  /** Whether an event would be written at once. */
+  get hasRoom(): boolean {
+    return this.#outlet.writable && !this.#blocked && !this.#ending
+  }
+
+  /** Bytes of events and comments handed to the outlet. */
+  get bytesSent(): number {
+    return this.#bytesSent
+  }
+
+  /** Bytes of the events that wait here. */
+  get pending(): number {
+    return this.#queue?.bytes ?? 0
+  }
+
+  get dropped(): Dropped {
+    const { droppedEvents = 0, droppedBytes = 0 } = this.#queue ?? {}
+    return { events: droppedEvents, bytes: droppedBytes }
+  }
+
+  get delivery(): Delivery {
+    return this.#delivery
+  }
+
+  get queue(): EventQueue | undefined {
+    return this.#queue
+  }
+
+  /** Writes the event or lets it wait; `overflow` leaves it out. Only while the outlet is writable. */
+  deliver(event: EncodedEvent, ticket?: Ticket): Exclude<SendResult, 'closed'> | 'overflow' {
+    if (this.#blocked) {
+      this.#queue ??= new EventQueue(this.#settings.limits)
+      return this.#queue.push(event, ticket)
+    }
+    this.#writeEvent(event, ticket)
+    return this.#blocked ? 'queued' : 'sent'
+  }
+
+  /** Bytes that are no event: comments. Only while there is room. */
+  write(bytes: Buffer): void {
+    this.#bytesSent += bytes.length
+    this.wrote = true
+    this.#blocked = !this.#outlet.write(bytes)
+  }
+
+  /** Settles when there is room (`true`), or when there never will be again. */
+  writable(): Promise<boolean> {
+    if (this.#ending || !this.#outlet.writable) return Promise.resolve(false)
+    if (!this.#blocked) return Promise.resolve(true)
+    this.#room ??= new Deferred()
+    return this.#room.promise
+  }
+
+  /** The outlet has room again. */
+  resume(): void {
+    this.#blocked = false
+    this.#pump()
+    if (this.#ending) this.#endIfDone()
+    else if (!this.#blocked) this.#settleRoom(true)
+  }
+
+  /** Takes no more, and ends the outlet once everything has been acknowledged, or handed over where nobody can tell. */
+  end(): void {
+    this.#tellEnd()
+    this.#endIfDone()
+  }
+
+  /** A promise for the latest event with this id. */
+  outcomeOf(id: string): Promise<DeliveryOutcome> {
+    const outcome = this.#delivery.of(id, this.#queue)
+    if (this.#delivery.awaited) this.#poll.start()
+    return outcome
+  }
+
+  /** Nothing of it runs on; whoever waits is told. */
+  stop(): void {
+    this.#poll.stop()
+    this.#delivery.end(this.#queue)
+    this.#queue = undefined
+    this.#tellEnd()
+  }
+
+  /** Calls back once, in the tick in which no more events are taken. Returns what stops that. */
+  onEnd(listener: () => void): () => void {
+    this.#endListeners ??= new Set()
+    this.#endListeners.add(listener)
+    return () => this.#endListeners?.delete(listener)
+  }
+
+  #writeEvent({ bytes, id, isComment }: EncodedEvent, ticket: Ticket | undefined): void {
+    this.write(bytes)
+    if (isComment && ticket === undefined) return
+    this.#delivery.record(id, ticket)
+    if (ticket !== undefined && this.#delivery.awaited) this.#poll.start()
+  }
+
+  #pump(): void {
+    while (!this.#blocked && this.#outlet.writable) {
+      const next = this.#queue?.shift()
+      if (next === undefined) return
+      this.#writeEvent(next.event, next.ticket)
+    }
+  }
+
+  #endIfDone(): void {
+    if (this.#onPoll()) this.#poll.start()
+  }
+
+  /** News of what somebody waits for, the end among them. Returns whether to ask again. */
+  #onPoll(): boolean {
+    this.#delivery.look()
+    if (this.#ending && !this.#queue?.length && this.#outlet.writable) {
+      const drained = this.#outlet.isDrained()
+      if (drained === false) return true
+      if (drained) this.#beforeEnd()
+      this.#outlet.end()
+    }
+    return this.#delivery.awaited
+  }
+
+  #tellEnd(): void {
+    this.#ending = true
+    this.#settleRoom(false)
+    const listeners = this.#endListeners
+    this.#endListeners = undefined
+    for (const listener of listeners ?? []) listener()
+  }
+
+  #settleRoom(room: boolean): void {
+    this.#room?.resolve(room)
+    this.#room = undefined
+  }
+}

@@ -1,0 +1,114 @@
+// Whatever yields events, as one thing that is pulled from and that can be told to stop.
+import type { Readable } from 'node:stream'
+import type { ReadableStream, ReadableStreamDefaultReader } from 'node:stream/web'
+import { TcpSseError } from '../errors.js'
+import type { EncodedEvent, EventInput } from '../sse/encode.js'
+
+/** What `sendAll` sends: `EventInput`s or `EncodedEvent`s, from anything that yields them one by one. */
+export type EventSourceLike =
+  | AsyncIterable<EventInput | EncodedEvent>
+  | Iterable<EventInput | EncodedEvent>
+  | ReadableStream<EventInput | EncodedEvent>
+  | Readable
+
+type Step = { done?: boolean | undefined; value?: unknown }
+
+/** A source under way. */
+export interface Puller {
+  /** The next event, at once where the source is synchronous. */
+  next(): Step | Promise<Step>
+  /** Tells the source that nobody wants more. Returns at once, never throws. */
+  stop(): void
+}
+
+/**
+ * Opens a source.
+ *
+ * @throws {TcpSseError} `ERR_SOURCE_INVALID` where it cannot be pulled from: no iterable, or a stream that is locked
+ */
+export function openSource(source: unknown): Puller {
+  if (typeof source !== 'object' && typeof source !== 'function') throw invalid()
+  if (source === null) throw invalid()
+  if ('getReader' in source) return openWebStream(source as ReadableStream)
+  const { destroy } = source as Partial<Readable>
+  // The iterator of a Readable answers `return()` only after a pending `next()`; `destroy()` works at once.
+  if (typeof destroy === 'function' && Symbol.asyncIterator in source) {
+    const iterator = (source as Readable)[Symbol.asyncIterator]()
+    return {
+      next: () => iterator.next(),
+      stop: () => quietly(() => void destroy.call(source)),
+    }
+  }
+  return new IteratorPuller(iteratorOf(source))
+}
+
+function openWebStream(stream: ReadableStream): Puller {
+  let reader: ReadableStreamDefaultReader
+  try {
+    reader = stream.getReader()
+  } catch (cause) {
+    throw new TcpSseError('ERR_SOURCE_INVALID', 'The source is locked to another reader.', {
+      cause,
+    })
+  }
+  return {
+    next: () => reader.read() as Promise<Step>,
+    stop: () => quietly(() => reader.cancel()),
+  }
+}
+
+function iteratorOf(source: object): Iterator<unknown> | AsyncIterator<unknown> {
+  const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = source as Partial<
+    AsyncIterable<unknown> & Iterable<unknown>
+  >
+  if (typeof later === 'function') return later.call(source)
+  if (typeof now === 'function') return now.call(source)
+  throw invalid()
+}
+
+class IteratorPuller implements Puller {
+  readonly #iterator: Iterator<unknown> | AsyncIterator<unknown>
+  #pulling = false
+  #stopWanted = false
+
+  constructor(iterator: Iterator<unknown> | AsyncIterator<unknown>) {
+    this.#iterator = iterator
+  }
+
+  next(): Step | Promise<Step> {
+    this.#pulling = true
+    try {
+      return this.#iterator.next()
+    } finally {
+      this.#pulling = false
+      if (this.#stopWanted) this.stop()
+    }
+  }
+
+  /** A generator that ends the stream itself is still running: it is told as soon as it has yielded. */
+  stop(): void {
+    this.#stopWanted = this.#pulling
+    if (!this.#pulling) quietly(() => this.#iterator.return?.())
+  }
+}
+
+/** The source's own clean-up is nobody's result any more; that it failed must not be lost either. */
+function quietly(action: () => unknown): void {
+  const warn = (error: unknown): void =>
+    process.emitWarning(`The source of sendAll failed when it was stopped: ${error}`, {
+      code: 'TCP_SSE_SOURCE_STOP',
+    })
+  try {
+    const result = action()
+    if (result instanceof Promise) result.catch(warn)
+  } catch (error) {
+    warn(error)
+  }
+}
+
+function invalid(): TcpSseError {
+  return new TcpSseError(
+    'ERR_SOURCE_INVALID',
+    'sendAll needs an iterable, an async iterable, a Readable or a ReadableStream of events.',
+  )
+}
