@@ -67,6 +67,53 @@ Napi::Value InspectMany(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+bool IsArray(const Napi::CallbackInfo& info, std::size_t index, napi_typedarray_type type) {
+  return info[index].IsTypedArray() && info[index].As<Napi::TypedArray>().TypedArrayType() == type;
+}
+
+// Whether every row's chain of pieces ends and stays inside the slab.
+bool AreSound(const tcp_sse::Piece* pieces, std::size_t piece_count, std::size_t slab_size,
+              const tcp_sse::Row* rows, std::size_t row_count) {
+  const auto count = static_cast<std::int64_t>(piece_count);
+  for (std::int64_t i = 0; i < count; i++) {
+    const tcp_sse::Piece& piece = pieces[i];
+    if (piece.offset < 0 || piece.length <= 0) return false;
+    if (static_cast<std::size_t>(piece.offset) + piece.length > slab_size) return false;
+    if (piece.next != -1 && (piece.next <= i || piece.next >= count)) return false;
+  }
+  for (std::size_t i = 0; i < row_count; i++) {
+    if (rows[i].first < 0 || rows[i].first >= count) return false;
+  }
+  return true;
+}
+
+// sendMany(slab: Uint8Array, pieces: Int32Array, pieceCount, rows: Int32Array, rowCount) -> rows not sent completely.
+// Three numbers a piece and a row, as the structures in tcp.h have them.
+Napi::Value SendMany(const Napi::CallbackInfo& info) {
+  constexpr const char* kUsage =
+      "sendMany(slab, pieces, pieceCount, rows, rowCount): an array or a number is wrong";
+  if (!IsArray(info, 0, napi_uint8_array) || !IsArray(info, 1, napi_int32_array) ||
+      !IsInt(info, 2) || !IsArray(info, 3, napi_int32_array) || !IsInt(info, 4)) {
+    return BadCall(info, kUsage);
+  }
+  auto slab = info[0].As<Napi::Uint8Array>();
+  auto pieces = info[1].As<Napi::Int32Array>();
+  auto rows = info[3].As<Napi::Int32Array>();
+  const int piece_count = Int(info, 2);
+  const int row_count = Int(info, 4);
+  if (piece_count < 0 || row_count < 0 ||
+      static_cast<std::size_t>(piece_count) > pieces.ElementLength() / 3 ||
+      static_cast<std::size_t>(row_count) > rows.ElementLength() / 3) {
+    return BadCall(info, kUsage);
+  }
+  const auto* piece = reinterpret_cast<const tcp_sse::Piece*>(pieces.Data());
+  auto* row = reinterpret_cast<tcp_sse::Row*>(rows.Data());
+  if (!AreSound(piece, piece_count, slab.ByteLength(), row, row_count)) {
+    return BadCall(info, kUsage);
+  }
+  return Napi::Number::New(info.Env(), tcp_sse::SendMany(slab.Data(), piece, row, row_count));
+}
+
 Napi::Array Names(Napi::Env env, std::size_t count, const char* (*name)(std::size_t)) {
   Napi::Array names = Napi::Array::New(env, count);
   for (std::size_t i = 0; i < count; i++) {
@@ -82,6 +129,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("setOption", Napi::Function::New(env, SetOption));
   exports.Set("getOption", Napi::Function::New(env, GetOption));
   exports.Set("probeOption", Napi::Function::New(env, ProbeOption));
+  exports.Set("sendMany", Napi::Function::New(env, SendMany));
   exports.Set("inspectMany", Napi::Function::New(env, InspectMany));
   return exports;
 }

@@ -6,11 +6,12 @@
 #define TCP_SSE_TCP_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace tcp_sse {
 
 // Raised whenever something below changes its meaning. The TypeScript side refuses any other number.
-constexpr int kAbi = 1;
+constexpr int kAbi = 2;
 
 // The options that may be set or read, by their kernel names. Callers pass the index.
 std::size_t OptionCount();
@@ -33,6 +34,24 @@ const char* FieldName(std::size_t field);
 // Writes one row of `FieldCount()` numbers about a socket. What this kernel or this kind of socket
 // does not tell is NaN, never 0. Never reads SO_ERROR: that would take the error away from Node.
 void Inspect(int fd, double* row);
+
+// A part of the slab. `next` is the index of the piece that follows in the same row, always a larger one; -1: none.
+struct Piece {
+  std::int32_t offset;
+  std::int32_t length;
+  std::int32_t next;
+};
+
+// What one socket is to be sent: the pieces from `first` on. `result` is written: bytes sent, or -errno if not even one.
+struct Row {
+  std::int32_t fd;
+  std::int32_t first;
+  std::int32_t result;
+};
+
+// Sends each row with one system call, or a few if it has many pieces. Never blocks, never raises SIGPIPE. Returns how
+// many rows were not sent completely.
+std::size_t SendMany(const unsigned char* slab, const Piece* pieces, Row* rows, std::size_t count);
 
 }  // namespace tcp_sse
 

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -107,6 +108,58 @@ double AskQueue(int fd, unsigned long request) {
   return ioctl(fd, request, &bytes) == 0 ? bytes : NAN;
 }
 
+// Pieces that go with one system call; far below IOV_MAX.
+constexpr std::size_t kVectors = 64;
+
+// Fills `vectors` from piece `*next` on, neighbours in the slab joined, and moves `*next` past them. Returns how many.
+std::size_t Gather(const unsigned char* slab, const Piece* pieces, std::int32_t* next,
+                   iovec* vectors, std::size_t* bytes) {
+  std::size_t used = 0;
+  while (*next >= 0) {
+    const Piece& piece = pieces[*next];
+    void* start = const_cast<unsigned char*>(slab + piece.offset);
+    iovec* last = used > 0 ? &vectors[used - 1] : nullptr;
+    if (last != nullptr && static_cast<char*>(last->iov_base) + last->iov_len == start) {
+      last->iov_len += piece.length;
+    } else if (used == kVectors) {
+      break;
+    } else {
+      vectors[used++] = {start, static_cast<std::size_t>(piece.length)};
+    }
+    *bytes += piece.length;
+    *next = piece.next;
+  }
+  return used;
+}
+
+ssize_t SendVectors(int fd, iovec* vectors, std::size_t count) {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (count == 1) return send(fd, vectors[0].iov_base, vectors[0].iov_len, kFlags);
+  msghdr message = {};
+  message.msg_iov = vectors;
+  message.msg_iovlen = count;
+  return sendmsg(fd, &message, kFlags);
+}
+
+// Whether everything was sent.
+bool SendRow(const unsigned char* slab, const Piece* pieces, Row* row) {
+  std::int32_t next = row->first;
+  row->result = 0;
+  while (next >= 0) {
+    iovec vectors[kVectors];
+    std::size_t bytes = 0;
+    const std::size_t count = Gather(slab, pieces, &next, vectors, &bytes);
+    const ssize_t sent = SendVectors(row->fd, vectors, count);
+    if (sent < 0) {
+      if (row->result == 0) row->result = -errno;
+      return false;
+    }
+    row->result += static_cast<std::int32_t>(sent);
+    if (static_cast<std::size_t>(sent) < bytes) return false;
+  }
+  return true;
+}
+
 int GetNumber(int fd, const Option& option) {
   int value = 0;
   socklen_t length = sizeof value;
@@ -172,6 +225,14 @@ void Inspect(int fd, double* row) {
   }
   row[kOutq] = AskQueue(fd, SIOCOUTQ);
   row[kUnsent] = AskQueue(fd, SIOCOUTQNSD);
+}
+
+std::size_t SendMany(const unsigned char* slab, const Piece* pieces, Row* rows, std::size_t count) {
+  std::size_t incomplete = 0;
+  for (std::size_t i = 0; i < count; i++) {
+    if (!SendRow(slab, pieces, &rows[i])) incomplete++;
+  }
+  return incomplete;
 }
 
 }  // namespace tcp_sse

@@ -33,6 +33,12 @@ export type ErrorCode =
   | 'ERR_PEER_STALLED'
   /** `sendAll` was given something that events cannot be pulled from. */
   | 'ERR_SOURCE_INVALID'
+  /** A channel was given something that is no stream of this library. */
+  | 'ERR_NOT_A_STREAM'
+  /** The stream is a subscriber of the channel already. */
+  | 'ERR_SUBSCRIBED'
+  /** The channel has been closed. */
+  | 'ERR_CHANNEL_CLOSED'
   /** The reason object of a stream whose queue outgrew `maxBufferedBytes` or `maxBufferedEvents`. */
   | 'ERR_OVERFLOW'
 

@@ -4,6 +4,22 @@
  * @packageDocumentation
  */
 export { createEventStream, type NodeRequest, type NodeResponse } from './adapters/node.js'
+export type { BroadcastOptions, Tally } from './channel/broadcast.js'
+export {
+  type Channel,
+  type ChannelOptions,
+  createChannel,
+  type SubscribeOptions,
+  type Subscription,
+} from './channel/channel.js'
+export {
+  type History,
+  MemoryHistory,
+  type MemoryHistoryOptions,
+  type Replay,
+  type ReplayOutcome,
+} from './channel/history.js'
+export type { Hub, Message } from './channel/hub.js'
 export { type ErrorCode, TcpSseError } from './errors.js'
 export { type Guard, type GuardStats, guardServer } from './guard/guard-server.js'
 export type {

@@ -1,20 +1,29 @@
 // A response over HTTP/1, plain or TLS: while it lasts, the connection is its own.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { libuvQueueOf, resetConnection } from '../socket/binding.js'
+import { type Berth, LARGEST_PIECE, sharedBatch } from '../socket/batch.js'
+import { libuvQueueOf, resetConnection, wireOffset } from '../socket/binding.js'
 import { acknowledgedOffset, isDrained } from '../socket/inspect.js'
+import type { StreamSettings } from '../stream/options.js'
 import type { OutletListener } from '../stream/outlet.js'
+import { flushAndEnd, flushAndWrite, isPassing, sendError, takeOver } from './fast-path.js'
 import { NodeOutlet } from './outlet.js'
 
 /** `0`, and two line ends. */
 const LAST_CHUNK = 5
 
 /** An outlet over `node:http` and `node:https`. */
-export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> {
+export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> implements Berth {
   readonly multiplexed = false
   start: number | undefined
   #position: number | undefined
   #ended = false
+  /** The fast path: whether events may go past Node's streams, and what of them is in the batch. */
+  #direct = false
+  row = -1
+  waiting = 0
+  /** What the kernel would not take is on the ordinary path, and not through yet. */
+  #short = false
 
   get finished(): boolean {
     return this.res.writableFinished
@@ -22,7 +31,7 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> {
 
   get pending(): number {
     const queued = this.socket === undefined ? 0 : libuvQueueOf(this.socket)
-    return Math.max(this.res.writableLength, queued)
+    return Math.max(this.res.writableLength, queued) + this.waiting
   }
 
   /**
@@ -35,26 +44,49 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> {
     // A socket that is gone has forgotten what it had not written yet; after our own end nothing is asked any more.
     if (socket.destroyed || this.#ended) return this.#position
     const end = res.writableEnded && res.chunkedEncoding ? LAST_CHUNK : 0
-    if (this.#position + end !== socket.bytesWritten) this.#position = undefined
+    if (this.#position + end !== wireOffset(socket) + this.waiting) this.#position = undefined
     return this.#position
   }
 
   override end(): void {
+    this.flush()
     this.#ended = true
     super.end()
+  }
+
+  /** Sends what waits in the batch, before anything else is written. */
+  flush(): void {
+    if (this.row >= 0) sharedBatch.flush()
+  }
+
+  /** The rest goes the ordinary way, which says when it has gone, or what is wrong. */
+  onShort(rest: Buffer, errno: number): void {
+    const socket = this.socket as Socket
+    if (socket.destroyed) return
+    if (errno !== 0 && !isPassing(errno)) {
+      socket.destroy(sendError(errno))
+      return
+    }
+    this.#short = true
+    socket.write(rest, (error) => {
+      this.#short = false
+      if (!error) this.listener?.onDrain()
+    })
+    this.listener?.onBlocked()
   }
 
   protected get over(): boolean {
     return this.res.destroyed || this.res.writableFinished
   }
 
-  protected opened(): void {
+  protected opened({ fastPath }: StreamSettings): void {
     const { res, socket } = this
     // An earlier response on the connection may not be finished: ours has no place in its bytes yet.
     if (socket === undefined || res.socket !== socket || res.hasHeader('content-encoding')) return
     if (acknowledgedOffset(socket) === undefined) return
-    this.start = socket.bytesWritten
+    this.start = wireOffset(socket)
     this.#position = this.start
+    if (fastPath) this.#direct = takeOver(res, this)
   }
 
   override listen(listener: OutletListener): void {
@@ -68,12 +100,35 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> {
   }
 
   override write(bytes: Buffer): boolean {
+    if (this.#mayGoDirectly(bytes)) {
+      const length = sharedBatch.add(this, bytes, this.res.chunkedEncoding)
+      if (this.#position !== undefined) this.#position += length
+      // Whether the kernel takes it is known after the tick, or when there is so much that it matters before.
+      if (this.waiting >= FLUSH_AT) sharedBatch.flush()
+      return !this.#short
+    }
+    this.flush()
     if (this.#position !== undefined) this.#position += framed(bytes.length, this.res)
     return super.write(bytes)
   }
 
+  /** Plain TCP, our response is the socket's, nothing is queued, nobody has wrapped the response's methods. */
+  #mayGoDirectly(bytes: Buffer): boolean {
+    if (!this.#direct || bytes.length > LARGEST_PIECE) return false
+    if (!sharedBatch.fits(bytes)) sharedBatch.flush()
+    const socket = this.socket as Socket
+    return (
+      socket.writableLength === 0 &&
+      this.res.write === flushAndWrite &&
+      this.res.end === flushAndEnd &&
+      !this.res.writableEnded &&
+      !socket.destroyed
+    )
+  }
+
   isDrained(): boolean | undefined {
     if (this.socket === undefined) return undefined
+    this.flush()
     return this.res.writableLength > 0 ? false : isDrained(this.socket as Socket)
   }
 
@@ -104,3 +159,6 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> {
 function framed(length: number, { chunkedEncoding }: ServerResponse): number {
   return chunkedEncoding ? length + length.toString(16).length + 4 : length
 }
+
+/** So much of one stream in one tick is sent before its end: a producer must learn in time that the client is behind. */
+const FLUSH_AT = 16 * 1024

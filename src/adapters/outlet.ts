@@ -45,7 +45,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   /** Whether the response itself is over. */
   protected abstract readonly over: boolean
   /** The head has just been written. */
-  protected abstract opened(): void
+  protected abstract opened(settings: StreamSettings): void
 
   get writable(): boolean {
     return !this.res.writableEnded && !this.res.destroyed
@@ -62,12 +62,12 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   }
 
   /** Writes the head. A HEAD request gets that and nothing else. */
-  open({ headers }: StreamSettings): void {
+  open(settings: StreamSettings): void {
     const { req, res } = this
     if (res.headersSent || res.writableEnded) {
       throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
     }
-    for (const [name, value] of Object.entries({ ...HEADERS, ...headers })) {
+    for (const [name, value] of Object.entries({ ...HEADERS, ...settings.headers })) {
       res.setHeader(name, value as string)
     }
     if (req.method === 'HEAD') {
@@ -82,7 +82,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
       req.setTimeout(0)
       this.socket.setNoDelay(true)
     }
-    this.opened()
+    this.opened(settings)
   }
 
   listen(listener: OutletListener): void {

@@ -19,6 +19,14 @@ export interface Addon {
   getOption(fd: number, option: number): number
   probeOption(option: number): number
   inspectMany(fds: Int32Array, count: number, out: Float64Array): void
+  /** Three numbers a piece (offset, length, next) and a row (fd, first piece, result); returns the incomplete rows. */
+  sendMany(
+    slab: Uint8Array,
+    pieces: Int32Array,
+    pieceCount: number,
+    rows: Int32Array,
+    rowCount: number,
+  ): number
 }
 
 /** The kernel options that this library sets, by their kernel names. */
@@ -34,7 +42,7 @@ export type KernelOption =
   | 'TCP_RTO_MAX_MS'
   | 'TCP_USER_TIMEOUT'
 
-const ABI = 1
+const ABI = 2
 
 const { addon: loaded, reason } = load()
 
@@ -72,11 +80,29 @@ export function libuvQueueOf(socket: Socket): number {
   return handleOf(socket)?.writeQueueSize ?? 0
 }
 
+/** Bytes that went to the kernel past Node's streams, which therefore have not counted them. */
+const DIRECT = Symbol('tcp-sse.direct')
+
+interface DirectSocket extends Socket {
+  [DIRECT]?: number
+}
+
+/** Counts bytes that were sent past Node's streams. */
+export function countDirect(socket: DirectSocket, bytes: number): void {
+  socket[DIRECT] = (socket[DIRECT] ?? 0) + bytes
+}
+
+/** Where the next byte stands that is written to the socket, in the connection's outgoing bytes. */
+export function wireOffset(socket: DirectSocket): number {
+  return socket.bytesWritten + (socket[DIRECT] ?? 0)
+}
+
 /** Bytes that the kernel has been given so far; NaN where the handle is not plain TCP. */
-export function handedOf(socket: Socket): number {
+export function handedOf(socket: DirectSocket): number {
   const handle = handleOf(socket)
   if (handle?.constructor?.name !== 'TCP') return Number.NaN
-  return (handle.bytesWritten ?? Number.NaN) - (handle.writeQueueSize ?? 0)
+  const viaLibuv = (handle.bytesWritten ?? Number.NaN) - (handle.writeQueueSize ?? 0)
+  return viaLibuv + (socket[DIRECT] ?? 0)
 }
 
 /** `0`, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */

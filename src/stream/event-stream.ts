@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { TcpSseError } from '../errors.js'
 import { type PeerEvidence, sharedMonitor, type Watch, type Watcher } from '../liveness/monitor.js'
-import { isUnanswered, type Verdict } from '../liveness/verdict.js'
+import type { Verdict } from '../liveness/verdict.js'
 import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
 import { applySocketOptions } from '../socket/options.js'
 import {
@@ -18,6 +18,7 @@ import {
 } from '../sse/encode.js'
 import { onAbort } from './abort.js'
 import { type CloseInfo, type CloseReason, reasonOf } from './close-info.js'
+import { Deadlines } from './deadlines.js'
 import { Deferred } from './deferred.js'
 import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
 import type { StreamSettings } from './options.js'
@@ -28,7 +29,6 @@ import { type EventSourceLike, openSource } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
 import { type SendAllResult, transfer } from './transfer.js'
 
-const HEARTBEAT = encodeComment('').bytes
 /** What a comment has beside its text. */
 const COMMENT_FRAME = encodeComment('').bytes.length
 
@@ -42,8 +42,7 @@ export class EventStream {
   #state: StreamState = 'open'
   #watch: Watch | undefined
   readonly #sender: Sender
-  /** Heartbeats are for quiet streams. */
-  #lastTraffic = this.#openedAt
+  readonly #deadlines: Deadlines
   /** How it is to end once everything has been sent. */
   #ending: { reason: CloseReason; error: Error | undefined } | undefined
   #info: CloseInfo | undefined
@@ -56,6 +55,7 @@ export class EventStream {
     this.#outlet = outlet
     this.#settings = settings
     this.#sender = new Sender(outlet, settings, systemClock, () => this.#unwatch())
+    this.#deadlines = new Deadlines(outlet, this.#sender, settings, this.#openedAt)
     this.lastEventId = lastEventId
     if (outlet.closed) {
       this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
@@ -160,9 +160,33 @@ export class EventStream {
     const sink = {
       sender: this.#sender,
       send: (event: EventInput | EncodedEvent) => this.send(event),
-      fail: (error: unknown) => this.#end('error', asError(error)),
+      fail: (error: unknown) => this.fail(error),
     }
     return transfer(sink, openSource(source), options.signal)
+  }
+
+  /**
+   * Events that come before whatever is sent from now on, at the client's pace: for `Channel`.
+   * @internal
+   */
+  replay(events: Iterable<EncodedEvent>): void {
+    if (this.#open) this.#sender.replay(events)
+  }
+
+  /**
+   * Ends the stream because of what the application has done: what waits is sent, and the reason is `error`.
+   * @internal
+   */
+  fail(error: unknown): void {
+    this.#end('error', asError(error))
+  }
+
+  /**
+   * Calls back once, in the tick in which the stream takes no more events. Returns what stops that.
+   * @internal
+   */
+  onEnd(listener: () => void): () => void {
+    return this.#sender.onEnd(listener)
   }
 
   /** What the client's kernel has acknowledged, as of now; `undefined` where that cannot be known. */
@@ -235,6 +259,7 @@ export class EventStream {
 
   readonly #listener: OutletListener = {
     onDrain: () => this.#sender.resume(),
+    onBlocked: () => this.#sender.block(),
     onPeerEnd: () => this.#sender.delivery.look(),
     onClose: () => {
       const { finished, error } = this.#outlet
@@ -256,40 +281,16 @@ export class EventStream {
     onLook: (now, stalledFor) => this.#onLook(now, stalledFor),
   }
 
-  /** The deadlines of the stream, compared on the monitor's tick. Returns the next one. */
-  #onLook(now: number, connectionStalledFor: number): number {
-    const { plan } = this.#settings
+  #onLook(now: number, stalledFor: number): number {
     const { delivery } = this.#sender
     if (delivery.inFlight) delivery.look()
-    if (now - this.#openedAt >= plan.detectWithin / 2) this.#outlet.discardUnread()
-    const stall = this.#checkStall(now, connectionStalledFor)
-    if (this.#state === 'closed') return Number.POSITIVE_INFINITY
-    if (this.#sender.wrote) this.#lastTraffic = now
-    this.#sender.wrote = false
-    const { heartbeat } = plan
-    if (heartbeat === false || !this.#sender.hasRoom) return stall
-    if (now - this.#lastTraffic >= heartbeat) {
-      this.#sender.write(HEARTBEAT)
-      this.#lastTraffic = now
-    }
-    return Math.min(stall, this.#lastTraffic + heartbeat)
-  }
-
-  /** Gives up a client that takes nothing. One that answers nothing either is the monitor's. Returns the deadline. */
-  #checkStall(now: number, connectionStalledFor: number): number {
-    const { stallTimeout, plan } = this.#settings
-    const stalledFor = this.#outlet.stalledFor(now, connectionStalledFor)
-    if (stallTimeout === false || stalledFor === 0) return Number.POSITIVE_INFINITY
     const observation = this.#watch?.observation
-    const answers = observation === undefined || !isUnanswered(observation)
-    if (stalledFor < stallTimeout || !answers) {
-      return now + Math.min(plan.urgentPace, Math.max(0, stallTimeout - stalledFor))
-    }
-    const message = `The client took no byte for ${Math.round(stalledFor)} ms.`
-    // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
-    const entirely = connectionStalledFor >= stallTimeout && this.#watch?.shared !== true
-    this.#giveUp('stalled', new TcpSseError('ERR_PEER_STALLED', message), entirely)
-    return Number.POSITIVE_INFINITY
+    return this.#deadlines.check({ now, stalledFor, observation }, (ownStalledFor) => {
+      const message = `The client took no byte for ${Math.round(ownStalledFor)} ms.`
+      // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
+      const stuck = stalledFor >= ownStalledFor && this.#watch?.shared !== true
+      this.#giveUp('stalled', new TcpSseError('ERR_PEER_STALLED', message), stuck)
+    })
   }
 
   /** Ends the stream once everything has been sent. */

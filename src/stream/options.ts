@@ -6,6 +6,7 @@ import { checkNotSentLowWater } from '../socket/options.js'
 import type { Serialize } from '../sse/encode.js'
 import {
   abortSignal,
+  boolean,
   type Check,
   type Checks,
   callable,
@@ -56,6 +57,12 @@ export interface EventStreamOptions extends LivenessOverrides {
    */
   notSentLowWater?: number | false | undefined
   /**
+   * Whether events may go past Node's streams to the kernel, many with one call, where that is right (plain HTTP/1 over
+   * TCP, with the addon). TCP_SSE_NO_FAST_PATH=1 switches it off for the process.
+   * @defaultValue `true`
+   */
+  fastPath?: boolean | undefined
+  /**
    * Bytes of comment sent right after the head, for proxies and clients that hold a response back until so much has
    * come (2 048 has been the customary number). `false`: none.
    * @defaultValue `false`
@@ -77,6 +84,7 @@ export interface StreamSettings {
   readonly limits: QueueLimits
   readonly stallTimeout: number | false
   readonly notSentLowWater: number | false
+  readonly fastPath: boolean
   readonly padding: number | false
   readonly retry: number | undefined
   readonly serialize: Serialize | undefined
@@ -102,6 +110,7 @@ const checks: Checks<EventStreamOptions> = {
   maxBufferedEvents: integer('events', { min: 1, max: Number.MAX_SAFE_INTEGER }),
   onOverflow: oneOf(['close', 'drop-oldest', 'drop-newest', 'coalesce']),
   notSentLowWater: orFalse(checkNotSentLowWater),
+  fastPath: boolean,
   padding: orFalse(integer('bytes', { min: 4, max: 65_536 })),
   retry: integer('milliseconds', { min: 0, max: Number.MAX_SAFE_INTEGER }),
   serialize: callable<Serialize>(),
@@ -154,6 +163,7 @@ function check(options: EventStreamOptions): StreamSettings {
     },
     stallTimeout: given.stallTimeout ?? DEFAULT_STALL_TIMEOUT,
     notSentLowWater: given.notSentLowWater ?? DEFAULT_NOT_SENT_LOW_WATER,
+    fastPath: (given.fastPath ?? true) && process.env.TCP_SSE_NO_FAST_PATH !== '1',
     padding: given.padding ?? false,
     retry: given.retry,
     serialize: given.serialize,

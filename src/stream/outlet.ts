@@ -5,6 +5,8 @@ import type { Socket } from 'node:net'
 export interface OutletListener {
   /** There is room again after a `write` that returned `false`. */
   onDrain(): void
+  /** What `write` took could not all be handed on: no more until `onDrain`. */
+  onBlocked(): void
   /** The client has sent its end; the connection still stands, for a last look at it. */
   onPeerEnd(): void
   /** Nothing can be written any more: the response has ended or its connection is gone. */

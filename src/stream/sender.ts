@@ -18,6 +18,8 @@ export class Sender {
   readonly #delivery: Delivery
   #queue: EventQueue | undefined
   #room: Deferred<boolean> | undefined
+  /** Events that come before everything else. */
+  #replay: Iterator<EncodedEvent> | undefined
   #blocked = false
   #ending = false
   #endListeners: Set<() => void> | undefined
@@ -37,7 +39,7 @@ export class Sender {
 
   /** Whether an event would be written at once. */
   get hasRoom(): boolean {
-    return this.#outlet.writable && !this.#blocked && !this.#ending
+    return this.#outlet.writable && !this.#behind && !this.#ending
   }
 
   /** Bytes of events and comments handed to the outlet. */
@@ -65,12 +67,23 @@ export class Sender {
 
   /** Writes the event or lets it wait; `overflow` leaves it out. Only while the outlet is writable. */
   deliver(event: EncodedEvent, ticket?: Ticket): Exclude<SendResult, 'closed'> | 'overflow' {
-    if (this.#blocked) {
+    if (this.#behind) {
       this.#queue ??= new EventQueue(this.#settings.limits)
       return this.#queue.push(event, ticket)
     }
     this.#writeEvent(event, ticket)
     return this.#blocked ? 'queued' : 'sent'
+  }
+
+  /** Sends these before whatever comes from now on, at the client's pace. Once at a time. */
+  replay(events: Iterable<EncodedEvent>): void {
+    this.#replay = events[Symbol.iterator]()
+    this.#pump()
+  }
+
+  /** Whether an event has to wait for others. */
+  get #behind(): boolean {
+    return this.#blocked || this.#replay !== undefined
   }
 
   /** Bytes that are no event: comments. Only while there is room. */
@@ -83,9 +96,14 @@ export class Sender {
   /** Settles when there is room (`true`), or when there never will be again. */
   writable(): Promise<boolean> {
     if (this.#ending || !this.#outlet.writable) return Promise.resolve(false)
-    if (!this.#blocked) return Promise.resolve(true)
+    if (!this.#behind) return Promise.resolve(true)
     this.#room ??= new Deferred()
     return this.#room.promise
+  }
+
+  /** The outlet has no more room, as it has found out only now. */
+  block(): void {
+    this.#blocked = true
   }
 
   /** The outlet has room again. */
@@ -93,7 +111,7 @@ export class Sender {
     this.#blocked = false
     this.#pump()
     if (this.#ending) this.#endIfDone()
-    else if (!this.#blocked) this.#settleRoom(true)
+    else if (!this.#behind) this.#settleRoom(true)
   }
 
   /** Takes no more, and ends the outlet once everything has been acknowledged, or handed over where nobody can tell. */
@@ -114,6 +132,7 @@ export class Sender {
     this.#poll.stop()
     this.#delivery.end(this.#queue)
     this.#queue = undefined
+    this.#replay = undefined
     this.#tellEnd()
   }
 
@@ -133,10 +152,22 @@ export class Sender {
 
   #pump(): void {
     while (!this.#blocked && this.#outlet.writable) {
+      const replayed = this.#nextReplayed()
+      if (replayed !== undefined) {
+        this.#writeEvent(replayed, undefined)
+        continue
+      }
       const next = this.#queue?.shift()
       if (next === undefined) return
       this.#writeEvent(next.event, next.ticket)
     }
+  }
+
+  #nextReplayed(): EncodedEvent | undefined {
+    const step = this.#replay?.next()
+    if (step?.done === false) return step.value
+    this.#replay = undefined
+    return undefined
   }
 
   #endIfDone(): void {
@@ -146,7 +177,7 @@ export class Sender {
   /** News of what somebody waits for, the end among them. Returns whether to ask again. */
   #onPoll(): boolean {
     this.#delivery.look()
-    if (this.#ending && !this.#queue?.length && this.#outlet.writable) {
+    if (this.#ending && !this.#replay && !this.#queue?.length && this.#outlet.writable) {
       const drained = this.#outlet.isDrained()
       if (drained === false) return true
       if (drained) this.#beforeEnd()

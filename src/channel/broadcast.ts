@@ -1,0 +1,113 @@
+// One event on its way to all subscribers of a channel.
+import { sharedBatch } from '../socket/batch.js'
+import type { EncodedEvent } from '../sse/encode.js'
+import { Deferred } from '../stream/deferred.js'
+import type { EventStream } from '../stream/event-stream.js'
+import type { Work } from './turns.js'
+
+/** What became of a broadcast, in streams; see `SendResult`. */
+export interface Tally {
+  sent: number
+  queued: number
+  dropped: number
+  closed: number
+}
+
+/** Whom a broadcast is for. */
+export interface BroadcastOptions {
+  /** Asked for each subscriber; `false` leaves it out. */
+  filter?: ((stream: EventStream) => boolean) | undefined
+  /** Subscribers to leave out: one or several. */
+  except?: EventStream | Iterable<EventStream> | undefined
+}
+
+/** A subscriber. */
+export interface Member {
+  readonly stream: EventStream
+  readonly filter: ((event: EncodedEvent) => boolean) | undefined
+  /** How many broadcasts there had been when it came: it gets those after. */
+  readonly joinedAfter: number
+  left: boolean
+}
+
+/** After so many streams the clock is looked at. */
+const BETWEEN_LOOKS = 64
+
+/** Sends one event, slice by slice. */
+export class Broadcast implements Work {
+  readonly tally: Tally = { sent: 0, queued: 0, dropped: 0, closed: 0 }
+  readonly #done = new Deferred<Tally>()
+  readonly #event: EncodedEvent
+  readonly #number: number
+  readonly #members: Iterator<Member>
+  readonly #filter: BroadcastOptions['filter']
+  readonly #except: ReadonlySet<EventStream> | undefined
+  #failed: { error: unknown } | undefined
+
+  constructor(
+    event: EncodedEvent,
+    number: number,
+    members: Iterable<Member>,
+    { filter, except }: BroadcastOptions,
+  ) {
+    this.#event = event
+    this.#number = number
+    this.#members = members[Symbol.iterator]()
+    this.#filter = filter
+    this.#except = except === undefined ? undefined : new Set(asList(except))
+  }
+
+  /** Settles once the last slice is out. Rejects with what the broadcast's own filter threw. */
+  get done(): Promise<Tally> {
+    return this.#done.promise
+  }
+
+  run(until: number): boolean {
+    for (let count = 1; ; count++) {
+      const step = this.#members.next()
+      if (step.done) return this.#finish()
+      this.#sendTo(step.value)
+      if (count % BETWEEN_LOOKS !== 0) continue
+      // The sending itself is most of the work, so it has to be done before the clock can tell.
+      sharedBatch.flush()
+      if (performance.now() >= until) return false
+    }
+  }
+
+  #finish(): true {
+    sharedBatch.flush()
+    if (this.#failed === undefined) this.#done.resolve(this.tally)
+    else this.#done.reject(this.#failed.error)
+    return true
+  }
+
+  #sendTo({ stream, filter, joinedAfter, left }: Member): void {
+    if (left || joinedAfter >= this.#number || this.#except?.has(stream)) return
+    if (filter !== undefined && !this.#passes(stream, filter)) return
+    if (this.#filter !== undefined && !this.#isFor(stream, this.#filter)) return
+    this.tally[stream.send(this.#event)] += 1
+  }
+
+  /** A subscriber whose own filter throws has a bug that concerns nobody else. */
+  #passes(stream: EventStream, filter: (event: EncodedEvent) => boolean): boolean {
+    try {
+      return filter(this.#event)
+    } catch (error) {
+      stream.fail(error)
+      return false
+    }
+  }
+
+  #isFor(stream: EventStream, filter: (stream: EventStream) => boolean): boolean {
+    try {
+      return filter(stream)
+    } catch (error) {
+      this.#failed ??= { error }
+      return false
+    }
+  }
+}
+
+function asList(except: EventStream | Iterable<EventStream>): Iterable<EventStream> {
+  return Symbol.iterator in except ? except : [except]
+}

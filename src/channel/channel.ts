@@ -1,0 +1,253 @@
+// Many streams that are sent the same events.
+import { randomUUID } from 'node:crypto'
+import { TcpSseError } from '../errors.js'
+import {
+  type EncodedEvent,
+  type EventInput,
+  encodeEvent,
+  isEncoded,
+  type Serialize,
+} from '../sse/encode.js'
+import { Deferred } from '../stream/deferred.js'
+import { EventStream } from '../stream/event-stream.js'
+import {
+  type Check,
+  type Checks,
+  callable,
+  checkOptions,
+  duration,
+  wrongType,
+} from '../validate.js'
+import { Broadcast, type BroadcastOptions, type Member, type Tally } from './broadcast.js'
+import type { History, ReplayOutcome } from './history.js'
+import { type Hub, LocalHub, type Message } from './hub.js'
+import { Turns } from './turns.js'
+
+/** Options of `createChannel`. */
+export interface ChannelOptions {
+  /** Remembers events for clients that come back, e.g. a `MemoryHistory`. @defaultValue none */
+  history?: History | undefined
+  /** Carries broadcasts between channels, of this process or of several. @defaultValue one of its own */
+  hub?: Hub | undefined
+  /** Turns data that is no string into text. @defaultValue `JSON.stringify` */
+  serialize?: Serialize | undefined
+  /**
+   * The longest that broadcasts of this channel hold the event loop at a time, ms.
+   * @defaultValue 8
+   */
+  sliceBudget?: number | undefined
+}
+
+/** Options of `Channel.subscribe`. */
+export interface SubscribeOptions {
+  /** Asked for each event; `false` leaves this subscriber out. One that throws ends its stream with `error`. */
+  filter?: ((event: EncodedEvent) => boolean) | undefined
+  /** The last event that the client has. @defaultValue the stream's `lastEventId` */
+  lastEventId?: string | undefined
+}
+
+/** What a subscription began with. */
+export interface Subscription {
+  /** What the history could do for this client; `complete` for a client without a `Last-Event-ID`. */
+  readonly replay: ReplayOutcome
+  /** Events that are sent again, before anything new. */
+  readonly replayed: number
+}
+
+function object<T>(...methods: (keyof T & string)[]): Check<T> {
+  return (value, name) => {
+    const given = value as Record<string, unknown> | null
+    const fits =
+      typeof given === 'object' &&
+      given !== null &&
+      methods.every((method) => typeof given[method] === 'function')
+    if (!fits) throw wrongType(name, `an object with ${methods.join(' and ')}`, value)
+    return value as T
+  }
+}
+
+const checks: Checks<ChannelOptions> = {
+  history: object<History>('append', 'since'),
+  hub: object<Hub>('publish', 'listen'),
+  serialize: callable<Serialize>(),
+  sliceBudget: duration({ min: 1, max: 1_000 }),
+}
+
+const subscribeChecks: Checks<SubscribeOptions> = {
+  filter: callable<NonNullable<SubscribeOptions['filter']>>(),
+  lastEventId: (value, name) => {
+    if (typeof value !== 'string') throw wrongType(name, 'a string', value)
+    return value
+  },
+}
+
+const broadcastChecks: Checks<BroadcastOptions> = {
+  filter: callable<NonNullable<BroadcastOptions['filter']>>(),
+  except: (value, name) => {
+    if (typeof value !== 'object' || value === null)
+      throw wrongType(name, 'one stream or several', value)
+    return value as EventStream
+  },
+}
+
+/**
+ * Makes a channel.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`
+ * @example
+ * const news = createChannel({ history: new MemoryHistory() })
+ * http.createServer((req, res) => void news.subscribe(createEventStream(req, res)))
+ * await news.broadcast({ id: '1', data: 'hello, all' })
+ */
+export function createChannel(options: ChannelOptions = {}): Channel {
+  return new Channel(options)
+}
+
+/** Streams that are sent the same events. A stream leaves by itself when it ends. */
+export class Channel {
+  readonly #history: History | undefined
+  readonly #hub: Hub
+  readonly #serialize: Serialize | undefined
+  readonly #turns: Turns
+  readonly #members = new Map<EventStream, Member>()
+  /** Own broadcasts that the hub has not brought back yet, by token. */
+  readonly #published = new Map<string, Published>()
+  readonly #prefix = `${randomUUID()}:`
+  readonly #leave: () => void
+  #nextToken = 0
+  /** How many broadcasts have come from the hub. */
+  #count = 0
+  #last: Promise<unknown> = Promise.resolve()
+  #closed: Promise<void> | undefined
+
+  /** @internal */
+  constructor(options: ChannelOptions) {
+    const {
+      history,
+      hub,
+      serialize,
+      sliceBudget = 8,
+    } = checkOptions(options, checks, 'ChannelOptions')
+    this.#history = history
+    this.#hub = hub ?? new LocalHub()
+    this.#serialize = serialize
+    this.#turns = new Turns(sliceBudget)
+    this.#leave = this.#hub.listen((message) => this.#deliver(message))
+  }
+
+  /** How many streams are subscribed. */
+  get size(): number {
+    return this.#members.size
+  }
+
+  /**
+   * Adds a stream. With a history and a `Last-Event-ID` it is first sent what it has missed, then everything new, each
+   * event once. A stream that has ended is not added.
+   *
+   * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
+   */
+  subscribe(stream: EventStream, options: SubscribeOptions = {}): Subscription {
+    if (!(stream instanceof EventStream)) {
+      throw new TcpSseError('ERR_NOT_A_STREAM', 'subscribe(stream) needs an EventStream.')
+    }
+    const { filter, lastEventId = stream.lastEventId } = checkOptions(
+      options,
+      subscribeChecks,
+      'SubscribeOptions',
+    )
+    this.#checkOpen()
+    if (this.#members.has(stream)) {
+      throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
+    }
+    if (stream.state !== 'open') return { replay: 'complete', replayed: 0 }
+    this.#members.set(stream, { stream, filter, joinedAfter: this.#count, left: false })
+    stream.onEnd(() => this.unsubscribe(stream))
+    if (this.#history === undefined || lastEventId === '')
+      return { replay: 'complete', replayed: 0 }
+    const { outcome, events } = this.#history.since(lastEventId)
+    const missed = filter === undefined ? events : events.filter((event) => filter(event))
+    stream.replay(missed)
+    return { replay: outcome, replayed: missed.length }
+  }
+
+  /** Takes a stream out; it stays open. Returns whether it was in. */
+  unsubscribe(stream: EventStream): boolean {
+    const member = this.#members.get(stream)
+    if (member === undefined) return false
+    member.left = true
+    return this.#members.delete(stream)
+  }
+
+  /**
+   * Sends an event to all subscribers. It is encoded once, and all share its bytes. One that is slow or dead delays nobody.
+   * Settles once the event is out to the last; broadcasts keep their order for each stream.
+   *
+   * @throws {TcpSseError} `ERR_EVENT_INVALID`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`, before anything is sent; what the
+   * serializer throws passes through. The promise rejects with what `filter` or the hub throws.
+   */
+  broadcast(event: EventInput | EncodedEvent, options: BroadcastOptions = {}): Promise<Tally> {
+    this.#checkOpen()
+    const whom = checkOptions(options, broadcastChecks, 'BroadcastOptions')
+    const encoded = isEncoded(event) ? event : encodeEvent(event, this.#serialize)
+    const message = { event: encoded, token: `${this.#prefix}${this.#nextToken++}` }
+    return this.#publish(message, whom)
+  }
+
+  /** Ends the channel and the streams of all its subscribers, once the broadcasts under way are out. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  /** The subscribers, as of now; those that leave meanwhile are left out. Gives the event loop its turn now and then. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<EventStream, void, undefined> {
+    let count = 0
+    for (const member of [...this.#members.values()]) {
+      if (!member.left) yield member.stream
+      count += 1
+      if (count % BETWEEN_TURNS === 0) await new Promise(setImmediate)
+    }
+  }
+
+  async #publish(message: Message, whom: BroadcastOptions): Promise<Tally> {
+    const published = { whom, tally: new Deferred<Tally>() }
+    this.#published.set(message.token, published)
+    try {
+      await this.#hub.publish(message)
+      return await published.tally.promise
+    } finally {
+      this.#published.delete(message.token)
+    }
+  }
+
+  /** From the hub. Remembered first: whoever subscribes from now on finds it in the history. */
+  #deliver({ event, token }: Message): void {
+    this.#count += 1
+    this.#history?.append(event)
+    const own = this.#published.get(token)
+    const broadcast = new Broadcast(event, this.#count, this.#members.values(), own?.whom ?? {})
+    this.#last = broadcast.done.catch(() => {})
+    own?.tally.resolve(broadcast.done)
+    this.#turns.add(broadcast)
+  }
+
+  async #close(): Promise<void> {
+    await this.#last
+    this.#leave()
+    const ends: Promise<unknown>[] = []
+    for await (const stream of this) ends.push(stream.close())
+    await Promise.all(ends)
+  }
+
+  #checkOpen(): void {
+    if (this.#closed === undefined) return
+    throw new TcpSseError('ERR_CHANNEL_CLOSED', 'The channel has been closed.')
+  }
+}
+
+const BETWEEN_TURNS = 256
+
+interface Published {
+  readonly whom: BroadcastOptions
+  readonly tally: Deferred<Tally>
+}

@@ -1,0 +1,40 @@
+// Between whoever broadcasts and the channels that deliver: here one process, elsewhere a message broker.
+import type { EncodedEvent } from '../sse/encode.js'
+
+/** Something broadcast. */
+export interface Message {
+  readonly event: EncodedEvent
+  /** Made by the channel that broadcast it, unlike any other; what comes back to it carries the same. */
+  readonly token: string
+}
+
+/**
+ * Carries messages to every channel that listens, the one that published among them.
+ *
+ * - **Order**: all listeners get all messages in one and the same order, and the messages of one publisher in the order in
+ *   which they were published.
+ * - **Errors**: what cannot be published makes `publish` throw or reject, and is then delivered to nobody. A listener
+ *   never throws.
+ * - **Tokens**: passed on as they are. A listener gets messages with tokens it does not know: other publishers'.
+ * - **Concurrency**: `publish` may be called while earlier calls are pending. Listeners are called one message at a time;
+ *   never again for a listener that has been taken away.
+ */
+export interface Hub {
+  publish(message: Message): void | Promise<void>
+  /** Returns what takes the listener away. */
+  listen(listener: (message: Message) => void): () => void
+}
+
+/** The hub of one process: delivers at once. */
+export class LocalHub implements Hub {
+  readonly #listeners = new Set<(message: Message) => void>()
+
+  publish(message: Message): void {
+    for (const listener of this.#listeners) listener(message)
+  }
+
+  listen(listener: (message: Message) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}

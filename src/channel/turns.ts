@@ -1,0 +1,54 @@
+// Long work in slices: of each turn of the event loop no more than a budget.
+
+/** Work that stops when it is told to, and goes on where it stopped. */
+export interface Work {
+  /** Works until it is done (`true`) or the time is up. */
+  run(until: number): boolean
+}
+
+/** Does the work that it is given in order, and gives the event loop its turn when the budget of one is used up. */
+export class Turns {
+  readonly #queue: Work[] = []
+  #left: number
+  readonly #budget: number
+  #scheduled = false
+  #running = false
+
+  /** @param budget - ms of each turn */
+  constructor(budget: number) {
+    this.#budget = budget
+    this.#left = budget
+  }
+
+  /** Starts at once if nothing is before it and something of this turn's budget is left. */
+  add(work: Work): void {
+    this.#queue.push(work)
+    if (!this.#running && this.#queue.length === 1) this.#work()
+  }
+
+  #work(): void {
+    this.#running = true
+    const startedAt = performance.now()
+    const until = startedAt + this.#left
+    try {
+      while (this.#queue.length > 0 && performance.now() < until) {
+        if (!(this.#queue[0] as Work).run(until)) break
+        this.#queue.shift()
+      }
+    } finally {
+      this.#running = false
+      this.#left = Math.max(0, until - performance.now())
+      this.#schedule()
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#left = this.#budget
+      if (this.#queue.length > 0) this.#work()
+    })
+  }
+}

@@ -1,0 +1,212 @@
+// What many sockets are to be sent in this tick, in one native call and past Node's streams.
+//
+// Whoever adds has made sure that nothing else waits to be written to the socket, and flushes before anybody else writes.
+import type { Socket } from 'node:net'
+import { addon, countDirect, fdOf } from './binding.js'
+
+/** One socket's side of the batch. Its owner keeps it as long as the socket. */
+export interface Berth {
+  readonly socket: Socket | undefined
+  /** Its row in the batch under way, -1 outside of one. */
+  row: number
+  /** Bytes of it that wait in the batch. */
+  waiting: number
+  /**
+   * Not everything was sent. Called once the batch is empty again.
+   *
+   * @param rest - what the kernel has not taken, a copy
+   * @param errno - why nothing was taken, negative; 0 where the kernel has taken a part
+   */
+  onShort(rest: Buffer, errno: number): void
+}
+
+/** Bytes of one event that the batch takes; larger ones gain nothing from it. */
+export const LARGEST_PIECE = 32 * 1024
+
+const SLAB = 1024 * 1024
+/** Numbers of a piece (offset, length, next) and of a row (descriptor, first piece, result). */
+const STRIDE = 3
+const NONE = -1
+
+interface Short {
+  readonly berth: Berth
+  readonly rest: Buffer
+  readonly errno: number
+}
+
+const NO_SHORTS: readonly Short[] = []
+
+/** Frames of one tick. One for the process. */
+export class Batch {
+  readonly #slab = Buffer.allocUnsafeSlow(SLAB)
+  #used = 0
+  #pieces = new Int32Array(256 * STRIDE)
+  #pieceCount = 0
+  #rows = new Int32Array(256 * STRIDE)
+  /** The last piece of each row. */
+  #last = new Int32Array(256)
+  #berths: Berth[] = []
+  #rowCount = 0
+  #scheduled = false
+  /** An event that many streams are sent has its bytes in the slab once: those that were copied last. */
+  #copied: Uint8Array | undefined
+  #start = 0
+  #body = 0
+  #end = 0
+
+  /**
+   * Adds bytes for a socket; sent at the end of the tick at the latest. Only what `fits`.
+   *
+   * @param chunked - as a chunk of HTTP/1.1 (RFC 9112, 7.1)
+   * @returns how many bytes that makes on the wire
+   */
+  add(berth: Berth, bytes: Uint8Array, chunked: boolean): number {
+    if (bytes !== this.#copied) this.#copy(bytes)
+    const offset = chunked ? this.#start : this.#body
+    const length = (chunked ? this.#end : this.#body + bytes.length) - offset
+    if (berth.row === NONE) this.#open(berth)
+    this.#append(berth.row, offset, length)
+    berth.waiting += length
+    return length
+  }
+
+  /** Whether the bytes have room beside what is there. If not, there is room after `flush`, up to `LARGEST_PIECE`. */
+  fits(bytes: Uint8Array): boolean {
+    return bytes === this.#copied || this.#used + bytes.length + MOST_FRAME <= SLAB
+  }
+
+  /** Sends everything now. */
+  flush(): void {
+    const count = this.#rowCount
+    if (count === 0 || addon === undefined) return
+    const berths = this.#berths
+    const rows = this.#rows
+    // Read here, for this one call: a descriptor that is kept is a stranger's as soon as its socket is closed.
+    for (let i = 0; i < count; i++) {
+      const { socket } = berths[i] as Berth
+      rows[i * STRIDE] = socket === undefined ? -1 : fdOf(socket)
+    }
+    const incomplete = addon.sendMany(this.#slab, this.#pieces, this.#pieceCount, rows, count)
+    const shorts = incomplete === 0 ? NO_SHORTS : this.#collectShorts()
+    for (let i = 0; i < count; i++) {
+      const berth = berths[i] as Berth
+      const sent = rows[i * STRIDE + 2] as number
+      if (sent > 0 && berth.socket !== undefined) countDirect(berth.socket, sent)
+      berth.row = NONE
+      berth.waiting = 0
+    }
+    this.#berths = []
+    this.#rowCount = 0
+    this.#pieceCount = 0
+    this.#used = 0
+    this.#copied = undefined
+    // What an owner does in answer may add again, so everything is empty by now.
+    for (const { berth, rest, errno } of shorts) berth.onShort(rest, errno)
+  }
+
+  #open(berth: Berth): void {
+    const row = this.#rowCount
+    if ((row + 1) * STRIDE > this.#rows.length) {
+      this.#rows = grown(this.#rows)
+      this.#last = grown(this.#last)
+    }
+    berth.row = row
+    this.#berths.push(berth)
+    this.#rows[row * STRIDE + 1] = NONE
+    this.#rowCount = row + 1
+    if (this.#scheduled) return
+    this.#scheduled = true
+    process.nextTick(flushAtEndOfTick, this)
+  }
+
+  /** @internal */
+  flushScheduled(): void {
+    this.#scheduled = false
+    this.flush()
+  }
+
+  #append(row: number, offset: number, length: number): void {
+    const piece = this.#pieceCount
+    if ((piece + 1) * STRIDE > this.#pieces.length) this.#pieces = grown(this.#pieces)
+    const at = piece * STRIDE
+    this.#pieces[at] = offset
+    this.#pieces[at + 1] = length
+    this.#pieces[at + 2] = NONE
+    if (this.#rows[row * STRIDE + 1] === NONE) this.#rows[row * STRIDE + 1] = piece
+    else this.#pieces[(this.#last[row] as number) * STRIDE + 2] = piece
+    this.#last[row] = piece
+    this.#pieceCount = piece + 1
+  }
+
+  /** Puts the bytes into the slab with the frame of a chunk around them. */
+  #copy(bytes: Uint8Array): void {
+    const { length } = bytes
+    const slab = this.#slab
+    this.#start = this.#used
+    let at = putHex(slab, this.#used, length)
+    slab[at++] = CR
+    slab[at++] = LF
+    this.#body = at
+    slab.set(bytes, at)
+    at += length
+    slab[at++] = CR
+    slab[at++] = LF
+    this.#end = at
+    this.#used = at
+    this.#copied = bytes
+  }
+
+  #collectShorts(): Short[] {
+    const shorts: Short[] = []
+    for (let row = 0; row < this.#rowCount; row++) {
+      const berth = this.#berths[row] as Berth
+      const result = this.#rows[row * STRIDE + 2] as number
+      if (result === berth.waiting) continue
+      const rest = this.#restOf(row, Math.max(0, result))
+      shorts.push({ berth, rest, errno: Math.min(0, result) })
+    }
+    return shorts
+  }
+
+  #restOf(row: number, sent: number): Buffer {
+    const parts: Buffer[] = []
+    let skip = sent
+    let piece = this.#rows[row * STRIDE + 1] as number
+    while (piece !== NONE) {
+      const [offset = 0, length = 0, next = NONE] = this.#pieces.subarray(piece * STRIDE)
+      if (skip < length) parts.push(this.#slab.subarray(offset + skip, offset + length))
+      skip = Math.max(0, skip - length)
+      piece = next
+    }
+    return Buffer.concat(parts)
+  }
+}
+
+/** The one batch of this process (of each worker thread). */
+export const sharedBatch = new Batch()
+
+const CR = 13
+const LF = 10
+/** Eight hexadecimal digits and two line ends. */
+const MOST_FRAME = 12
+
+function flushAtEndOfTick(batch: Batch): void {
+  batch.flushScheduled()
+}
+
+/** Writes a number in hexadecimal; returns where it ends. */
+function putHex(target: Uint8Array, at: number, value: number): number {
+  let digits = 1
+  while (value >= 16 ** digits) digits += 1
+  for (let i = digits - 1, rest = value; i >= 0; i--, rest >>>= 4) {
+    const digit = rest & 15
+    target[at + i] = digit < 10 ? 48 + digit : 87 + digit
+  }
+  return at + digits
+}
+
+function grown(array: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2)
+  larger.set(array)
+  return larger
+}

@@ -1,0 +1,68 @@
+// What a stream does by time: heartbeats on a quiet one, an end for a client that takes nothing.
+import { isUnanswered, type Observation } from '../liveness/verdict.js'
+import { encodeComment } from '../sse/encode.js'
+import type { StreamSettings } from './options.js'
+import type { Outlet } from './outlet.js'
+import type { Sender } from './sender.js'
+
+const HEARTBEAT = encodeComment('').bytes
+
+/** What is known of the connection at a look. */
+export interface StreamLook {
+  readonly now: number
+  /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
+  readonly stalledFor: number
+  readonly observation: Observation | undefined
+}
+
+/** One stream's deadlines, compared on the monitor's tick: no stream has a timer of its own. */
+export class Deadlines {
+  readonly #outlet: Outlet
+  readonly #sender: Sender
+  readonly #settings: StreamSettings
+  readonly #openedAt: number
+  #lastTraffic: number
+
+  constructor(outlet: Outlet, sender: Sender, settings: StreamSettings, now: number) {
+    this.#outlet = outlet
+    this.#sender = sender
+    this.#settings = settings
+    this.#openedAt = now
+    this.#lastTraffic = now
+  }
+
+  /**
+   * Does what is due.
+   *
+   * @param onStalled - called when the client is to be given up, with the ms for which it has taken nothing
+   * @returns the time of the next deadline, or `Infinity`
+   */
+  check(look: StreamLook, onStalled: (stalledFor: number) => void): number {
+    const { plan, stallTimeout } = this.#settings
+    // The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over.
+    if (look.now - this.#openedAt >= plan.detectWithin / 2) this.#outlet.discardUnread()
+    const stalledFor = this.#outlet.stalledFor(look.now, look.stalledFor)
+    if (stallTimeout === false || stalledFor === 0) return this.#heartbeat(look.now)
+    // While nothing is answered it is not about reading: the monitor decides.
+    const answers = look.observation === undefined || !isUnanswered(look.observation)
+    if (answers && stalledFor >= stallTimeout) {
+      onStalled(stalledFor)
+      return Number.POSITIVE_INFINITY
+    }
+    const left = Math.max(0, stallTimeout - stalledFor)
+    return Math.min(this.#heartbeat(look.now), look.now + Math.min(plan.urgentPace, left))
+  }
+
+  /** Skipped when there was traffic, paused while the client is behind. */
+  #heartbeat(now: number): number {
+    if (this.#sender.wrote) this.#lastTraffic = now
+    this.#sender.wrote = false
+    const { heartbeat } = this.#settings.plan
+    if (heartbeat === false || !this.#sender.hasRoom) return Number.POSITIVE_INFINITY
+    if (now - this.#lastTraffic >= heartbeat) {
+      this.#sender.write(HEARTBEAT)
+      this.#lastTraffic = now
+    }
+    return this.#lastTraffic + heartbeat
+  }
+}
