@@ -169,8 +169,11 @@ export function acknowledgedOffset(socket: Socket): number | undefined {
 /** Whether nothing waits anywhere on our side; `undefined` where the kernel cannot be asked. */
 export function isDrained(socket: Socket): boolean | undefined {
   if (addon === undefined || fdOf(socket) < 0) return undefined
-  const outq = sweep([socket]).numbers[column.outq] as number
+  const { numbers } = sweep([socket])
+  const outq = numbers[column.outq] as number
   if (Number.isNaN(outq)) return undefined
+  // A connection that the kernel has ended keeps no queue; Node is about to hear of it.
+  if (numbers[column.state] === TCP_CLOSE) return false
   return outq === 0 && socket.writableLength === 0 && libuvQueueOf(socket) === 0
 }
 
