@@ -3,6 +3,8 @@
 // own TypeScript only; what a user passes has been checked there.
 #include <napi.h>
 
+#include <cstdint>
+
 #include "tcp.h"
 
 namespace {
@@ -12,7 +14,12 @@ Napi::Value BadCall(const Napi::CallbackInfo& info, const char* message) {
   return info.Env().Undefined();
 }
 
-bool IsInt(const Napi::CallbackInfo& info, std::size_t index) { return info[index].IsNumber(); }
+// NaN, fractions and numbers beyond 32 bits would become another number, and that another descriptor.
+bool IsInt(const Napi::CallbackInfo& info, std::size_t index) {
+  if (!info[index].IsNumber()) return false;
+  const double value = info[index].As<Napi::Number>().DoubleValue();
+  return value >= INT32_MIN && value <= INT32_MAX && value == static_cast<std::int32_t>(value);
+}
 
 int Int(const Napi::CallbackInfo& info, std::size_t index) {
   return info[index].As<Napi::Number>().Int32Value();

@@ -212,6 +212,9 @@ const char* FieldName(std::size_t field) {
 }
 
 void Inspect(int fd, double* row) {
+  // Before the state: if the connection ends in between, the state read after tells that these mean nothing.
+  row[kOutq] = AskQueue(fd, SIOCOUTQ);
+  row[kUnsent] = AskQueue(fd, SIOCOUTQNSD);
   unsigned char info[kTcpInfoSpace];
   socklen_t length = sizeof info;
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) == 0) {
@@ -223,8 +226,6 @@ void Inspect(int fd, double* row) {
   for (std::size_t i = 0; i < kTcpInfoCount; i++) {
     row[kFirstTcpInfo + i] = ReadField(info, length, kTcpInfo[i]);
   }
-  row[kOutq] = AskQueue(fd, SIOCOUTQ);
-  row[kUnsent] = AskQueue(fd, SIOCOUTQNSD);
 }
 
 std::size_t SendMany(const unsigned char* slab, const Piece* pieces, Row* rows, std::size_t count) {

@@ -29,9 +29,9 @@ export type {
   GuardedResponse,
   GuardOptions,
 } from './guard/options.js'
-export type { PeerEvidence } from './liveness/monitor.js'
 export { type LivenessOverrides, type LivenessPlan, livenessPlan } from './liveness/plan.js'
 export { judge, type Observation, type Verdict } from './liveness/verdict.js'
+export type { PeerEvidence } from './liveness/watch.js'
 export { type Capabilities, capabilities } from './socket/capabilities.js'
 export {
   inspectSocket,

@@ -2,15 +2,16 @@
 import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { isPeerDeath } from '../liveness/death.js'
-import { type PeerEvidence, sharedMonitor, type Watch, type Watcher } from '../liveness/monitor.js'
+import { sharedMonitor } from '../liveness/monitor.js'
 import { silentFor } from '../liveness/verdict.js'
+import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import { rethrowLater } from '../rethrow.js'
 import { resetConnection } from '../socket/binding.js'
 import type { ConnectionLook } from '../socket/http2-progress.js'
 import { applySocketOptions } from '../socket/options.js'
 import type { Exchange } from './exchange.js'
 import { type Inheritance, isProbedLess } from './inheritance.js'
 import type { GuardCloseInfo, GuardCloseReason, GuardSettings } from './options.js'
-import { rethrowLater } from './rethrow.js'
 
 /** The guard, as its connections know it. */
 export interface Keeper {
@@ -50,10 +51,10 @@ export class Connection implements Watcher {
     this.#remotePort = socket.remotePort
     const { settings, inheritance } = keeper
     const before = inheritance.userTimeoutBefore(socket)
-    this.#watch = sharedMonitor.watch(socket, settings.plan, this, before)
-    if (before === undefined && settings.notSentLowWater !== undefined) {
-      applySocketOptions(socket, { notSentLowWater: settings.notSentLowWater })
-    }
+    this.#watch = sharedMonitor.watch(socket, settings.plan, this, {
+      inheritedFrom: before,
+      notSentLowWater: settings.notSentLowWater,
+    })
     socket.on('close', this.#onClose)
   }
 

@@ -11,6 +11,7 @@ import { Server, Socket } from 'node:net'
 import tls from 'node:tls'
 import { systemClock } from '../clock.js'
 import { TcpSseError } from '../errors.js'
+import { rethrowLater } from '../rethrow.js'
 import { socketOf } from '../socket/binding.js'
 import { Connection, type Keeper } from './connection.js'
 import { BareExchange, type Exchange, Http1Exchange, Http2Exchange } from './exchange.js'
@@ -22,7 +23,6 @@ import {
   type GuardSettings,
   guardSettings,
 } from './options.js'
-import { rethrowLater } from './rethrow.js'
 
 /** A guard's figures at one moment. */
 export interface GuardStats {

@@ -2,9 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { PeerEvidence } from '../liveness/monitor.js'
 import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
+import type { PeerEvidence } from '../liveness/watch.js'
 import { checkNotSentLowWater } from '../socket/options.js'
 import { type Check, type Checks, callable, checkOptions, duration, orFalse } from '../validate.js'
 

@@ -2,13 +2,15 @@
 import type { Socket } from 'node:net'
 import {
   addon,
-  getKernelOption,
+  type KernelOption,
   libuvQueueOf,
+  progressOf,
   resetConnection,
   setKernelOption,
 } from '../socket/binding.js'
 import { column, sweep } from '../socket/inspect.js'
-import { applySocketOptions } from '../socket/options.js'
+import { applySocketOptions, type KernelSettings } from '../socket/options.js'
+import { restoreOptions, saveOptions } from '../socket/saved-options.js'
 import type { LivenessPlan } from './plan.js'
 import { type Look, readLook } from './verdict.js'
 
@@ -16,14 +18,26 @@ import { type Look, readLook } from './verdict.js'
 export interface Kernel {
   /** One look at each, with one native call; `undefined` where the kernel tells nothing. */
   look(sockets: readonly Socket[]): (Look | undefined)[]
-  /** Sets what the plan says. Returns the TCP_USER_TIMEOUT that was in force, for `setUserTimeout` at the end. */
-  arm(socket: Socket, plan: LivenessPlan): number
+  /** What is in force of the options that `arm` and `setUserTimeout` change, for `restore`. */
+  save(socket: Socket, plan: LivenessPlan, notSentLowWater: number | undefined): KernelSettings
+  /** Sets what the plan says, all but TCP_USER_TIMEOUT. */
+  arm(socket: Socket, plan: LivenessPlan, notSentLowWater: number | undefined): void
   setUserTimeout(socket: Socket, milliseconds: number): void
+  restore(socket: Socket, saved: KernelSettings): void
   /** Ends the connection with RST. */
   reset(socket: Socket): void
   /** Bytes that Node and libuv hold because the kernel takes no more. */
   pending(socket: Socket): number
+  /** A number that grows with the bytes that the kernel has taken. */
+  progress(socket: Socket): number
 }
+
+const KEEP_ALIVE: readonly KernelOption[] = [
+  'SO_KEEPALIVE',
+  'TCP_KEEPIDLE',
+  'TCP_KEEPINTVL',
+  'TCP_KEEPCNT',
+]
 
 /** The real one. */
 export const systemKernel: Kernel = {
@@ -35,21 +49,31 @@ export const systemKernel: Kernel = {
     )
   },
 
-  arm(socket, { keepAlive, userTimeout, retransmitMax }) {
-    const before = Math.max(0, getKernelOption(socket, 'TCP_USER_TIMEOUT'))
+  save(socket, { keepAlive, userTimeout, retransmitMax }, notSentLowWater) {
+    const options: KernelOption[] = keepAlive === false ? [] : [...KEEP_ALIVE]
+    if (retransmitMax !== false) options.push('TCP_RTO_MAX_MS')
+    if (userTimeout !== false) options.push('TCP_USER_TIMEOUT')
+    if (notSentLowWater !== undefined) options.push('TCP_NOTSENT_LOWAT')
+    return saveOptions(socket, options)
+  },
+
+  arm(socket, { keepAlive, retransmitMax }, notSentLowWater) {
     applySocketOptions(socket, {
-      keepAlive,
-      userTimeout,
+      keepAlive: keepAlive === false ? undefined : keepAlive,
       retransmitMax: retransmitMax === false ? undefined : retransmitMax,
+      notSentLowWater,
     })
-    return before
   },
 
   setUserTimeout(socket, milliseconds) {
     setKernelOption(socket, 'TCP_USER_TIMEOUT', milliseconds)
   },
 
+  restore: restoreOptions,
+
   reset: resetConnection,
 
   pending: (socket) => Math.max(socket.writableLength, libuvQueueOf(socket)),
+
+  progress: progressOf,
 }

@@ -1,9 +1,12 @@
 // One timer and one native call a tick, for all sockets of the process.
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../clock.js'
-import { TCP_CLOSE, TCP_CLOSE_WAIT } from '../socket/inspect.js'
+import { rethrowLater } from '../rethrow.js'
+import { TCP_CLOSE } from '../socket/inspect.js'
+import type { KernelSettings } from '../socket/options.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import type { LivenessPlan } from './plan.js'
+import { hasEnded, paceOf, Subject } from './subject.js'
 import {
   judge,
   type Look,
@@ -11,56 +14,8 @@ import {
   observe,
   silentFor,
   userTimeoutFor,
-  type Verdict,
 } from './verdict.js'
-
-/** What was known of a peer when it was given up. */
-export interface PeerEvidence {
-  readonly verdict: Verdict
-  /** Milliseconds that something went unanswered. */
-  readonly silentFor: number
-  /** The last look, where the kernel told something. */
-  readonly observation: Observation | undefined
-}
-
-/** Who is told about a socket. Called from the tick; must not throw. */
-export interface Watcher {
-  /** The peer is dead. The monitor resets the connection right after. */
-  onPeerDead(evidence: PeerEvidence): void
-  /** The peer's kernel, or ours, has ended the connection and Node has not noticed: it is not reading. */
-  onPeerGone(evidence: PeerEvidence): void
-  /**
-   * Asked while the peer has sent FIN and the connection lives on: whether that is all right, because the peer may still
-   * be reading. The connection is then left alone, as long as all watchers say so. Without it: no.
-   */
-  mayHalfClose?(): boolean
-  /**
-   * After each look at the socket.
-   *
-   * @param stalledFor - ms for which bytes have waited and none was acknowledged (without the kernel's word:
-   * none left user space)
-   * @returns the time of the watcher's next deadline, or `Infinity`
-   */
-  onLook(now: number, stalledFor: number, verdict: Verdict): number
-}
-
-/** A socket under watch, from one watcher's side. */
-export interface Watch {
-  readonly verdict: Verdict
-  /** The latest look. */
-  readonly observation: Observation | undefined
-  /** Whether somebody else watches the same socket. */
-  readonly shared: boolean
-  /** Asks for a look at the next tick. */
-  hurry(): void
-  /**
-   * Ends this watcher's interest. The last one leaves the socket's TCP_USER_TIMEOUT as it was before, since nobody
-   * would be there to switch it off behind a shut window.
-   *
-   * @param untilDelivered - first wait, without any watcher, until the peer has acknowledged everything or is dead
-   */
-  release(untilDelivered?: boolean): void
-}
+import type { Watch, Watcher, WatchOptions } from './watch.js'
 
 /** Watches sockets. Its cost is proportional to the sockets watched; with none there is no timer. */
 export class Monitor {
@@ -68,6 +23,10 @@ export class Monitor {
   readonly #kernel: Kernel
   readonly #subjects = new Map<Socket, Subject>()
   #cancelTimer: (() => void) | undefined
+  #timerAt = 0
+  #lastTick = Number.NEGATIVE_INFINITY
+  /** The least time between two ticks. */
+  #gap = 0
 
   constructor(clock: Clock = systemClock, kernel: Kernel = systemKernel) {
     this.#clock = clock
@@ -79,33 +38,51 @@ export class Monitor {
     return this.#subjects.size
   }
 
-  /**
-   * Arms a socket by the plan and looks at it from now on. Of several plans for one socket the strictest rules.
-   *
-   * @param armed - for a socket that has the plan's options already, inherited from its listening socket: the
-   * TCP_USER_TIMEOUT to leave behind at the end. Saves the system calls.
-   */
-  watch(socket: Socket, plan: LivenessPlan, watcher: Watcher, armed?: number): Watch {
+  /** Arms a socket by the plan and looks at it from now on. Of several plans for one socket the strictest rules. */
+  watch(socket: Socket, plan: LivenessPlan, watcher: Watcher, options: WatchOptions = {}): Watch {
     const now = this.#clock.now()
-    let subject = this.#subjects.get(socket)
-    if (subject === undefined) {
-      subject = new Subject(socket, plan, armed ?? this.#kernel.arm(socket, plan), now)
-      if (armed !== undefined && plan.userTimeout !== false) {
-        subject.userTimeout = Math.ceil(plan.userTimeout)
-      }
-      this.#subjects.set(socket, subject)
-      const [look] = this.#kernel.look([socket])
-      if (look !== undefined) subject.observation = observe(undefined, look, plan, now)
-      if (look?.windowLimited === 0) subject.unlimitedAt = now
-    } else if (plan.detectWithin < subject.plan.detectWithin) {
-      subject.plan = plan
-      subject.userTimeout = undefined
-      this.#kernel.arm(socket, plan)
-    }
-    subject.watchers.push(watcher)
+    const before = this.#subjects.get(socket)
+    const subject = before ?? this.#take(socket, plan, options, now)
+    subject.watchers.push({ watcher, plan })
+    if (before !== undefined) this.#adopt(subject)
     subject.nextLook = Math.min(subject.nextLook, now + subject.plan.urgentPace)
-    this.#schedule()
+    this.#scheduleFor(subject)
     return this.#handle(subject, watcher)
+  }
+
+  /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
+  #take(socket: Socket, plan: LivenessPlan, options: WatchOptions, now: number): Subject {
+    const { inheritedFrom, notSentLowWater } = options
+    const inherited = inheritedFrom !== undefined
+    const saved: KernelSettings = inherited
+      ? [['TCP_USER_TIMEOUT', inheritedFrom]]
+      : this.#kernel.save(socket, plan, notSentLowWater)
+    const subject = new Subject(socket, plan, saved, now)
+    if (!inherited) this.#kernel.arm(socket, plan, notSentLowWater)
+    else if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
+    this.#subjects.set(socket, subject)
+    const [look] = this.#kernel.look([socket])
+    if (look !== undefined) {
+      subject.observation = observe(undefined, look, plan, now)
+      this.#setUserTimeout(subject, subject.observation, now)
+    }
+    return subject
+  }
+
+  /** Puts the strictest plan of the present watchers in force. */
+  #adopt(subject: Subject): void {
+    const plans = subject.watchers.map(({ plan }) => plan)
+    const strictest = plans.reduce((a, b) => (b.detectWithin < a.detectWithin ? b : a))
+    if (strictest === subject.plan) return
+    subject.plan = strictest
+    if (subject.socket.destroyed) return
+    this.#kernel.arm(subject.socket, strictest, undefined)
+    // What the window allows is known from the last look; the next one is soon.
+    if (subject.observation !== undefined) {
+      this.#setUserTimeout(subject, subject.observation, this.#clock.now())
+    }
+    subject.nextLook = 0
+    this.#scheduleFor(subject)
   }
 
   #handle(subject: Subject, watcher: Watcher): Watch {
@@ -121,56 +98,101 @@ export class Monitor {
       },
       hurry: () => {
         subject.nextLook = 0
+        this.#scheduleFor(subject)
       },
-      release: (untilDelivered = false) => this.#release(subject, watcher, untilDelivered),
+      release: () => this.#release(subject, watcher),
     }
   }
 
-  #release(subject: Subject, watcher: Watcher, untilDelivered: boolean): void {
-    const index = subject.watchers.indexOf(watcher)
+  #release(subject: Subject, watcher: Watcher): void {
+    const index = subject.watchers.findIndex((each) => each.watcher === watcher)
     if (index < 0) return
     subject.watchers.splice(index, 1)
-    if (subject.watchers.length > 0) return
-    // Only the kernel can say when the last byte has been acknowledged.
-    if (untilDelivered && !subject.socket.destroyed && subject.observation !== undefined) {
-      subject.nextLook = 0
-    } else {
-      this.#drop(subject)
-    }
+    if (subject.watchers.length === 0) this.#drop(subject)
+    else this.#adopt(subject)
   }
 
   #drop(subject: Subject): void {
     if (!this.#subjects.delete(subject.socket)) return
     if (!subject.socket.destroyed && subject.observation?.state !== TCP_CLOSE) {
-      this.#kernel.setUserTimeout(subject.socket, subject.userTimeoutBefore)
+      this.#kernel.restore(subject.socket, subject.saved)
     }
     if (this.#subjects.size > 0) return
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
   }
 
+  /**
+   * The next tick comes when the next look is due, but never sooner than a part of the smallest pace after the last: looks
+   * that are due close together share a tick. So a look is late or early by half of that part at most.
+   */
   #schedule(): void {
-    if (this.#cancelTimer !== undefined || this.#subjects.size === 0) return
-    let period = Number.POSITIVE_INFINITY
-    for (const { plan } of this.#subjects.values()) period = Math.min(period, plan.urgentPace)
-    this.#cancelTimer = this.#clock.after(period, () => {
+    if (this.#subjects.size === 0) return
+    const now = this.#clock.now()
+    let pace = Number.POSITIVE_INFINITY
+    let next = Number.POSITIVE_INFINITY
+    for (const { plan, nextLook } of this.#subjects.values()) {
+      pace = Math.min(pace, plan.urgentPace)
+      next = Math.min(next, nextLook)
+    }
+    this.#gap = pace / 2
+    const at = Math.max(next, this.#lastTick + this.#gap)
+    if (this.#cancelTimer !== undefined) {
+      if (at >= this.#timerAt) return
+      this.#cancelTimer()
+    }
+    this.#timerAt = at
+    this.#cancelTimer = this.#clock.after(Math.max(1, at - now), () => {
       this.#cancelTimer = undefined
-      this.#tick()
-      this.#schedule()
+      try {
+        this.#tick()
+      } finally {
+        this.#schedule()
+      }
     })
+  }
+
+  /** Without a pass over all, where the timer is early enough already. */
+  #scheduleFor({ nextLook }: Subject): void {
+    if (this.#cancelTimer === undefined || nextLook < this.#timerAt) this.#schedule()
   }
 
   /** One pass over the sockets that are due. */
   #tick(): void {
     const now = this.#clock.now()
+    this.#lastTick = now
     const due: Subject[] = []
     for (const subject of this.#subjects.values()) {
-      if (subject.socket.destroyed) this.#drop(subject)
-      else if (subject.nextLook <= now) due.push(subject)
+      if (subject.socket.destroyed) this.#dropDestroyed(subject)
+      else if (subject.nextLook <= now + this.#gap / 2) due.push(subject)
     }
     if (due.length === 0) return
     const looks = this.#kernel.look(due.map(({ socket }) => socket))
-    for (let i = 0; i < due.length; i++) this.#look(due[i] as Subject, looks[i], now)
+    for (let i = 0; i < due.length; i++) {
+      isolated(() => this.#look(due[i] as Subject, looks[i], now))
+    }
+  }
+
+  /**
+   * Node tells of a socket's end, but not everybody: a response that waits behind another one hears nothing. Whoever still
+   * watches at the second sight has heard nothing.
+   */
+  #dropDestroyed(subject: Subject): void {
+    if (!subject.seenDestroyed) {
+      subject.seenDestroyed = true
+      subject.nextLook = 0
+      return
+    }
+    const { verdict, observation } = subject
+    this.#tell(subject, (watcher) => {
+      watcher.onPeerGone({ verdict, silentFor: 0, observation })
+    })
+    this.#drop(subject)
+  }
+
+  /** What one watcher does wrong harms no other. */
+  #tell(subject: Subject, action: (watcher: Watcher) => void): void {
+    for (const { watcher } of [...subject.watchers]) isolated(() => action(watcher))
   }
 
   #look(subject: Subject, look: Look | undefined, now: number): void {
@@ -184,11 +206,10 @@ export class Monitor {
       subject.verdict = judge(previous, current, plan, now)
       if (this.#end(subject, previous, current)) return
       this.#setUserTimeout(subject, current, now)
-      if (isBusy(current)) subject.nextLook = now + plan.urgentPace
+      subject.nextLook = now + paceOf(current, plan)
     }
     this.#noteProgress(subject, previous, now)
     this.#tellWatchers(subject, now)
-    if (subject.watchers.length === 0 && !isBusy(subject.observation)) this.#drop(subject)
   }
 
   /** Ends what has ended. Node is left one look's time to notice a close by itself: it knows the true error. */
@@ -201,12 +222,12 @@ export class Monitor {
       // The kernel forgets what was in flight when it gives up, so the last look before it counts.
       const final = { ...evidence, silentFor: subject.silenceBeforeClose }
       const gaveUp = current.state === TCP_CLOSE && final.silentFor > plan.silence / 2
-      for (const watcher of [...subject.watchers]) {
+      this.#tell(subject, (watcher) => {
         if (gaveUp) watcher.onPeerDead(final)
         else watcher.onPeerGone(final)
-      }
+      })
     } else if (verdict === 'dead') {
-      for (const watcher of [...subject.watchers]) watcher.onPeerDead(evidence)
+      this.#tell(subject, (watcher) => watcher.onPeerDead(evidence))
     } else {
       subject.silenceBeforeClose = evidence.silentFor
       return false
@@ -231,8 +252,9 @@ export class Monitor {
     const { observation } = subject
     const pending = this.#kernel.pending(subject.socket)
     if (observation === undefined) {
-      if (pending === 0 || pending !== subject.pending) subject.progressAt = now
-      subject.pending = pending
+      const progress = this.#kernel.progress(subject.socket)
+      if (pending === 0 || progress !== subject.progress) subject.progressAt = now
+      subject.progress = progress
       return
     }
     const waiting = observation.unacked > 0 || observation.unsent > 0 || pending > 0
@@ -242,58 +264,21 @@ export class Monitor {
 
   #tellWatchers(subject: Subject, now: number): void {
     const stalledFor = now - subject.progressAt
-    for (const watcher of [...subject.watchers]) {
+    this.#tell(subject, (watcher) => {
       const deadline = watcher.onLook(now, stalledFor, subject.verdict)
       subject.nextLook = Math.min(subject.nextLook, deadline)
-    }
+    })
   }
 }
 
 /** The monitor that everything in this process shares. */
 export const sharedMonitor = new Monitor()
 
-/** A socket and what is remembered of it. */
-class Subject {
-  readonly socket: Socket
-  plan: LivenessPlan
-  readonly watchers: Watcher[] = []
-  readonly userTimeoutBefore: number
-  /** What was last set by a tick; `undefined` before the first. */
-  userTimeout: number | undefined
-  verdict: Verdict = 'alive'
-  observation: Observation | undefined
-  nextLook: number
-  /** When bytes last moved, or nothing waited. */
-  progressAt: number
-  /** Only where the kernel tells nothing. */
-  pending = 0
-  silenceBeforeClose = 0
-  /** The last look at which the peer's window had never held anything up; see `userTimeoutFor`. */
-  unlimitedAt: number
-  limitedSince: number | undefined
-
-  constructor(socket: Socket, plan: LivenessPlan, userTimeoutBefore: number, now: number) {
-    this.socket = socket
-    this.plan = plan
-    this.userTimeoutBefore = userTimeoutBefore
-    this.nextLook = now + plan.urgentPace
-    this.progressAt = now
-    // What happened before the watch, during earlier responses on the connection, is not known.
-    this.unlimitedAt = Number.NEGATIVE_INFINITY
+/** An error is its owner's, and is told as one; the tick goes on. */
+function isolated(action: () => void): void {
+  try {
+    action()
+  } catch (error) {
+    rethrowLater(error)
   }
-}
-
-/** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
-function hasEnded({ watchers }: Subject, { state }: Observation): boolean {
-  if (state === TCP_CLOSE) return true
-  if (state !== TCP_CLOSE_WAIT) return false
-  return watchers.length === 0 || watchers.some((each) => each.mayHalfClose?.() !== true)
-}
-
-/** Whether the next look should come soon. */
-function isBusy(observation: Observation | undefined): boolean {
-  return (
-    observation !== undefined &&
-    (observation.silentSince !== undefined || observation.unsent > 0 || observation.unacked > 0)
-  )
 }

@@ -105,6 +105,12 @@ export function handedOf(socket: DirectSocket): number {
   return viaLibuv + (socket[DIRECT] ?? 0)
 }
 
+/** A number that grows with the bytes that have left user space; of any handle, TLS included. */
+export function progressOf(socket: Socket): number {
+  const handle = handleOf(socket)
+  return (handle?.bytesWritten ?? 0) - (handle?.writeQueueSize ?? 0)
+}
+
 /** `0`, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */
 export function setKernelOption(
   socket: Socket | Server,

@@ -1,6 +1,6 @@
 // Why a stream ended, in words that an application can switch on.
 import { isPeerDeath } from '../liveness/death.js'
-import type { PeerEvidence } from '../liveness/monitor.js'
+import type { PeerEvidence } from '../liveness/watch.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
 import type { Dropped } from './queue.js'
 

@@ -5,10 +5,10 @@
 import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { TcpSseError } from '../errors.js'
-import { type PeerEvidence, sharedMonitor, type Watch, type Watcher } from '../liveness/monitor.js'
+import { sharedMonitor } from '../liveness/monitor.js'
 import type { Verdict } from '../liveness/verdict.js'
+import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
-import { applySocketOptions } from '../socket/options.js'
 import {
   type EncodedEvent,
   type EventInput,
@@ -238,8 +238,9 @@ export class EventStream {
 
   #watchOver(socket: Socket): void {
     const { plan, notSentLowWater } = this.#settings
-    if (notSentLowWater !== false) applySocketOptions(socket, { notSentLowWater })
-    this.#watch = sharedMonitor.watch(socket, plan, this.#watcher)
+    this.#watch = sharedMonitor.watch(socket, plan, this.#watcher, {
+      notSentLowWater: notSentLowWater === false ? undefined : notSentLowWater,
+    })
   }
 
   #encodeAndSend(event: EventInput | EncodedEvent, ticket: Ticket | undefined): SendResult {
@@ -275,7 +276,8 @@ export class EventStream {
     },
     onPeerGone: (evidence) => {
       const error = this.#outlet.error
-      const gone = evidence.verdict === 'half-closed' ? 'client-closed' : 'client-reset'
+      const left = evidence.verdict === 'half-closed' || this.#outlet.socket?.destroyed === true
+      const gone = left ? 'client-closed' : 'client-reset'
       this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
     },
     onLook: (now, stalledFor) => this.#onLook(now, stalledFor),

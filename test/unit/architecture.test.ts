@@ -5,13 +5,14 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const FLOORS = [
-  ['errors', 'clock'],
+  ['errors', 'clock', 'rethrow'],
   ['validate'],
   ['socket/binding'],
   ['sse/encode', 'socket/options', 'socket/inspect', 'socket/capabilities', 'socket/batch'],
-  ['liveness/plan', 'liveness/death', 'guard/rethrow', 'socket/http2-progress'],
+  ['socket/saved-options', 'liveness/plan', 'liveness/death', 'socket/http2-progress'],
   ['liveness/verdict'],
-  ['liveness/kernel'],
+  ['liveness/kernel', 'liveness/watch'],
+  ['liveness/subject'],
   ['liveness/monitor'],
   ['guard/options'],
   ['guard/exchange', 'guard/inheritance'],

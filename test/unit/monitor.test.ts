@@ -1,11 +1,13 @@
 // The monitor on a fake clock and a fake kernel: pace, endings, and what is left afterwards.
 import { Socket } from 'node:net'
+import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../src/clock.js'
-import { livenessPlan } from '../../src/index.js'
+import { type LivenessPlan, livenessPlan } from '../../src/index.js'
 import type { Kernel } from '../../src/liveness/kernel.js'
-import { Monitor, type Watch, type Watcher } from '../../src/liveness/monitor.js'
+import { Monitor } from '../../src/liveness/monitor.js'
 import type { Look } from '../../src/liveness/verdict.js'
+import type { Watch, Watcher } from '../../src/liveness/watch.js'
 
 class FakeClock implements Clock {
   time = 0
@@ -61,11 +63,16 @@ class FakeKernel implements Kernel {
       return answer && { ...healthy, ...answer }
     })
   }
-  armed = 0
-  arm = (): number => {
-    this.armed += 1
-    return 1_234
+  readonly armed: number[] = []
+  restored: unknown[] = []
+  save = (): [['TCP_USER_TIMEOUT', number]] => [['TCP_USER_TIMEOUT', 1_234]]
+  arm(_socket: Socket, { detectWithin }: LivenessPlan): void {
+    this.armed.push(detectWithin)
   }
+  restore(_socket: Socket, saved: unknown): void {
+    this.restored.push(saved)
+  }
+  progress = (): number => -this.pendingBytes
   setUserTimeout(_socket: Socket, milliseconds: number): void {
     this.userTimeouts.push(milliseconds)
   }
@@ -114,7 +121,7 @@ describe('Monitor', () => {
     for (const each of watches) each.release()
     expect(monitor.size).toBe(0)
     expect(clock.armed).toBe(false)
-    expect(kernel.userTimeouts.slice(-2)).toEqual([1_234, 1_234])
+    expect(kernel.restored).toEqual([kernel.save(), kernel.save()])
   })
 
   it('closes a silent peer once, within the budget, and resets it', () => {
@@ -183,24 +190,119 @@ describe('Monitor', () => {
     expect(stalls.at(-1)).toBeLessThan(600)
   })
 
-  it('stays after a proper end until everything is acknowledged, without a watcher', () => {
-    kernel.answer = () => ({ unacked: 1 })
-    const watch = monitor.watch(new Socket(), plan, watcher())
-    clock.run(1_000)
-    watch.release(true)
+  it('never sets TCP_USER_TIMEOUT behind a window that is shut already, whoever comes', () => {
+    kernel.answer = () => ({ unsent: 5_000, windowLimited: 100 })
+    const socket = new Socket()
+    monitor.watch(socket, plan, watcher())
+    monitor.watch(socket, livenessPlan(4_000), watcher())
     clock.run(2_000)
-    expect(monitor.size).toBe(1)
-    kernel.answer = () => ({})
+    expect(kernel.userTimeouts.filter((milliseconds) => milliseconds !== 0)).toEqual([])
+  })
+
+  it('follows the strictest plan of those who are there', () => {
+    const socket = new Socket()
+    const strict = livenessPlan(4_000)
+    monitor.watch(socket, plan, watcher())
+    const second = monitor.watch(socket, strict, watcher())
+    expect([kernel.armed, kernel.userTimeouts]).toEqual([
+      [6_000, 4_000],
+      [plan.userTimeout, strict.userTimeout],
+    ])
+    second.release()
+    expect([kernel.armed.at(-1), kernel.userTimeouts.at(-1)]).toEqual([6_000, plan.userTimeout])
+    expect(kernel.restored).toEqual([])
+  })
+
+  it('tells watchers of a socket that was destroyed and of which Node says nothing, once', () => {
+    const socket = new Socket()
+    monitor.watch(socket, plan, watcher())
+    socket.destroy()
     clock.run(3_000)
-    expect([monitor.size, clock.armed]).toEqual([0, false])
+    expect([calls, monitor.size, clock.armed]).toEqual([['gone'], 0, false])
+  })
+
+  it('goes on after a watcher has thrown, and the error is not lost', async () => {
+    const thrown: unknown[] = []
+    const before = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    process.once('uncaughtException', (error) => thrown.push(error))
+    const problem = new Error('bug')
+    const socket = new Socket()
+    let times = 0
+    monitor.watch(socket, plan, {
+      ...watcher(),
+      onLook: () => {
+        times += 1
+        if (times === 1) throw problem
+        return Number.POSITIVE_INFINITY
+      },
+    })
+    monitor.watch(socket, plan, watcher())
+    clock.run(3_000)
+    await new Promise(setImmediate)
+    for (const listener of before) process.on('uncaughtException', listener)
+    expect(thrown).toEqual([problem])
+    expect(times).toBeGreaterThan(3)
+    expect(stalls.length).toBe(times)
+  })
+
+  it('keeps the bound for every D beside every other, at any moment', () => {
+    const phases = fc.record({
+      plans: fc.array(fc.integer({ min: 4_000, max: 60_000 }), { minLength: 1, maxLength: 6 }),
+      starts: fc.array(fc.nat(3_000), { minLength: 6, maxLength: 6 }),
+      silentAfter: fc.nat(10_000),
+    })
+    fc.assert(
+      fc.property(phases, ({ plans, starts, silentAfter }) => {
+        const fake = new FakeClock()
+        const sockets = plans.map(() => new Socket())
+        const deadAt = new Map<Socket, number>()
+        const system = new FakeKernel()
+        const one = new Monitor(fake, system)
+        const silentFrom = 4_000 + silentAfter
+        // A probe leaves within keepAlive.idle of the silence and is repeated; nothing answers.
+        system.answer = (socket) => {
+          const { keepAlive } = livenessPlan(plans[sockets.indexOf(socket)] as number)
+          const { idle, interval } = keepAlive as { idle: number; interval: number }
+          const since = fake.time - silentFrom
+          if (since < idle) return { lastAckReceived: Math.max(0, since), lastDataReceived: 1e9 }
+          return {
+            probes: 1 + Math.floor((since - idle) / interval),
+            lastAckReceived: since,
+            lastDataReceived: 1e9,
+          }
+        }
+        const order = sockets
+          .map((socket, index) => ({
+            socket,
+            plan: livenessPlan(plans[index]),
+            at: starts[index] as number,
+          }))
+          .sort((a, b) => a.at - b.at)
+        for (const { socket, plan: own, at } of order) {
+          fake.run(at)
+          one.watch(socket, own, {
+            ...watcher(),
+            onPeerDead: () => void deadAt.set(socket, fake.time - silentFrom),
+          })
+        }
+        fake.run(silentFrom + 70_000)
+        for (const [index, socket] of sockets.entries()) {
+          // The reset and a busy event loop have their reserve.
+          expect(deadAt.get(socket)).toBeLessThanOrEqual((plans[index] as number) + 1_000 - 250)
+          expect(deadAt.get(socket)).toBeGreaterThan((plans[index] as number) / 2)
+        }
+      }),
+      { numRuns: 200 },
+    )
   })
 
   it('makes no call for a socket that was born with the plan’s options, and leaves what it is told', () => {
-    const watch = monitor.watch(new Socket(), plan, watcher(), 77)
+    const watch = monitor.watch(new Socket(), plan, watcher(), { inheritedFrom: 77 })
     clock.run(5_000)
-    expect([kernel.armed, kernel.userTimeouts]).toEqual([0, []])
+    expect([kernel.armed, kernel.userTimeouts]).toEqual([[], []])
     watch.release()
-    expect(kernel.userTimeouts).toEqual([77])
+    expect(kernel.restored).toEqual([[['TCP_USER_TIMEOUT', 77]]])
   })
 
   it('leaves a half-closed connection alone while all its watchers do, and still finds its peer dead', () => {

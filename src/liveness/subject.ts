@@ -1,0 +1,55 @@
+// One socket under watch, from the monitor's side.
+import type { Socket } from 'node:net'
+import { TCP_CLOSE, TCP_CLOSE_WAIT } from '../socket/inspect.js'
+import type { KernelSettings } from '../socket/options.js'
+import type { LivenessPlan } from './plan.js'
+import { type Observation, silentFor, type Verdict } from './verdict.js'
+import type { Watcher } from './watch.js'
+
+/** A socket and what is remembered of it. */
+export class Subject {
+  readonly socket: Socket
+  plan: LivenessPlan
+  readonly watchers: { readonly watcher: Watcher; readonly plan: LivenessPlan }[] = []
+  /** What was in force before the watch. */
+  readonly saved: KernelSettings
+  /** What was last set by a tick; `undefined` before the first. */
+  userTimeout: number | undefined
+  verdict: Verdict = 'alive'
+  observation: Observation | undefined
+  nextLook: number
+  /** When bytes last moved, or nothing waited. */
+  progressAt: number
+  /** Only where the kernel tells nothing. */
+  progress = 0
+  seenDestroyed = false
+  silenceBeforeClose = 0
+  /** The last look at which the peer's window had never held anything up; see `userTimeoutFor`. */
+  unlimitedAt: number
+  limitedSince: number | undefined
+
+  constructor(socket: Socket, plan: LivenessPlan, saved: KernelSettings, now: number) {
+    this.socket = socket
+    this.plan = plan
+    this.saved = saved
+    this.nextLook = now + plan.urgentPace
+    this.progressAt = now
+    // What happened before the watch, during earlier responses on the connection, is not known.
+    this.unlimitedAt = Number.NEGATIVE_INFINITY
+  }
+}
+
+/** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
+export function hasEnded({ watchers }: Subject, { state }: Observation): boolean {
+  if (state === TCP_CLOSE) return true
+  if (state !== TCP_CLOSE_WAIT) return false
+  return watchers.some(({ watcher }) => watcher.mayHalfClose?.() !== true)
+}
+
+/** Milliseconds until the next look: soon while something waits, and right when the silence would be long enough. */
+export function paceOf(current: Observation, plan: LivenessPlan): number {
+  const silent = silentFor(current)
+  if (silent > 0) return Math.min(plan.urgentPace, Math.max(1, plan.silence - silent))
+  const busy = current.silentSince !== undefined || current.unsent > 0 || current.unacked > 0
+  return busy ? plan.urgentPace : plan.pace
+}

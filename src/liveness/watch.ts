@@ -1,0 +1,59 @@
+// Between the monitor and those who have a socket watched.
+import type { Observation, Verdict } from './verdict.js'
+
+/** What was known of a peer when it was given up. */
+export interface PeerEvidence {
+  readonly verdict: Verdict
+  /** Milliseconds that something went unanswered. */
+  readonly silentFor: number
+  /** The last look, where the kernel told something. */
+  readonly observation: Observation | undefined
+}
+
+/** Who is told about a socket. Called from the tick; what it throws is thrown again outside of it. */
+export interface Watcher {
+  /** The peer is dead. The monitor resets the connection right after. */
+  onPeerDead(evidence: PeerEvidence): void
+  /** The peer's kernel, or ours, has ended the connection and Node has not noticed: it is not reading. */
+  onPeerGone(evidence: PeerEvidence): void
+  /**
+   * Asked while the peer has sent FIN and the connection lives on: whether that is all right, because the peer may still
+   * be reading. The connection is then left alone, as long as all watchers say so. Without it: no.
+   */
+  mayHalfClose?(): boolean
+  /**
+   * After each look at the socket.
+   *
+   * @param stalledFor - ms for which bytes have waited and none was acknowledged (without the kernel's word:
+   * none left user space)
+   * @returns the time of the watcher's next deadline, or `Infinity`
+   */
+  onLook(now: number, stalledFor: number, verdict: Verdict): number
+}
+
+/** A socket under watch, from one watcher's side. */
+export interface Watch {
+  readonly verdict: Verdict
+  /** The latest look. */
+  readonly observation: Observation | undefined
+  /** Whether somebody else watches the same socket. */
+  readonly shared: boolean
+  /** Asks for a look at the next tick. */
+  hurry(): void
+  /**
+   * Ends this watcher's interest. The last one leaves the socket's options as they were before: the connection may
+   * serve others, and nobody would be there to switch TCP_USER_TIMEOUT off behind a shut window.
+   */
+  release(): void
+}
+
+/** How a socket is taken under watch. */
+export interface WatchOptions {
+  /**
+   * For a socket that has the plan's options already, inherited from its listening socket: the TCP_USER_TIMEOUT to leave
+   * behind at the end. Saves the system calls.
+   */
+  readonly inheritedFrom?: number | undefined
+  /** TCP_NOTSENT_LOWAT while the socket is under watch, bytes. */
+  readonly notSentLowWater?: number | undefined
+}

@@ -1,0 +1,68 @@
+// One stream over a real server and a raw client of it, for tests of what a stream does.
+import http from 'node:http'
+import net, { type AddressInfo } from 'node:net'
+import { createEventStream, type EventStream, type EventStreamOptions } from '../../src/index.js'
+
+export interface OpenStream {
+  readonly stream: EventStream
+  readonly req: http.IncomingMessage
+  readonly res: http.ServerResponse
+  /** The server's side of the connection. */
+  readonly socket: net.Socket
+  readonly client: net.Socket
+  /** All that the client has read. */
+  received(): Buffer
+}
+
+export interface Opener {
+  /** Opens a connection with a stream on it; or sends a further request on an open connection. */
+  open(options?: EventStreamOptions, request?: string, on?: net.Socket): Promise<OpenStream>
+  readonly port: number
+}
+
+export const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+
+/** Undone by the caller's `afterEach`, newest first. */
+export type Cleanup = (() => void)[]
+
+/** A server; `/plain` answers with a short plain response. */
+export async function opener(cleanup: Cleanup): Promise<Opener> {
+  const waiting: ((exchange: [http.IncomingMessage, http.ServerResponse]) => void)[] = []
+  const server = http.createServer((req, res) => {
+    if (req.url === '/plain') res.end('plain')
+    else waiting.shift()?.([req, res])
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanup.push(() => void server.close().closeAllConnections())
+  const { port } = server.address() as AddressInfo
+  return {
+    port,
+    async open(options = {}, request = GET, on = undefined) {
+      const exchange = new Promise<[http.IncomingMessage, http.ServerResponse]>((resolve) =>
+        waiting.push(resolve),
+      )
+      const client = on ?? net.connect(port, '127.0.0.1')
+      client.on('error', () => {})
+      if (on === undefined) cleanup.push(() => client.destroy())
+      const chunks: Buffer[] = []
+      client.on('data', (chunk) => chunks.push(chunk))
+      client.write(request)
+      const [req, res] = await exchange
+      const { socket } = req
+      const stream = createEventStream(req, res, options)
+      return { stream, req, res, socket, client, received: () => Buffer.concat(chunks) }
+    },
+  }
+}
+
+/** Sends until the client is behind; the ids of what was taken. */
+export function fill(stream: EventStream, size = 4_000, most = 5_000): string[] {
+  const ids: string[] = []
+  for (let id = 0; id < most; id++) {
+    const result = stream.send({ id: `f${id}`, data: 'x'.repeat(size) })
+    if (result === 'closed' || result === 'dropped') break
+    ids.push(`f${id}`)
+    if (result === 'queued') break
+  }
+  return ids
+}
