@@ -70,7 +70,8 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
     this.#short = true
     socket.write(rest, (error) => {
       this.#short = false
-      if (!error) this.listener?.onDrain()
+      // Node reports a write that a destroyed socket has cut off as a success.
+      if (!error && !socket.destroyed) this.listener?.onDrain()
     })
     this.listener?.onBlocked()
   }

@@ -23,7 +23,7 @@ export interface Delivered {
 
 /** The events that were sent or queued, and not acknowledged when last looked. */
 export interface Undelivered {
-  /** The ids of those that have one, oldest first, at most `TRACKED_EVENTS`. */
+  /** The ids of those that have one, oldest first, the newest `TRACKED_EVENTS` at most. */
   readonly ids: readonly string[]
   /** How many events, with or without an id. */
   readonly events: number

@@ -89,7 +89,7 @@ export class Delivery {
       if (!isComment) events += 1
     }
     return {
-      ids: ids.slice(0, TRACKED_EVENTS),
+      ids: ids.slice(-TRACKED_EVENTS),
       events,
       overflowed: this.#log.overflowed || ids.length > TRACKED_EVENTS,
     }

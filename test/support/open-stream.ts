@@ -55,14 +55,15 @@ export async function opener(cleanup: Cleanup): Promise<Opener> {
   }
 }
 
-/** Sends until the client is behind; the ids of what was taken. */
-export function fill(stream: EventStream, size = 4_000, most = 5_000): string[] {
+/** Sends until the client's side is full too, so that no room comes by itself. The ids of what was sent. */
+export async function fillUp(stream: EventStream, size = 4_000): Promise<string[]> {
   const ids: string[] = []
-  for (let id = 0; id < most; id++) {
-    const result = stream.send({ id: `f${id}`, data: 'x'.repeat(size) })
-    if (result === 'closed' || result === 'dropped') break
-    ids.push(`f${id}`)
-    if (result === 'queued') break
+  for (;;) {
+    for (let result = 'sent'; result === 'sent'; ids.push(`f${ids.length}`)) {
+      result = stream.send({ id: `f${ids.length}`, data: 'x'.repeat(size) })
+    }
+    const room = stream.writable().then(() => true)
+    const still = new Promise<boolean>((resolve) => setTimeout(resolve, 150, false))
+    if (!(await Promise.race([room, still]))) return ids
   }
-  return ids
 }

@@ -76,6 +76,24 @@ export class Rig {
     return this.#fault(clients, 'del', 'blackhole')
   }
 
+  /** Black-holes what goes to clients; what they send still arrives. */
+  cutTowards(clients: readonly number[] | 'all'): Fault {
+    return this.#fault(clients, 'add', 'blackhole', ['towards'])
+  }
+
+  healTowards(clients: readonly number[] | 'all'): Fault {
+    return this.#fault(clients, 'del', 'blackhole', ['towards'])
+  }
+
+  /** Black-holes what clients send. */
+  cutFrom(clients: readonly number[] | 'all'): Fault {
+    return this.#fault(clients, 'add', 'blackhole', ['from'])
+  }
+
+  healFrom(clients: readonly number[] | 'all'): Fault {
+    return this.#fault(clients, 'del', 'blackhole', ['from'])
+  }
+
   /** Packets to the clients draw ICMP "host unreachable" or "administratively prohibited"; theirs are dropped. */
   refuse(clients: readonly number[], how: 'unreachable' | 'prohibit'): Fault {
     return this.#fault(clients, 'add', how)
@@ -103,15 +121,23 @@ export class Rig {
       .filter((state) => /^[0-9A-F]{2}$/.test(state) && state !== '0A' && state !== '06')
   }
 
-  #fault(clients: readonly number[] | 'all', verb: 'add' | 'del', type: string): Fault {
+  #fault(
+    clients: readonly number[] | 'all',
+    verb: 'add' | 'del',
+    type: string,
+    directions: readonly ('towards' | 'from')[] = ['towards', 'from'],
+  ): Fault {
     const router = this.#ns('r')
     const ranges =
       clients === 'all' ? HALVES : clients.map((index) => `${this.clientAddress(index)}/32`)
     const batch = ranges
-      .flatMap((range) => [
-        `route ${verb} ${type} ${range} metric 0`,
-        `rule ${verb} from ${range} blackhole`,
-      ])
+      .flatMap((range) =>
+        directions.map((direction) =>
+          direction === 'towards'
+            ? `route ${verb} ${type} ${range} metric 0`
+            : `rule ${verb} from ${range} blackhole`,
+        ),
+      )
       .join('\n')
     return timed(() =>
       run([...this.#prefix, 'ip', '-n', router, '-batch', '-'], false, `${batch}\n`),

@@ -4,7 +4,7 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
-import type { CloseInfo, EventStream, EventStreamOptions } from '../../src/index.js'
+import type { CloseInfo, EventInput, EventStream, EventStreamOptions } from '../../src/index.js'
 import { applySocketOptions, createEventStream } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { answer } from './rpc.js'
@@ -13,7 +13,10 @@ import { answer } from './rpc.js'
 export interface Opened {
   address: string
   closedAt?: number
-  info?: Pick<CloseInfo, 'reason' | 'openedFor' | 'bytesSent'> & { code?: string | undefined }
+  info?: Pick<CloseInfo, 'reason' | 'openedFor' | 'bytesSent'> & {
+    code?: string | undefined
+    message?: string | undefined
+  }
   verdicts: string[]
 }
 
@@ -43,7 +46,7 @@ answer({
       stream.closed.then(({ reason, error, openedFor, bytesSent }) => {
         record.closedAt = Date.now()
         const code = (error as NodeJS.ErrnoException | undefined)?.code
-        record.info = { reason, openedFor, bytesSent, code }
+        record.info = { reason, openedFor, bytesSent, code, message: error?.message }
       })
     }
     const pem = (name: string): Buffer =>
@@ -82,6 +85,17 @@ answer({
       }
     }, everyMs)
   },
+  /** An endless generator for every stream: what the incident was. */
+  pump() {
+    for (const { stream } of streams) {
+      const source = endless()
+      void stream?.sendAll(source.events).then(({ reason }) => {
+        pumps[reason] = (pumps[reason] ?? 0) + 1
+        if (source.returned()) pumps.returned = (pumps.returned ?? 0) + 1
+      })
+    }
+  },
+  pumped: () => pumps,
   stopProducing() {
     clearInterval(timer)
     return tick
@@ -102,6 +116,20 @@ answer({
     return (user + system) / 1000
   },
 })
+
+const pumps: Record<string, number> = {}
+
+function endless(): { events: Generator<EventInput>; returned: () => boolean } {
+  let returned = false
+  function* events(): Generator<EventInput> {
+    try {
+      for (let id = 0; ; id++) yield { id, data: 'x'.repeat(200) }
+    } finally {
+      returned = true
+    }
+  }
+  return { events: events(), returned: () => returned }
+}
 
 interface ListenOptions {
   options?: EventStreamOptions

@@ -1,0 +1,35 @@
+// What both drivers of node:http share: they differ in what they write only.
+import http, { type ServerResponse } from 'node:http'
+import { type Driver, listen, type Service, shut } from './driver.js'
+
+/** A driver of `res.write` with a given way to encode. */
+export function serveBare(encode: (data: string) => string | Buffer): Driver<ServerResponse> {
+  return {
+    async serve(host) {
+      const handles = new Set<ServerResponse>()
+      const server = http.createServer((_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
+        res.flushHeaders()
+        handles.add(res)
+        res.on('close', () => handles.delete(res))
+      })
+      const port = await listen(server, host)
+      return {
+        port,
+        server,
+        path: '/',
+        handles,
+        forms: ['loop', 'awaited'],
+        broadcast(data) {
+          const chunk = encode(data)
+          for (const res of handles) res.write(chunk)
+        },
+        send: (res, data) => (res.write(encode(data)) ? 'sent' : 'queued'),
+        // As the documentation of Node shows it; it says nothing of a client that leaves meanwhile.
+        room: (res) => new Promise<void>((resolve) => res.once('drain', resolve)),
+        onClose: (res, listener) => void res.on('close', () => listener()),
+        close: () => shut(server),
+      } satisfies Service<ServerResponse>
+    },
+  }
+}

@@ -1,0 +1,42 @@
+// tcp-sse, from the sources.
+import http from 'node:http'
+import { createChannel, createEventStream, type EventStreamOptions } from '../../src/index.js'
+import type { EventStream } from '../../src/stream/event-stream.js'
+import { type Driver, listen, type Service, shut } from './driver.js'
+
+/** A constant, as an application should pass it: checked once, not for each of 10 000 streams. */
+const OPTIONS: EventStreamOptions = Object.freeze(
+  process.env.BENCH_HEARTBEAT === 'off' ? { heartbeat: false } : {},
+)
+
+export const driver: Driver<EventStream> = {
+  async serve(host) {
+    const handles = new Set<EventStream>()
+    const channel = createChannel()
+    const server = http.createServer((req, res) => {
+      const stream = createEventStream(req, res, OPTIONS)
+      handles.add(stream)
+      channel.subscribe(stream)
+      void stream.closed.then(() => handles.delete(stream))
+    })
+    const port = await listen(server, host)
+    return {
+      port,
+      server,
+      path: '/',
+      handles,
+      forms: ['loop', 'awaited', 'source'],
+      broadcast: (data) => channel.broadcast({ data }),
+      send: (stream, data) => stream.send({ data }),
+      room: async (stream) => stream.writable(),
+      pump: async (stream, source) => stream.sendAll(events(source)),
+      held: (stream) => stream.queue().pending,
+      onClose: (stream, listener) => void stream.closed.then(({ reason }) => listener(reason)),
+      close: () => shut(server),
+    } satisfies Service<EventStream>
+  },
+}
+
+async function* events(source: AsyncIterable<string>): AsyncGenerator<{ data: string }> {
+  for await (const data of source) yield { data }
+}

@@ -1,0 +1,71 @@
+// One driver in a process of its own: sends, and measures itself.
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { answer } from '../../test/support/rpc.js'
+import type { Service } from '../drivers/driver.js'
+import { loadDriver } from '../drivers/index.js'
+
+/** CPU of this process over a measurement, microseconds; delays of the event loop, ms. */
+export interface Used {
+  readonly user: number
+  readonly system: number
+  readonly wall: number
+  readonly p50: number
+  readonly p99: number
+  readonly max: number
+}
+
+let service: Service<unknown>
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+async function measured(work: () => Promise<void>): Promise<Used> {
+  const delays = monitorEventLoopDelay({ resolution: 1 })
+  globalThis.gc?.()
+  delays.enable()
+  const startedAt = performance.now()
+  const before = process.cpuUsage()
+  await work()
+  const { user, system } = process.cpuUsage(before)
+  delays.disable()
+  const wall = performance.now() - startedAt
+  const ms = (percentile: number): number => delays.percentile(percentile) / 1e6
+  return { user, system, wall, p50: ms(50), p99: ms(99), max: delays.max / 1e6 }
+}
+
+answer({
+  async serve(driver: string) {
+    service = await (await loadDriver(driver)).serve('127.0.0.1')
+    return { port: service.port, path: service.path }
+  },
+  connected: () => service.handles.size,
+  /** Broadcasts, one after the other, with a pause between them. */
+  broadcast: ({ rounds, bytes, gapMs }: { rounds: number; bytes: number; gapMs: number }) => {
+    const data = 'x'.repeat(bytes)
+    return measured(async () => {
+      for (let round = 0; round < rounds; round++) {
+        await service.broadcast(data)
+        await pause(gapMs)
+      }
+    })
+  },
+  /** One event of its own to each client, so many times a second: a token stream. */
+  unicast: ({ rounds, bytes, gapMs }: { rounds: number; bytes: number; gapMs: number }) =>
+    measured(async () => {
+      let number = 0
+      for (let round = 0; round < rounds; round++) {
+        for (const handle of service.handles) {
+          number += 1
+          await service.send(handle, String(number).padStart(bytes, 'x'))
+        }
+        await pause(gapMs)
+      }
+    }),
+  /** Does nothing: what is left is timers, heartbeats, looks. */
+  idle: (ms: number) => measured(() => pause(ms)),
+  memory() {
+    globalThis.gc?.()
+    globalThis.gc?.()
+    const { heapUsed, rss, external } = process.memoryUsage()
+    return { heapUsed, rss, external }
+  },
+})

@@ -1,0 +1,87 @@
+// The trials, as data.
+
+/** One thing to measure, with every driver. */
+export interface Trial {
+  readonly name: string
+  readonly what: 'broadcast' | 'unicast' | 'idle' | 'memory'
+  readonly clients: number
+  /** Sends of one measurement. */
+  readonly rounds: number
+  /** Bytes of data of an event. */
+  readonly bytes: number
+  readonly gapMs: number
+  readonly drivers: readonly string[]
+}
+
+const RIVALS = [
+  'better-sse',
+  'fastify-sse',
+  'hono',
+  'graphql-sse',
+  'express-sse',
+  'sse-channel',
+  'http-string',
+  'http-buffer',
+] as const
+/** Ours, with the fast path on and off, and the bare floor in C. */
+const OURS = ['tcp-sse', 'tcp-sse-slow', 'floor'] as const
+
+/** 170 bytes on the wire. */
+const EVENT = 162
+
+export const trials: readonly Trial[] = [
+  {
+    name: 'fan-out 100',
+    what: 'broadcast',
+    clients: 100,
+    rounds: 400,
+    bytes: EVENT,
+    gapMs: 2,
+    drivers: [...OURS, ...RIVALS],
+  },
+  {
+    name: 'fan-out 2 000',
+    what: 'broadcast',
+    clients: 2_000,
+    rounds: 40,
+    bytes: EVENT,
+    gapMs: 20,
+    drivers: [...OURS, ...RIVALS],
+  },
+  {
+    name: 'fan-out 10 000',
+    what: 'broadcast',
+    clients: 10_000,
+    rounds: 10,
+    bytes: EVENT,
+    gapMs: 50,
+    drivers: ['tcp-sse', 'floor', 'better-sse', 'http-string'],
+  },
+  {
+    name: 'unicast 1 000 x 50/s',
+    what: 'unicast',
+    clients: 1_000,
+    rounds: 100,
+    bytes: 20,
+    gapMs: 20,
+    drivers: ['tcp-sse', 'tcp-sse-slow', 'http-string', 'better-sse'],
+  },
+  {
+    name: 'idle memory 10 000',
+    what: 'memory',
+    clients: 10_000,
+    rounds: 0,
+    bytes: 0,
+    gapMs: 0,
+    drivers: ['tcp-sse', 'http-string', 'better-sse'],
+  },
+  {
+    name: 'idle CPU 10 000',
+    what: 'idle',
+    clients: 10_000,
+    rounds: 0,
+    bytes: 0,
+    gapMs: 20_000,
+    drivers: ['tcp-sse', 'tcp-sse-no-heartbeat', 'http-string'],
+  },
+]

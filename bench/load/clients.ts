@@ -1,0 +1,44 @@
+// The load generator, from the side of the bench.
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
+import { program } from './build.js'
+
+/** What it has seen and used. */
+export interface LoadReport {
+  readonly bytes: number
+  /** Connections that the server closed. */
+  readonly closed: number
+  /** CPU seconds. */
+  readonly user: number
+  readonly system: number
+}
+
+/** Connections that are open, and read everything. */
+export class Clients {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  readonly #lines: AsyncIterator<string>
+
+  private constructor(core: string, port: number, count: number, path: string) {
+    const args = ['-c', core, program('client'), String(port), String(count), path]
+    this.#child = spawn('taskset', args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+  }
+
+  /** Opens connections; settles when each has had its head. */
+  static async open(core: string, port: number, count: number, path: string): Promise<Clients> {
+    const clients = new Clients(core, port, count, path)
+    const { value } = await clients.#lines.next()
+    if (value !== 'open') throw new Error(`the load generator said: ${value}`)
+    return clients
+  }
+
+  /** Closes all of them. */
+  async close(): Promise<LoadReport> {
+    this.#child.stdin.end()
+    const { value } = await this.#lines.next()
+    if (this.#child.exitCode === null) await once(this.#child, 'exit')
+    return JSON.parse(value as string) as LoadReport
+  }
+}

@@ -1,0 +1,95 @@
+// One row of the stalled-reader table: a driver in a form, from the first event to what is left of it.
+import { type Peer, startPeer } from '../../test/support/rpc.js'
+import { waitFor } from '../../test/support/wait-for.js'
+import type { Form } from '../drivers/driver.js'
+import { stallAt } from './reader.js'
+import type { Observed } from './server.js'
+
+/** What to push. */
+export interface StalledOptions {
+  readonly driver: string
+  readonly form: Form
+  readonly events: number
+  readonly eventBytes: number
+}
+
+/** What came of it. Sizes in bytes, times in milliseconds. */
+export interface StalledResult extends StalledOptions {
+  /** While the client was there and did not read. */
+  readonly stalled: Observed
+  readonly growth: number
+  readonly inReceiveBuffer: number | undefined
+  readonly hasHook: boolean
+  /** After it was destroyed. */
+  readonly gone: Observed & { within: number }
+  readonly laterSend: string
+}
+
+/** No event for this long: the sender is blocked for good. */
+const BLOCKED_FOR = 1_000
+/** What has not settled this long after the client's end counts as never. */
+export const SETTLES_WITHIN = 3_000
+
+/** Forms that a driver has, asked of a child so that this process loads no library. */
+export async function formsOf(driver: string): Promise<readonly Form[]> {
+  const server = startServer()
+  try {
+    return (await server.call<{ forms: Form[] }>('serve', driver)).forms
+  } finally {
+    server.stop()
+  }
+}
+
+/** Runs one row in a child process of its own; takes about five seconds. */
+export async function runStalled(options: StalledOptions): Promise<StalledResult> {
+  const server = startServer()
+  try {
+    const { port, path, hook } = await server.call<{ port: number; path: string; hook: boolean }>(
+      'serve',
+      options.driver,
+    )
+    const reader = await stallAt('127.0.0.1', port, path)
+    await server.call('push', options)
+    const stalled = await untilStill(server)
+    const growth = await server.call<number>('growth')
+    const inReceiveBuffer = reader.inReceiveBuffer()
+    await server.call('markGone')
+    reader.destroy()
+    const gone = await untilSettled(server, hook)
+    const laterSend = await server.call<string>('sendLater')
+    return { ...options, stalled, growth, inReceiveBuffer, hasHook: hook, gone, laterSend }
+  } finally {
+    server.stop()
+  }
+}
+
+function startServer(): Peer {
+  return startPeer(new URL('./server.ts', import.meta.url))
+}
+
+/** Until the sender has ended or is blocked. */
+async function untilStill(server: Peer): Promise<Observed> {
+  let events = -1
+  let since = performance.now()
+  return waitFor(
+    'the sender is done or blocked',
+    async () => {
+      const now = await server.call<Observed>('observe')
+      if (now.events !== events) since = performance.now()
+      events = now.events
+      return (now.ending !== undefined || performance.now() - since > BLOCKED_FOR) && now
+    },
+    60_000,
+  )
+}
+
+/** Until the sender has ended and the close hook has fired, or for as long as counts as never. */
+async function untilSettled(server: Peer, hook: boolean): Promise<StalledResult['gone']> {
+  const deadline = performance.now() + SETTLES_WITHIN
+  return waitFor('the end', async () => {
+    const now = await server.call<Observed>('observe')
+    const done = now.ending !== undefined && (now.closed !== undefined || !hook)
+    const late = performance.now() > deadline
+    return (done || late) && { ...now, within: await server.call<number>('sinceGone') }
+  })
+}
