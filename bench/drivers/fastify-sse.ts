@@ -3,17 +3,23 @@ import sse from '@fastify/sse'
 import fastify, { type FastifyReply } from 'fastify'
 import { type Driver, listen, type Service, shut } from './driver.js'
 
-export const driver: Driver<FastifyReply> = {
+/** A reply has a `then`: handed through a promise, it would be waited for. */
+interface Handle {
+  readonly reply: FastifyReply
+}
+
+export const driver: Driver<Handle> = {
   async serve(host) {
-    const handles = new Set<FastifyReply>()
+    const handles = new Set<Handle>()
     const app = fastify()
     await app.register(sse as never)
     app.get('/', { sse: 'only' }, async (_request, reply) => {
       reply.sse.keepAlive()
       // Otherwise the head waits for the first event.
       reply.sse.sendHeaders()
-      handles.add(reply)
-      reply.sse.onClose(() => handles.delete(reply))
+      const handle = { reply }
+      handles.add(handle)
+      reply.sse.onClose(() => handles.delete(handle))
     })
     await app.ready()
     const port = await listen(app.server, host)
@@ -24,16 +30,16 @@ export const driver: Driver<FastifyReply> = {
       handles,
       forms: ['loop', 'awaited', 'source'],
       broadcast(data) {
-        for (const reply of handles) reply.sse.send({ data }).catch(ignore)
+        for (const { reply } of handles) reply.sse.send({ data }).catch(ignore)
       },
-      send: (reply, data) => reply.sse.send({ data }),
-      pump: (reply, source) => reply.sse.send(messages(source)),
-      onClose: (reply, listener) => reply.sse.onClose(() => listener()),
+      send: ({ reply }, data) => reply.sse.send({ data }),
+      pump: ({ reply }, source) => reply.sse.send(messages(source)),
+      onClose: ({ reply }, listener) => reply.sse.onClose(() => listener()),
       async close() {
         await shut(app.server)
         await app.close()
       },
-    } satisfies Service<FastifyReply>
+    } satisfies Service<Handle>
   },
 }
 
