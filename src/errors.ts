@@ -65,3 +65,9 @@ export class TcpSseError extends Error {
     if (details.syscall !== undefined) this.syscall = details.syscall
   }
 }
+
+/** What was thrown, as an error; `undefined` stays so. */
+export function asError(reason: unknown): Error | undefined {
+  if (reason === undefined || reason instanceof Error) return reason
+  return new Error(String(reason), { cause: reason })
+}

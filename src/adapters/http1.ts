@@ -16,7 +16,7 @@ const LAST_CHUNK = 5
 export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> implements Berth {
   readonly multiplexed = false
   start: number | undefined
-  #position: number | undefined
+  position: number | undefined
   #ended = false
   /** The fast path: whether events may go past Node's streams, and what of them is in the batch. */
   #direct = false
@@ -38,14 +38,13 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
    * Node counts what a socket was given. If that is not what we gave it, somebody else writes, or something between
    * changes what we write: then nothing is known, now and later.
    */
-  get position(): number | undefined {
-    const { socket, res } = this
-    if (this.#position === undefined || socket === undefined) return undefined
+  checkPosition(): void {
+    const { socket, res, position } = this
+    if (position === undefined || socket === undefined) return
     // A socket that is gone has forgotten what it had not written yet; after our own end nothing is asked any more.
-    if (socket.destroyed || this.#ended) return this.#position
+    if (socket.destroyed || this.#ended) return
     const end = res.writableEnded && res.chunkedEncoding ? LAST_CHUNK : 0
-    if (this.#position + end !== wireOffset(socket) + this.waiting) this.#position = undefined
-    return this.#position
+    if (position + end !== wireOffset(socket) + this.waiting) this.position = undefined
   }
 
   override end(): void {
@@ -86,7 +85,7 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
     if (socket === undefined || res.socket !== socket || res.hasHeader('content-encoding')) return
     if (acknowledgedOffset(socket) === undefined) return
     this.start = wireOffset(socket)
-    this.#position = this.start
+    this.position = this.start
     if (fastPath) this.#direct = takeOver(res, this)
   }
 
@@ -103,13 +102,13 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
   override write(bytes: Buffer): boolean {
     if (this.#mayGoDirectly(bytes)) {
       const length = sharedBatch.add(this, bytes, this.res.chunkedEncoding)
-      if (this.#position !== undefined) this.#position += length
+      if (this.position !== undefined) this.position += length
       // Whether the kernel takes it is known after the tick, or when there is so much that it matters before.
       if (this.waiting >= FLUSH_AT) sharedBatch.flush()
       return !this.#short
     }
     this.flush()
-    if (this.#position !== undefined) this.#position += framed(bytes.length, this.res)
+    if (this.position !== undefined) this.position += framed(bytes.length, this.res)
     return super.write(bytes)
   }
 

@@ -45,6 +45,8 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
 
   protected opened(): void {}
 
+  checkPosition(): void {}
+
   /** Only as far as this side of the connection goes. */
   isDrained(): false | undefined {
     return this.#rest === undefined ? undefined : false

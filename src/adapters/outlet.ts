@@ -38,6 +38,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   abstract readonly pending: number
   abstract readonly start: number | undefined
   abstract readonly position: number | undefined
+  abstract checkPosition(): void
   abstract isDrained(): boolean | undefined
   abstract stalledFor(now: number, connection: number): number
   abstract discardUnread(): void

@@ -85,7 +85,7 @@ export class Broadcast implements Work {
     if (left || joinedAfter >= this.#number || this.#except?.has(stream)) return
     if (filter !== undefined && !this.#passes(stream, filter)) return
     if (this.#filter !== undefined && !this.#isFor(stream, this.#filter)) return
-    this.tally[stream.send(this.#event)] += 1
+    this.tally[stream.sendEncoded(this.#event)] += 1
   }
 
   /** A subscriber whose own filter throws has a bug that concerns nobody else. */

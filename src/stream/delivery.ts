@@ -55,8 +55,7 @@ export class Delivery {
 
   /** What the peer's kernel has acknowledged of the connection's bytes, by a look of this moment. */
   acknowledge(offset: number): void {
-    // Somebody has written past the outlet since, or changed what it wrote: its offsets mean nothing.
-    if (this.#outlet.position === undefined) this.#forget()
+    this.#check()
     if (!this.#known || !(offset > this.#acknowledged)) return
     this.#acknowledged = offset
     this.#log.acknowledge(offset)
@@ -73,6 +72,7 @@ export class Delivery {
 
   /** `undefined` where it cannot be known. */
   get delivered(): Delivered | undefined {
+    this.#check()
     const { start, position } = this.#outlet
     if (!this.#known || start === undefined || position === undefined) return undefined
     const bytes = Math.max(0, Math.min(this.#acknowledged, position) - start)
@@ -99,6 +99,12 @@ export class Delivery {
   end(queue: EventQueue | undefined): void {
     this.#log.settleAll(this.#known ? 'undelivered' : 'unknown')
     queue?.settleTickets('undelivered')
+  }
+
+  /** Somebody has written past the outlet, or changed what it wrote: then its offsets mean nothing. */
+  #check(): void {
+    this.#outlet.checkPosition()
+    if (this.#outlet.position === undefined) this.#forget()
   }
 
   #forget(): void {

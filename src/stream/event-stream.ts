@@ -4,7 +4,7 @@
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
 import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
-import { TcpSseError } from '../errors.js'
+import { asError, TcpSseError } from '../errors.js'
 import { sharedMonitor } from '../liveness/monitor.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
@@ -135,7 +135,7 @@ export class EventStream {
    * @throws {TcpSseError} `ERR_EVENT_INVALID` for something that is no string
    */
   comment(text: string): SendResult {
-    return this.#state === 'open' ? this.#deliver(encodeComment(text)) : 'closed'
+    return this.sendEncoded(encodeComment(text))
   }
 
   /**
@@ -163,6 +163,14 @@ export class EventStream {
       fail: (error: unknown) => this.fail(error),
     }
     return transfer(sink, openSource(source), options.signal)
+  }
+
+  /**
+   * Sends an event in its final form: the short way, for `Channel`.
+   * @internal
+   */
+  sendEncoded(event: EncodedEvent): SendResult {
+    return this.#state === 'open' ? this.#deliver(event) : 'closed'
   }
 
   /**
@@ -338,9 +346,4 @@ export class EventStream {
     this.#closed?.resolve(this.#info)
     this.#controller?.abort(this.#info)
   }
-}
-
-function asError(reason: unknown): Error | undefined {
-  if (reason === undefined || reason instanceof Error) return reason
-  return new Error(String(reason), { cause: reason })
 }

@@ -31,8 +31,10 @@ export interface Outlet {
   readonly pending: number
   /** Where the body begins in the connection's outgoing bytes; `undefined` where nobody can tell. */
   readonly start: number | undefined
-  /** Where the last byte written ends there. Checked each time: `undefined` for ever once it was wrong. */
+  /** Where the last byte written ends there, by the outlet's own count; `undefined` once that was found wrong. */
   readonly position: number | undefined
+  /** Holds the outlet's count against Node's. To be asked before anything is concluded from `position`. */
+  checkPosition(): void
   /**
    * Whether nothing of what was written waits for the client's kernel any more; `undefined` where nobody can tell.
    */

@@ -59,5 +59,7 @@ export class MemoryOutlet implements Outlet {
     return 0
   }
 
+  checkPosition(): void {}
+
   discardUnread(): void {}
 }
