@@ -3,7 +3,6 @@ import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 
 import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { resetConnection } from '../socket/binding.js'
-import { Http2Progress } from '../socket/http2-progress.js'
 import { NodeOutlet } from './outlet.js'
 
 /** RFC 9113, 7: the stream is no longer needed. */
@@ -18,14 +17,17 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   readonly start = undefined
   readonly position = undefined
   readonly #stream: ServerHttp2Stream
-  readonly #progress: Http2Progress
+  readonly #openedAt = systemClock.now()
+  /** Writes that Node has reported as sent, at all and at the last look; when they last became more. */
+  #sent = 0
+  #sentBefore = 0
+  #progressAt = this.#openedAt
   /** What is left of a large event. */
   #rest: Buffer | undefined
 
   constructor(req: Http2ServerRequest, res: Http2ServerResponse, socket: Socket | undefined) {
     super(req, res, socket)
     this.#stream = res.stream
-    this.#progress = new Http2Progress(res.stream, systemClock.now())
   }
 
   /** A stream that the client has closed counts as finished for Node; its error code and who ended it tell. */
@@ -35,6 +37,7 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   }
 
   get pending(): number {
+    if (this.#stream.destroyed) return 0
     return (this.#stream.bufferSize ?? 0) + (this.#rest?.length ?? 0)
   }
 
@@ -54,7 +57,7 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
 
   /** Node tells how far a stream has come by whole writes only: a large event goes slice by slice. */
   override write(bytes: Buffer): boolean {
-    if (bytes.length <= SLICE) return super.write(bytes)
+    if (bytes.length <= SLICE) return this.#stream.write(bytes, this.#onSent)
     this.#rest = bytes
     this.#writeSlice()
     return false
@@ -64,24 +67,34 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
     if (this.#rest === undefined) super.drained()
   }
 
+  /** HTTP/2 has a window for each stream, which the connection's progress says nothing of. */
   stalledFor(now: number, connection: number): number {
-    const written = this.socket?.bytesWritten ?? 0
-    return this.#progress.stalledFor({ now, stalledFor: connection, written, alone: false })
+    if (this.pending === 0 || this.#sent !== this.#sentBefore) this.#progressAt = now
+    this.#sentBefore = this.#sent
+    return Math.max(now - this.#progressAt, Math.min(connection, now - this.#openedAt))
   }
 
   /** A body that waits in one stream hides nothing: the session reads on. */
   discardUnread(): void {}
 
   destroy(entirely: boolean): void {
+    // `close` alone would leave what waits in memory for as long as the client takes none of it.
+    this.#stream.close(HTTP2_CANCEL)
+    this.#stream.destroy()
     if (entirely && this.socket !== undefined) resetConnection(this.socket)
-    else this.#stream.close(HTTP2_CANCEL)
+  }
+
+  readonly #onSent = (): void => {
+    this.#sent += 1
   }
 
   #writeSlice(): void {
     const rest = this.#rest
     if (rest === undefined || !this.writable) return
     this.#rest = rest.length > SLICE ? rest.subarray(SLICE) : undefined
-    this.#stream.write(rest.subarray(0, SLICE), () => {
+    this.#stream.write(rest.subarray(0, SLICE), (error) => {
+      this.#onSent()
+      if (error || this.#stream.destroyed) return
       if (this.#rest !== undefined) this.#writeSlice()
       else this.listener?.onDrain()
     })

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { resetConnection, sentHeadOf } from '../socket/binding.js'
-import { type ConnectionLook, Http2Progress } from '../socket/http2-progress.js'
+import { type ConnectionLook, Http2Progress } from './http2-progress.js'
 import type { GuardedRequest, GuardedResponse } from './options.js'
 
 /** A response under guard, or a bare connection that the filter takes for one. */

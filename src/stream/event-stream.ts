@@ -298,7 +298,7 @@ export class EventStream {
     return this.#deadlines.check({ now, stalledFor, observation }, (ownStalledFor) => {
       const message = `The client took no byte for ${Math.round(ownStalledFor)} ms.`
       // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
-      const stuck = stalledFor >= ownStalledFor && this.#watch?.shared !== true
+      const stuck = stalledFor >= ownStalledFor / 2 && this.#watch?.shared !== true
       this.#giveUp('stalled', new TcpSseError('ERR_PEER_STALLED', message), stuck)
     })
   }

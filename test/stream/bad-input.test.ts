@@ -1,0 +1,133 @@
+// What is wrong is refused where it was wrong, and nothing has happened.
+import http from 'node:http'
+import { Duplex } from 'node:stream'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  createEventStream,
+  EncodedEvent,
+  type EventStreamOptions,
+  encodeEvent,
+} from '../../src/index.js'
+import { type Cleanup, GET, opener } from '../support/open-stream.js'
+import { waitFor } from '../support/wait-for.js'
+
+const cleanup: Cleanup = []
+afterEach(() => {
+  for (const undo of cleanup.splice(0).reverse()) undo()
+})
+
+describe('options', () => {
+  const bad: [string, unknown, string][] = [
+    ['a header name', { headers: { 'bad name': 'x' } }, 'ERR_OPTION_VALUE'],
+    ['a header value', { headers: { 'x-ok': 'a\r\nb' } }, 'ERR_OPTION_VALUE'],
+    ['a header without a value', { headers: { 'x-ok': undefined } }, 'ERR_OPTION_VALUE'],
+    ['headers', { headers: 'x' }, 'ERR_OPTION_TYPE'],
+    ['padding', { padding: 3 }, 'ERR_OPTION_VALUE'],
+    ['padding', { padding: 'much' }, 'ERR_OPTION_TYPE'],
+    ['fastPath', { fastPath: 1 }, 'ERR_OPTION_TYPE'],
+    ['a signal that is none', { signal: { aborted: false } }, 'ERR_OPTION_TYPE'],
+  ]
+  for (const [what, options, code] of bad) {
+    it(`refuses ${what}: ${JSON.stringify(options)}, and leaves the response untouched`, async () => {
+      let names: string[] | undefined
+      const server = http.createServer((req, res) => {
+        expect(() => createEventStream(req, res, options as EventStreamOptions)).toThrow(
+          expect.objectContaining({ code }),
+        )
+        names = res.getHeaderNames()
+        res.end('other')
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      cleanup.push(() => server.close())
+      const { port } = server.address() as { port: number }
+      const text = await (await fetch(`http://127.0.0.1:${port}/`)).text()
+      expect([text, names]).toEqual(['other', []])
+    })
+  }
+})
+
+describe('events', () => {
+  it('refuses a key that is no string', async () => {
+    const { stream } = await (await opener(cleanup)).open()
+    expect(() => stream.send({ data: 1, key: 5 as never })).toThrow(
+      expect.objectContaining({ code: 'ERR_EVENT_INVALID' }),
+    )
+    expect(stream.state).toBe('open')
+  })
+
+  it('takes events that another copy of this library has encoded', async () => {
+    const { bytes } = encodeEvent({ id: '1', data: 'x' })
+    const ours = new EncodedEvent(bytes, '1')
+    const [brand] = Object.getOwnPropertySymbols(EncodedEvent.prototype)
+    expect(brand).toBe(Symbol.for('tcp-sse.EncodedEvent'))
+    const foreign = Object.create(
+      { [brand as symbol]: true },
+      Object.getOwnPropertyDescriptors(ours),
+    )
+    expect(foreign).not.toBeInstanceOf(EncodedEvent)
+    const { stream, received } = await (await opener(cleanup)).open()
+    expect(stream.send(foreign)).toBe('sent')
+    await waitFor('the event', () => received().includes('id: 1\ndata: x\n\n'))
+  })
+
+  it('says closed when the serializer itself ends the stream', async () => {
+    const opened = await (await opener(cleanup)).open({
+      serialize: () => {
+        opened.stream.abort()
+        return 'x'
+      },
+    })
+    expect(opened.stream.send({ data: {} })).toBe('closed')
+    expect((await opened.stream.closed).reason).toBe('aborted')
+  })
+})
+
+describe('unusual carriers', () => {
+  it('is not misled by properties that an application puts on request and response', async () => {
+    const server = http.createServer((req, res) => {
+      const marked = { stream: { close() {}, session: {} } }
+      Object.assign(req, marked)
+      Object.assign(res, marked)
+      const stream = createEventStream(req, res)
+      stream.send({ id: '1' })
+      void stream.close()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    cleanup.push(() => server.close())
+    const { port } = server.address() as { port: number }
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('id: 1\n\n')
+  })
+
+  it('works over a Duplex that is no socket', async () => {
+    const server = http.createServer((req, res) => {
+      const stream = createEventStream(req, res, { retry: 1 })
+      expect(stream.send({ id: '1', data: 'x' })).toBe('sent')
+      expect([stream.delivered(), stream.inspect()]).toEqual([undefined, undefined])
+      void stream.close()
+    })
+    let text = ''
+    const duplex = new Duplex({
+      read() {},
+      write(chunk, _encoding, callback) {
+        text += chunk
+        callback()
+      },
+    })
+    server.emit('connection', duplex)
+    duplex.push(GET)
+    await waitFor('the response', () => text.endsWith('0\r\n\r\n'))
+    expect(text).toContain('retry: 1\n\n')
+    expect(text).toContain('id: 1\ndata: x\n\n')
+  })
+
+  it('ends a pipelined response whose turn never comes with its connection', async () => {
+    const { open } = await opener(cleanup)
+    const first = await open({ detectWithin: 4_000 })
+    const second = await open({ detectWithin: 4_000 }, GET, first.client)
+    first.client.destroy()
+    expect((await first.stream.closed).reason).toMatch(/^client-/)
+    const { reason } = await second.stream.closed
+    expect(['client-closed', 'client-reset']).toContain(reason)
+    expect(await second.stream.writable()).toBe(false)
+  })
+})

@@ -1,0 +1,149 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Clock } from '../../src/clock.js'
+import { TRACKED_EVENTS } from '../../src/index.js'
+import { onAbort } from '../../src/stream/abort.js'
+import { Deferred } from '../../src/stream/deferred.js'
+import { DeliveryLog, type DeliveryOutcome } from '../../src/stream/delivery-log.js'
+import { Poll } from '../../src/stream/poll.js'
+
+describe('DeliveryLog', () => {
+  it('knows what a list of all events would know', () => {
+    const step = fc.oneof(
+      fc.record({
+        kind: fc.constant('record' as const),
+        size: fc.integer({ min: 1, max: 50 }),
+        id: fc.boolean(),
+      }),
+      fc.record({
+        kind: fc.constant('acknowledge' as const),
+        upTo: fc.double({ min: 0, max: 1, noNaN: true }),
+      }),
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        const log = new DeliveryLog()
+        const all: { id: string | undefined; end: number }[] = []
+        let acknowledged = 0
+        for (const each of steps) {
+          const last = all.at(-1)?.end ?? 0
+          if (each.kind === 'record') {
+            const id = each.id ? String(all.length) : undefined
+            all.push({ id, end: last + each.size })
+            log.record(id, last + each.size)
+          } else {
+            acknowledged = Math.max(acknowledged, Math.floor(each.upTo * last))
+            log.acknowledge(acknowledged)
+          }
+          const there = all.filter(({ end }) => end <= acknowledged)
+          const missing = all.filter(({ end }) => end > acknowledged)
+          expect([log.recorded, log.delivered]).toEqual([all.length, there.length])
+          expect(log.lastId).toBe(there.findLast(({ id }) => id !== undefined)?.id)
+          expect(log.undeliveredIds()).toEqual(missing.flatMap(({ id }) => id ?? []))
+          expect(log.overflowed).toBe(false)
+        }
+      }),
+    )
+  })
+
+  it('beyond its size forgets the oldest, towards not delivered', () => {
+    const log = new DeliveryLog()
+    const count = TRACKED_EVENTS + 10
+    for (let n = 1; n <= count; n++) log.record(String(n), n * 10)
+    expect([log.overflowed, log.undeliveredIds().length]).toEqual([true, TRACKED_EVENTS])
+    expect(log.undeliveredIds()[0]).toBe('11')
+    for (let offset = 0; offset <= count * 10; offset += 35) {
+      log.acknowledge(offset)
+      expect(log.delivered).toBeLessThanOrEqual(Math.floor(offset / 10))
+    }
+    log.acknowledge(count * 10)
+    expect([log.delivered, log.lastId, log.overflowed]).toEqual([count, String(count), false])
+  })
+
+  it('settles each ticket once, with what became of the event', async () => {
+    const log = new DeliveryLog()
+    const tickets = [1, 2, 3].map(() => new Deferred<DeliveryOutcome>())
+    tickets.forEach((ticket, index) => {
+      log.record(String(index), index + 1, ticket)
+    })
+    expect(log.awaited).toBe(true)
+    log.acknowledge(2)
+    const found = log.find('2')
+    expect(found).toBe(tickets[2])
+    expect(await log.find('0')?.promise).toBe('delivered')
+    expect(log.find('nobody')).toBeUndefined()
+    log.settleAll('undelivered')
+    expect(await Promise.all(tickets.map(({ promise }) => promise))).toEqual([
+      'delivered',
+      'delivered',
+      'undelivered',
+    ])
+    expect(log.awaited).toBe(false)
+  })
+})
+
+describe('Poll', () => {
+  it('asks soon and then ever less often, until it is told to stop', () => {
+    let time = 0
+    let next: { at: number; callback: () => void } | undefined
+    const clock: Clock = {
+      now: () => time,
+      after(ms, callback) {
+        next = { at: time + ms, callback }
+        return () => {
+          next = undefined
+        }
+      },
+    }
+    const asked: number[] = []
+    const poll = new Poll(clock, 100, () => {
+      asked.push(time)
+      return asked.length < 9
+    })
+    poll.start()
+    while (next !== undefined) {
+      const { at, callback } = next
+      next = undefined
+      time = at
+      callback()
+    }
+    expect(asked).toEqual([4, 12, 28, 60, 124, 224, 324, 424, 524])
+    poll.start()
+    poll.stop()
+    expect(next).toBeUndefined()
+  })
+})
+
+describe('onAbort', () => {
+  it('puts one listener on a signal, however many want to know, and takes it away with the last', async () => {
+    const warnings: Error[] = []
+    const note = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', note)
+    const controller = new AbortController()
+    let added = 0
+    let removed = 0
+    const { signal } = controller
+    const { addEventListener, removeEventListener } = signal
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      added += 1
+      addEventListener.apply(signal, args)
+    }
+    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+      removed += 1
+      removeEventListener.apply(signal, args)
+    }
+    let called = 0
+    const undo = Array.from({ length: 1_000 }, () => onAbort(signal, () => (called += 1)))
+    for (const each of undo.slice(1)) each()
+    expect([added, removed]).toEqual([1, 0])
+    undo[0]?.()
+    expect([added, removed]).toEqual([1, 1])
+    onAbort(signal, () => (called += 1))
+    onAbort(signal, () => (called += 1))
+    controller.abort()
+    expect([called, added, removed]).toEqual([2, 2, 2])
+    await new Promise(setImmediate)
+    process.off('warning', note)
+    expect(warnings).toEqual([])
+  })
+})
