@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { bin, root, run } from './lib.mjs'
 
-const folders = ['test/socket', 'test/native', 'test/stream']
+const folders = ['test/socket', 'test/native', 'test/stream', 'test/channel']
 
 run(process.execPath, [
   ...[bin('cmake-js'), 'compile', '--debug', '--out', 'build-asan'],

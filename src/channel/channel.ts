@@ -160,14 +160,11 @@ export class Channel {
       throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
     }
     if (stream.state !== 'open') return { replay: 'complete', replayed: 0 }
+    const subscription = this.#replay(stream, filter, lastEventId)
+    if (stream.state !== 'open') return subscription
     this.#members.set(stream, { stream, filter, joinedAfter: this.#count, left: false })
     stream.onEnd(() => this.unsubscribe(stream))
-    if (this.#history === undefined || lastEventId === '')
-      return { replay: 'complete', replayed: 0 }
-    const { outcome, events } = this.#history.since(lastEventId)
-    const missed = filter === undefined ? events : events.filter((event) => filter(event))
-    stream.replay(missed)
-    return { replay: outcome, replayed: missed.length }
+    return subscription
   }
 
   /** Takes a stream out; it stays open. Returns whether it was in. */
@@ -206,6 +203,25 @@ export class Channel {
       if (!member.left) yield member.stream
       count += 1
       if (count % BETWEEN_TURNS === 0) await new Promise(setImmediate)
+    }
+  }
+
+  /** Hands the stream what it has missed. The caller subscribes it in the same step. */
+  #replay(
+    stream: EventStream,
+    filter: SubscribeOptions['filter'],
+    lastEventId: string,
+  ): Subscription {
+    if (this.#history === undefined || lastEventId === '')
+      return { replay: 'complete', replayed: 0 }
+    const { outcome, events } = this.#history.since(lastEventId)
+    try {
+      const missed = filter === undefined ? events : events.filter((event) => filter(event))
+      stream.replay(missed)
+      return { replay: outcome, replayed: missed.length }
+    } catch (error) {
+      stream.fail(error)
+      return { replay: outcome, replayed: 0 }
     }
   }
 

@@ -209,6 +209,19 @@ describe('resume', () => {
     }
   })
 
+  it('closes a stream whose filter throws over the history, and nobody else', async () => {
+    const [channel] = withClients(0, { history: new MemoryHistory() })
+    for (const id of [1, 2]) await channel.broadcast({ id, data: 'x' })
+    const { stream } = client('1')
+    const problem = new Error('bug')
+    const filter = (): boolean => {
+      throw problem
+    }
+    expect(channel.subscribe(stream, { filter })).toEqual({ replay: 'complete', replayed: 0 })
+    expect(await stream.closed).toMatchObject({ reason: 'error', error: problem })
+    expect(channel.size).toBe(0)
+  })
+
   it('leaves no gap and sends nothing twice, in any interleaving', async () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ kind: fc.constant('broadcast' as const) }) },
