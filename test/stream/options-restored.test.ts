@@ -1,0 +1,66 @@
+// A connection serves others after a stream: it gets its own options back.
+import { afterEach, describe, expect, it } from 'vitest'
+import { capabilities } from '../../src/index.js'
+import { sharedMonitor } from '../../src/liveness/monitor.js'
+import { getKernelOption, type KernelOption } from '../../src/socket/binding.js'
+import { idsOf, parseChunked } from '../support/chunked.js'
+import { type Cleanup, GET, opener } from '../support/open-stream.js'
+import { waitFor } from '../support/wait-for.js'
+
+const cleanup: Cleanup = []
+afterEach(() => {
+  for (const undo of cleanup.splice(0).reverse()) undo()
+})
+
+const OPTIONS: KernelOption[] = [
+  'SO_KEEPALIVE',
+  'TCP_KEEPIDLE',
+  'TCP_KEEPINTVL',
+  'TCP_KEEPCNT',
+  'TCP_RTO_MAX_MS',
+  'TCP_USER_TIMEOUT',
+  'TCP_NOTSENT_LOWAT',
+]
+
+describe.runIf(capabilities().addon)('the options of a connection', () => {
+  it('are the stream’s while it lasts, and those from before when it has ended', async () => {
+    const { open } = await opener(cleanup)
+    const { stream, client, socket, received } = await open({ detectWithin: 6_000 })
+    const during = OPTIONS.map((option) => getKernelOption(socket, option))
+    stream.send({ id: '1', data: 'x' })
+    await stream.close()
+    const after = OPTIONS.map((option) => getKernelOption(socket, option))
+    client.write('GET /plain HTTP/1.1\r\nHost: x\r\n\r\n')
+    await waitFor('the plain response', () => received().includes('plain'))
+    expect(during.slice(0, 5)).toEqual([
+      1,
+      1,
+      1,
+      5,
+      capabilities().retransmitMax ? 1_000 : during[4],
+    ])
+    expect(during[5]).toBeGreaterThan(0)
+    expect(during[6]).toBe(65_536)
+    expect([after[5], after[6]]).toEqual([0, 0])
+    expect(after[1]).not.toBe(during[1])
+    if (capabilities().retransmitMax) expect(after[4]).toBe(120_000)
+    expect(sharedMonitor.size).toBe(0)
+  })
+
+  it('leaves the next response on the connection to itself', async () => {
+    const { open } = await opener(cleanup)
+    const first = await open()
+    first.stream.send({ id: '1', data: 'x' })
+    await first.stream.close()
+    expect(sharedMonitor.size).toBe(0)
+    const second = await open({}, GET, first.client)
+    second.stream.send({ id: '2', data: 'x' })
+    await second.stream.close()
+    await waitFor('both', () => {
+      const one = parseChunked(first.received())
+      return one.complete && parseChunked(one.rest).complete
+    })
+    const one = parseChunked(first.received())
+    expect([idsOf(one.body), idsOf(parseChunked(one.rest).body)]).toEqual([['1'], ['2']])
+  })
+})
