@@ -1,8 +1,13 @@
-// tcp-sse, from the sources.
+// tcp-sse, as it is built: from the sources the loader's additions to every function would be measured too.
 import http from 'node:http'
-import { createChannel, createEventStream, type EventStreamOptions } from '../../src/index.js'
+import type { EventStreamOptions } from '../../src/index.js'
 import type { EventStream } from '../../src/stream/event-stream.js'
 import { type Driver, listen, type Service, shut } from './driver.js'
+
+const built: typeof import('../../src/index.js') = await import(
+  new URL('../../dist/index.js', import.meta.url).href
+)
+const { createChannel, createEventStream } = built
 
 /** A constant, as an application should pass it: checked once, not for each of 10 000 streams. */
 const OPTIONS: EventStreamOptions = Object.freeze(

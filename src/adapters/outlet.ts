@@ -68,9 +68,9 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     if (res.headersSent || res.writableEnded) {
       throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
     }
-    for (const [name, value] of Object.entries({ ...HEADERS, ...settings.headers })) {
-      res.setHeader(name, value as string)
-    }
+    // Not by `setHeader`, whose table would stay in memory as long as the stream.
+    const head = { ...HEADERS, ...settings.headers } as Record<string, string>
+    ;(res as ServerResponse).writeHead(res.statusCode, head)
     if (req.method === 'HEAD') {
       res.end()
       return

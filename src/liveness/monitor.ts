@@ -14,6 +14,7 @@ import {
   observe,
   silentFor,
   userTimeoutFor,
+  type Verdict,
 } from './verdict.js'
 import type { Watch, Watcher, WatchOptions } from './watch.js'
 
@@ -47,7 +48,7 @@ export class Monitor {
     if (before !== undefined) this.#adopt(subject)
     subject.nextLook = Math.min(subject.nextLook, now + subject.plan.urgentPace)
     this.#scheduleFor(subject)
-    return this.#handle(subject, watcher)
+    return new Handle(this, subject, watcher)
   }
 
   /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
@@ -85,26 +86,8 @@ export class Monitor {
     this.#scheduleFor(subject)
   }
 
-  #handle(subject: Subject, watcher: Watcher): Watch {
-    return {
-      get verdict() {
-        return subject.verdict
-      },
-      get observation() {
-        return subject.observation
-      },
-      get shared() {
-        return subject.watchers.length > 1
-      },
-      hurry: () => {
-        subject.nextLook = 0
-        this.#scheduleFor(subject)
-      },
-      release: () => this.#release(subject, watcher),
-    }
-  }
-
-  #release(subject: Subject, watcher: Watcher): void {
+  /** @internal */
+  release(subject: Subject, watcher: Watcher): void {
     const index = subject.watchers.findIndex((each) => each.watcher === watcher)
     if (index < 0) return
     subject.watchers.splice(index, 1)
@@ -150,6 +133,12 @@ export class Monitor {
         this.#schedule()
       }
     })
+  }
+
+  /** @internal */
+  hurry(subject: Subject): void {
+    subject.nextLook = 0
+    this.#scheduleFor(subject)
   }
 
   /** Without a pass over all, where the timer is early enough already. */
@@ -273,6 +262,39 @@ export class Monitor {
 
 /** The monitor that everything in this process shares. */
 export const sharedMonitor = new Monitor()
+
+/** One watcher's hold on a socket. */
+class Handle implements Watch {
+  readonly #monitor: Monitor
+  readonly #subject: Subject
+  readonly #watcher: Watcher
+
+  constructor(monitor: Monitor, subject: Subject, watcher: Watcher) {
+    this.#monitor = monitor
+    this.#subject = subject
+    this.#watcher = watcher
+  }
+
+  get verdict(): Verdict {
+    return this.#subject.verdict
+  }
+
+  get observation(): Observation | undefined {
+    return this.#subject.observation
+  }
+
+  get shared(): boolean {
+    return this.#subject.watchers.length > 1
+  }
+
+  hurry(): void {
+    this.#monitor.hurry(this.#subject)
+  }
+
+  release(): void {
+    this.#monitor.release(this.#subject, this.#watcher)
+  }
+}
 
 /** An error is its owner's, and is told as one; the tick goes on. */
 function isolated(action: () => void): void {

@@ -11,7 +11,18 @@ export function saveOptions(socket: Socket, options: readonly KernelOption[]): K
     const value = getKernelOption(socket, option)
     if (value >= 0) saved.push([option, value])
   }
+  // Nearly all connections begin alike: thousands of them can share one list.
+  if (saved.length === last.length && saved.every((pair, index) => isSame(pair, last[index]))) {
+    return last
+  }
+  last = saved
   return saved
+}
+
+let last: KernelSettings = []
+
+function isSame(a: KernelSettings[number], b: KernelSettings[number] | undefined): boolean {
+  return b !== undefined && a[0] === b[0] && a[1] === b[1]
 }
 
 /** Puts options back. A socket that is gone has taken them with it. */

@@ -14,7 +14,8 @@ import type { EventQueue } from './queue.js'
 /** Follows the events of one stream to the peer's kernel. */
 export class Delivery {
   readonly #outlet: Outlet
-  readonly #log = new DeliveryLog()
+  /** Made with the first event: most streams of a quiet server have none on their way. */
+  #log: DeliveryLog | undefined
   /** Events that the log has not taken, because where they end is not known. */
   #known = true
   #acknowledged = Number.NEGATIVE_INFINITY
@@ -25,12 +26,13 @@ export class Delivery {
 
   /** Whether somebody waits for an acknowledgement that a look could bring. */
   get awaited(): boolean {
-    return this.#known && this.#log.awaited
+    return this.#known && this.#log?.awaited === true
   }
 
   /** Whether events are on their way, so that a look could bring news. */
   get inFlight(): boolean {
-    return this.#known && this.#log.delivered < this.#log.recorded
+    const log = this.#log
+    return this.#known && log !== undefined && log.delivered < log.recorded
   }
 
   /** An event has been written to the outlet. */
@@ -41,6 +43,7 @@ export class Delivery {
       ticket?.resolve('unknown')
       return
     }
+    this.#log ??= new DeliveryLog()
     if (this.#log.full) this.look()
     this.#log.record(id, position, ticket)
   }
@@ -58,15 +61,15 @@ export class Delivery {
     this.#check()
     if (!this.#known || !(offset > this.#acknowledged)) return
     this.#acknowledged = offset
-    this.#log.acknowledge(offset)
+    this.#log?.acknowledge(offset)
   }
 
   /** A promise for the latest event with this id, queued or sent. */
   of(id: string, queue: EventQueue | undefined): Promise<DeliveryOutcome> {
-    const ticket = queue?.ticketOf(id) ?? (this.#known ? this.#log.find(id) : undefined)
+    const ticket = queue?.ticketOf(id) ?? (this.#known ? this.#log?.find(id) : undefined)
     return (
       ticket?.promise ??
-      Promise.resolve(this.#known && this.#log.lastId === id ? 'delivered' : 'unknown')
+      Promise.resolve(this.#known && this.#log?.lastId === id ? 'delivered' : 'unknown')
     )
   }
 
@@ -76,14 +79,15 @@ export class Delivery {
     const { start, position } = this.#outlet
     if (!this.#known || start === undefined || position === undefined) return undefined
     const bytes = Math.max(0, Math.min(this.#acknowledged, position) - start)
-    return { id: this.#log.lastId, events: this.#log.delivered, bytes }
+    return { id: this.#log?.lastId, events: this.#log?.delivered ?? 0, bytes }
   }
 
   /** What was sent or queued and not acknowledged; `undefined` where that cannot be known. */
   undelivered(queue: EventQueue | undefined): Undelivered | undefined {
     if (!this.#known || this.#outlet.start === undefined) return undefined
-    const ids = this.#log.undeliveredIds()
-    let events = this.#log.recorded - this.#log.delivered
+    const log = this.#log
+    const ids = log?.undeliveredIds() ?? []
+    let events = log === undefined ? 0 : log.recorded - log.delivered
     for (const { id, isComment } of queue?.events() ?? []) {
       if (id !== undefined) ids.push(id)
       if (!isComment) events += 1
@@ -91,13 +95,13 @@ export class Delivery {
     return {
       ids: ids.slice(-TRACKED_EVENTS),
       events,
-      overflowed: this.#log.overflowed || ids.length > TRACKED_EVENTS,
+      overflowed: log?.overflowed === true || ids.length > TRACKED_EVENTS,
     }
   }
 
   /** The stream has ended: whoever still waits is told. */
   end(queue: EventQueue | undefined): void {
-    this.#log.settleAll(this.#known ? 'undelivered' : 'unknown')
+    this.#log?.settleAll(this.#known ? 'undelivered' : 'unknown')
     queue?.settleTickets('undelivered')
   }
 
@@ -110,6 +114,6 @@ export class Delivery {
   #forget(): void {
     if (!this.#known) return
     this.#known = false
-    this.#log.settleAll('unknown')
+    this.#log?.settleAll('unknown')
   }
 }

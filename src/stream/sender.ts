@@ -14,7 +14,8 @@ import type { SendResult } from './states.js'
 export class Sender {
   readonly #outlet: Outlet
   readonly #settings: StreamSettings
-  readonly #poll: Poll
+  readonly #clock: Clock
+  #poll: Poll | undefined
   readonly #delivery: Delivery
   #queue: EventQueue | undefined
   #room: Deferred<boolean> | undefined
@@ -34,7 +35,7 @@ export class Sender {
     this.#outlet = outlet
     this.#settings = settings
     this.#delivery = new Delivery(outlet)
-    this.#poll = new Poll(clock, settings.plan.urgentPace, () => this.#onPoll())
+    this.#clock = clock
   }
 
   /** Whether an event would be written at once. */
@@ -123,13 +124,13 @@ export class Sender {
   /** A promise for the latest event with this id. */
   outcomeOf(id: string): Promise<DeliveryOutcome> {
     const outcome = this.#delivery.of(id, this.#queue)
-    if (this.#delivery.awaited) this.#poll.start()
+    if (this.#delivery.awaited) this.#startPolling()
     return outcome
   }
 
   /** Nothing of it runs on; whoever waits is told. */
   stop(): void {
-    this.#poll.stop()
+    this.#poll?.stop()
     this.#delivery.end(this.#queue)
     this.#queue = undefined
     this.#replay = undefined
@@ -147,7 +148,7 @@ export class Sender {
     this.write(bytes)
     if (isComment && ticket === undefined) return
     this.#delivery.record(id, ticket)
-    if (ticket !== undefined && this.#delivery.awaited) this.#poll.start()
+    if (ticket !== undefined && this.#delivery.awaited) this.#startPolling()
   }
 
   #pump(): void {
@@ -171,7 +172,7 @@ export class Sender {
   }
 
   #endIfDone(): void {
-    if (this.#onPoll()) this.#poll.start()
+    if (this.#onPoll()) this.#startPolling()
   }
 
   /** News of what somebody waits for, the end among them. Returns whether to ask again. */
@@ -192,6 +193,12 @@ export class Sender {
     const listeners = this.#endListeners
     this.#endListeners = undefined
     for (const listener of listeners ?? []) listener()
+  }
+
+  #startPolling(): void {
+    const { urgentPace } = this.#settings.plan
+    this.#poll ??= new Poll(this.#clock, urgentPace, () => this.#onPoll())
+    this.#poll.start()
   }
 
   #settleRoom(room: boolean): void {
