@@ -44,7 +44,8 @@ export class Monitor {
     const now = this.#clock.now()
     const before = this.#subjects.get(socket)
     const subject = before ?? this.#take(socket, plan, options, now)
-    subject.watchers.push({ watcher, plan })
+    // Not by `push`, which would make room for sixteen more.
+    subject.watchers = [...subject.watchers, { watcher, plan }]
     if (before !== undefined) this.#adopt(subject)
     subject.nextLook = Math.min(subject.nextLook, now + subject.plan.urgentPace)
     this.#scheduleFor(subject)
@@ -90,7 +91,7 @@ export class Monitor {
   release(subject: Subject, watcher: Watcher): void {
     const index = subject.watchers.findIndex((each) => each.watcher === watcher)
     if (index < 0) return
-    subject.watchers.splice(index, 1)
+    subject.watchers = subject.watchers.filter((_, at) => at !== index)
     if (subject.watchers.length === 0) this.#drop(subject)
     else this.#adopt(subject)
   }

@@ -10,7 +10,7 @@ import type { Watcher } from './watch.js'
 export class Subject {
   readonly socket: Socket
   plan: LivenessPlan
-  readonly watchers: { readonly watcher: Watcher; readonly plan: LivenessPlan }[] = []
+  watchers: readonly { readonly watcher: Watcher; readonly plan: LivenessPlan }[] = []
   /** What was in force before the watch. */
   readonly saved: KernelSettings
   /** What was last set by a tick; `undefined` before the first. */
