@@ -61,8 +61,8 @@ export {
   type Undelivered,
 } from './stream/delivery-log.js'
 export type { EventStream } from './stream/event-stream.js'
-export type { EventStreamOptions } from './stream/options.js'
+export type { EventStreamOptions, SendOptions } from './stream/options.js'
 export type { Dropped, OverflowPolicy } from './stream/queue.js'
 export type { EventSourceLike } from './stream/source.js'
 export type { QueueSizes, SendResult, StreamState } from './stream/states.js'
-export type { SendAllResult } from './stream/transfer.js'
+export type { SendAllOptions, SendAllResult } from './stream/transfer.js'

@@ -1,5 +1,10 @@
 // What the outlets over HTTP/1 and HTTP/2 share.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type {
+  IncomingMessage,
+  OutgoingHttpHeader,
+  OutgoingHttpHeaders,
+  ServerResponse,
+} from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
@@ -16,6 +21,16 @@ const HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
+}
+
+/** The application's own win, however they are spelt (RFC 9110, 5.1). */
+function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders {
+  const head: OutgoingHttpHeaders = { ...HEADERS }
+  for (const [name, value] of Object.entries(own)) {
+    delete head[name.toLowerCase()]
+    head[name] = value as OutgoingHttpHeader
+  }
+  return head
 }
 
 /** A request and a response of Node's, as an outlet. */
@@ -69,8 +84,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
       throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
     }
     // Not by `setHeader`, whose table would stay in memory as long as the stream.
-    const head = { ...HEADERS, ...settings.headers } as Record<string, string>
-    ;(res as ServerResponse).writeHead(res.statusCode, head)
+    ;(res as ServerResponse).writeHead(res.statusCode, headOf(settings.headers))
     if (req.method === 'HEAD') {
       res.end()
       return

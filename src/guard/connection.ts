@@ -41,6 +41,7 @@ export class Connection implements Watcher {
   /** Foreign code sets keepalive too: looked at again after the accept and after each response's head. */
   #keepAliveChecked = false
   #reported = false
+  #released = false
   /** How long the connection as a whole has taken nothing, at the last look. */
   #stalledFor = 0
 
@@ -68,6 +69,7 @@ export class Connection implements Watcher {
   add(exchange: Exchange): void {
     this.#prune()
     this.#exchanges.push({ exchange, streams: undefined, judgedAt: 0 })
+    this.#watch.hurry()
   }
 
   find<T extends Exchange>(matches: (exchange: Exchange) => exchange is T): T | undefined {
@@ -76,6 +78,7 @@ export class Connection implements Watcher {
 
   /** Ends the guard over this connection, and nothing else. */
   release(): void {
+    this.#released = true
     this.socket.off('close', this.#onClose)
     this.#watch.release()
     this.#keeper.forget(this)
@@ -106,8 +109,9 @@ export class Connection implements Watcher {
     const look = { now, stalledFor, alone, written: this.socket.bytesWritten }
     this.#stalledFor = stalledFor
     for (const judged of [...this.#exchanges]) {
-      // Ending one ends all of them on HTTP/1.
-      if (!judged.streams || this.socket.destroyed) continue
+      // Ending one ends all of them on HTTP/1, and whoever hears of it may stop the guard.
+      if (this.#released || this.socket.destroyed) break
+      if (!judged.streams) continue
       deadline = Math.min(deadline, this.#apply(judged, look))
     }
     return deadline
@@ -203,10 +207,11 @@ export class Connection implements Watcher {
       const { exchange } = judged
       if (judged.streams !== undefined || !exchange.begun) continue
       judged.judgedAt = now
-      judged.streams =
-        filter === undefined
-          ? exchange.isEventStream
-          : ask(() => filter(exchange.req, exchange.res, this.socket))
+      // None until the filter has answered: it may ask the guard for its figures.
+      judged.streams = filter === undefined && exchange.isEventStream
+      if (filter !== undefined) {
+        judged.streams = ask(() => filter(exchange.req, exchange.res, this.socket))
+      }
       if (judged.streams) this.#keepAliveChecked = false
     }
   }

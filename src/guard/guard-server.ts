@@ -97,7 +97,7 @@ export class Guard implements Keeper {
     server.off('request', this.#onRequest)
     this.inheritance.restore()
     for (const connection of [...this.#connections.values()]) connection.release()
-    guarded.delete(server)
+    delete (server as Guardable)[GUARDED]
   }
 
   /** The same as `stop()`, for `using guard = guardServer(server)`. */
@@ -191,7 +191,10 @@ export class Guard implements Keeper {
   }
 }
 
-const guarded = new WeakSet<Server>()
+/** Known to every copy of this library: an application may have loaded it as ESM and as CommonJS. */
+const GUARDED = Symbol.for('tcp-sse.guarded')
+
+type Guardable = Server & { [GUARDED]?: true }
 
 /**
  * Guards a server and whatever answers its requests, without a change to either: peers that have fallen silent are
@@ -213,11 +216,11 @@ export function guardServer(server: Server, options: GuardOptions = {}): Guard {
     const hint = 'What listen() returned, or the application’s `server`, is one.'
     throw new TcpSseError('ERR_NOT_A_SERVER', `guardServer needs a server of Node’s. ${hint}`)
   }
-  if (guarded.has(server)) {
+  if (GUARDED in server) {
     throw new TcpSseError('ERR_ALREADY_GUARDED', 'This server has a guard: stop() that one first.')
   }
   const guard = new Guard(server, guardSettings(options))
-  guarded.add(server)
+  Object.defineProperty(server, GUARDED, { value: true, configurable: true })
   return guard
 }
 

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import {
   addon,
+  getKernelOption,
   type KernelOption,
   libuvQueueOf,
   progressOf,
@@ -19,11 +20,14 @@ export interface Kernel {
   /** One look at each, with one native call; `undefined` where the kernel tells nothing. */
   look(sockets: readonly Socket[]): (Look | undefined)[]
   /** What is in force of the options that `arm` and `setUserTimeout` change, for `restore`. */
-  save(socket: Socket, plan: LivenessPlan, notSentLowWater: number | undefined): KernelSettings
+  save(socket: Socket, plan: LivenessPlan): KernelSettings
   /** Sets what the plan says, all but TCP_USER_TIMEOUT. */
-  arm(socket: Socket, plan: LivenessPlan, notSentLowWater: number | undefined): void
+  arm(socket: Socket, plan: LivenessPlan): void
   setUserTimeout(socket: Socket, milliseconds: number): void
   restore(socket: Socket, saved: KernelSettings): void
+  /** TCP_NOTSENT_LOWAT, bytes; negative where there is none. */
+  notSentLowWater(socket: Socket): number
+  setNotSentLowWater(socket: Socket, bytes: number): void
   /** Ends the connection with RST. */
   reset(socket: Socket): void
   /** Bytes that Node and libuv hold because the kernel takes no more. */
@@ -49,19 +53,17 @@ export const systemKernel: Kernel = {
     )
   },
 
-  save(socket, { keepAlive, userTimeout, retransmitMax }, notSentLowWater) {
+  save(socket, { keepAlive, userTimeout, retransmitMax }) {
     const options: KernelOption[] = keepAlive === false ? [] : [...KEEP_ALIVE]
     if (retransmitMax !== false) options.push('TCP_RTO_MAX_MS')
     if (userTimeout !== false) options.push('TCP_USER_TIMEOUT')
-    if (notSentLowWater !== undefined) options.push('TCP_NOTSENT_LOWAT')
     return saveOptions(socket, options)
   },
 
-  arm(socket, { keepAlive, retransmitMax }, notSentLowWater) {
+  arm(socket, { keepAlive, retransmitMax }) {
     applySocketOptions(socket, {
       keepAlive: keepAlive === false ? undefined : keepAlive,
       retransmitMax: retransmitMax === false ? undefined : retransmitMax,
-      notSentLowWater,
     })
   },
 
@@ -70,6 +72,12 @@ export const systemKernel: Kernel = {
   },
 
   restore: restoreOptions,
+
+  notSentLowWater: (socket) => getKernelOption(socket, 'TCP_NOTSENT_LOWAT'),
+
+  setNotSentLowWater(socket, bytes) {
+    setKernelOption(socket, 'TCP_NOTSENT_LOWAT', bytes)
+  },
 
   reset: resetConnection,
 

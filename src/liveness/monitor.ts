@@ -27,7 +27,7 @@ export class Monitor {
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
   /** The least time between two ticks. */
-  #gap = 0
+  #gap = Number.POSITIVE_INFINITY
 
   constructor(clock: Clock = systemClock, kernel: Kernel = systemKernel) {
     this.#clock = clock
@@ -45,8 +45,10 @@ export class Monitor {
     const before = this.#subjects.get(socket)
     const subject = before ?? this.#take(socket, plan, options, now)
     // Not by `push`, which would make room for sixteen more.
-    subject.watchers = [...subject.watchers, { watcher, plan }]
+    const { notSentLowWater } = options
+    subject.watchers = [...subject.watchers, { watcher, plan, notSentLowWater }]
     if (before !== undefined) this.#adopt(subject)
+    else if (options.inheritedFrom === undefined) this.#adoptLowWater(subject)
     subject.nextLook = Math.min(subject.nextLook, now + subject.plan.urgentPace)
     this.#scheduleFor(subject)
     return new Handle(this, subject, watcher)
@@ -54,14 +56,16 @@ export class Monitor {
 
   /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
   #take(socket: Socket, plan: LivenessPlan, options: WatchOptions, now: number): Subject {
-    const { inheritedFrom, notSentLowWater } = options
+    const { inheritedFrom } = options
     const inherited = inheritedFrom !== undefined
     const saved: KernelSettings = inherited
       ? [['TCP_USER_TIMEOUT', inheritedFrom]]
-      : this.#kernel.save(socket, plan, notSentLowWater)
+      : this.#kernel.save(socket, plan)
     const subject = new Subject(socket, plan, saved, now)
-    if (!inherited) this.#kernel.arm(socket, plan, notSentLowWater)
+    if (!inherited) this.#kernel.arm(socket, plan)
     else if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
+    // Inherited options stay with the connection, this one too.
+    if (inherited) subject.notSentLowWater = options.notSentLowWater
     this.#subjects.set(socket, subject)
     const [look] = this.#kernel.look([socket])
     if (look !== undefined) {
@@ -73,18 +77,30 @@ export class Monitor {
 
   /** Puts the strictest plan of the present watchers in force. */
   #adopt(subject: Subject): void {
+    this.#adoptLowWater(subject)
     const plans = subject.watchers.map(({ plan }) => plan)
     const strictest = plans.reduce((a, b) => (b.detectWithin < a.detectWithin ? b : a))
     if (strictest === subject.plan) return
     subject.plan = strictest
     if (subject.socket.destroyed) return
-    this.#kernel.arm(subject.socket, strictest, undefined)
+    this.#kernel.arm(subject.socket, strictest)
     // What the window allows is known from the last look; the next one is soon.
     if (subject.observation !== undefined) {
       this.#setUserTimeout(subject, subject.observation, this.#clock.now())
     }
     subject.nextLook = 0
     this.#scheduleFor(subject)
+  }
+
+  /** The lowest that a watcher asks for; with none, what was there before. */
+  #adoptLowWater(subject: Subject): void {
+    const { socket, watchers, notSentLowWater: inForce, notSentLowWaterBefore: before } = subject
+    const asked = watchers.flatMap(({ notSentLowWater }) => notSentLowWater ?? [])
+    const wanted = asked.length > 0 ? Math.min(...asked) : before
+    if (wanted === undefined || wanted === inForce || socket.destroyed) return
+    subject.notSentLowWaterBefore ??= this.#kernel.notSentLowWater(socket)
+    subject.notSentLowWater = wanted
+    this.#kernel.setNotSentLowWater(socket, wanted)
   }
 
   /** @internal */
@@ -100,6 +116,7 @@ export class Monitor {
     if (!this.#subjects.delete(subject.socket)) return
     if (!subject.socket.destroyed && subject.observation?.state !== TCP_CLOSE) {
       this.#kernel.restore(subject.socket, subject.saved)
+      this.#adoptLowWater(subject)
     }
     if (this.#subjects.size > 0) return
     this.#cancelTimer?.()
@@ -120,6 +137,10 @@ export class Monitor {
       next = Math.min(next, nextLook)
     }
     this.#gap = pace / 2
+    this.#setTimer(next, now)
+  }
+
+  #setTimer(next: number, now: number): void {
     const at = Math.max(next, this.#lastTick + this.#gap)
     if (this.#cancelTimer !== undefined) {
       if (at >= this.#timerAt) return
@@ -143,8 +164,9 @@ export class Monitor {
   }
 
   /** Without a pass over all, where the timer is early enough already. */
-  #scheduleFor({ nextLook }: Subject): void {
-    if (this.#cancelTimer === undefined || nextLook < this.#timerAt) this.#schedule()
+  #scheduleFor({ nextLook, plan }: Subject): void {
+    this.#gap = Math.min(this.#gap, plan.urgentPace / 2)
+    this.#setTimer(nextLook, this.#clock.now())
   }
 
   /** One pass over the sockets that are due. */

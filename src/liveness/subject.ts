@@ -6,13 +6,23 @@ import type { LivenessPlan } from './plan.js'
 import { type Observation, silentFor, type Verdict } from './verdict.js'
 import type { Watcher } from './watch.js'
 
+/** What one watcher wants of a socket. */
+export interface Watching {
+  readonly watcher: Watcher
+  readonly plan: LivenessPlan
+  readonly notSentLowWater: number | undefined
+}
+
 /** A socket and what is remembered of it. */
 export class Subject {
   readonly socket: Socket
   plan: LivenessPlan
-  watchers: readonly { readonly watcher: Watcher; readonly plan: LivenessPlan }[] = []
+  watchers: readonly Watching[] = []
   /** What was in force before the watch. */
   readonly saved: KernelSettings
+  /** TCP_NOTSENT_LOWAT, bytes: what the watch has set, and what was in force before it did. */
+  notSentLowWater: number | undefined
+  notSentLowWaterBefore: number | undefined
   /** What was last set by a tick; `undefined` before the first. */
   userTimeout: number | undefined
   verdict: Verdict = 'alive'

@@ -86,12 +86,24 @@ export class Batch {
       const { socket } = berths[i] as Berth
       rows[i * STRIDE] = socket === undefined ? -1 : fdOf(socket)
     }
-    const incomplete = addon.sendMany(this.#slab, this.#pieces, this.#pieceCount, rows, count)
-    const shorts = incomplete === 0 ? NO_SHORTS : this.#collectShorts()
-    for (let i = 0; i < count; i++) {
-      const berth = berths[i] as Berth
-      const sent = rows[i * STRIDE + 2] as number
-      if (sent > 0 && berth.socket !== undefined) countDirect(berth.socket, sent)
+    let shorts = NO_SHORTS
+    try {
+      const incomplete = addon.sendMany(this.#slab, this.#pieces, this.#pieceCount, rows, count)
+      if (incomplete !== 0) shorts = this.#collectShorts()
+      for (let i = 0; i < count; i++) {
+        const { socket } = berths[i] as Berth
+        const sent = rows[i * STRIDE + 2] as number
+        if (sent > 0 && socket !== undefined) countDirect(socket, sent)
+      }
+    } finally {
+      this.#clear()
+    }
+    // What an owner does in answer may add again, so everything is empty by now.
+    for (const { berth, rest, errno } of shorts) berth.onShort(rest, errno)
+  }
+
+  #clear(): void {
+    for (const berth of this.#berths) {
       berth.row = NONE
       berth.waiting = 0
     }
@@ -100,8 +112,6 @@ export class Batch {
     this.#pieceCount = 0
     this.#used = 0
     this.#copied = undefined
-    // What an owner does in answer may add again, so everything is empty by now.
-    for (const { berth, rest, errno } of shorts) berth.onShort(rest, errno)
   }
 
   #open(berth: Berth): void {

@@ -171,9 +171,11 @@ export function isDrained(socket: Socket): boolean | undefined {
   if (addon === undefined || fdOf(socket) < 0) return undefined
   const { numbers } = sweep([socket])
   const outq = numbers[column.outq] as number
-  if (Number.isNaN(outq)) return undefined
+  const state = numbers[column.state] as number
+  // The queue of a Unix socket is what the peer's application has not read: no sign of life, and no kernel's word.
+  if (Number.isNaN(outq) || Number.isNaN(state)) return undefined
   // A connection that the kernel has ended keeps no queue; Node is about to hear of it.
-  if (numbers[column.state] === TCP_CLOSE) return false
+  if (state === TCP_CLOSE) return false
   return outq === 0 && socket.writableLength === 0 && libuvQueueOf(socket) === 0
 }
 

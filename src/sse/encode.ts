@@ -33,7 +33,11 @@ export class EncodedEvent {
   /** Whether clients ignore it: it is sent like an event and not counted as one. */
   readonly isComment: boolean
 
+  /** @throws {TcpSseError} `ERR_EVENT_INVALID` where there are no bytes: a chunk of none would end the response */
   constructor(bytes: Buffer, id?: string, key?: string, isComment = false) {
+    if (!Buffer.isBuffer(bytes) || bytes.length === 0) {
+      throw invalid('An encoded event is a Buffer that is not empty.')
+    }
     this.bytes = bytes
     this.id = id
     this.key = key
@@ -95,10 +99,18 @@ export function encodeComment(text: string): EncodedEvent {
   return new EncodedEvent(Buffer.from(`${lines('', text)}\n`), undefined, undefined, true)
 }
 
+/** A comment of so many bytes, 4 or more. */
+export function encodePadding(bytes: number): EncodedEvent {
+  return encodeComment(' '.repeat(bytes - COMMENT_FRAME))
+}
+
 /** JSON, which never contains a line break of its own. */
 export function toJson(data: unknown): string {
   return JSON.stringify(data)
 }
+
+/** What a comment has beside its text: a colon, a space, two line ends. */
+const COMMENT_FRAME = 4
 
 const FIELDS = new Set(['data', 'event', 'id', 'retry', 'comment', 'key'])
 

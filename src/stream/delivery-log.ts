@@ -5,7 +5,8 @@ import { Deferred } from './deferred.js'
  * What became of one event:
  * - `delivered`: the kernel of the peer has acknowledged its last byte. Not that an application has read it; behind
  *   a proxy the peer is the proxy.
- * - `undelivered`: the stream ended before that was known. - `dropped`: by the overflow policy.
+ * - `undelivered`: the stream ended before that was known.
+ * - `dropped`: by the overflow policy.
  * - `unknown`: it cannot be known here (TLS, HTTP/2, a Unix socket, a compressed response, no addon), or no event
  *   with this id is remembered.
  */
@@ -41,8 +42,8 @@ const INITIAL = 16
 const LARGE = 64
 
 /**
- * A ring of events by the offset of their last byte. It grows from nothing to `TRACKED_EVENTS` when that many are in flight; beyond
- * that the oldest are forgotten: they are only counted once something after them has been acknowledged.
+ * A ring of events by the offset of their last byte. It grows from nothing to `TRACKED_EVENTS` when that many are in
+ * flight; beyond that the oldest are forgotten, and counted as delivered when the last of them is acknowledged.
  */
 export class DeliveryLog {
   #ends: number[] = []
@@ -53,8 +54,11 @@ export class DeliveryLog {
   #acknowledged = 0
   #next = 0
   #lastId: string | undefined
-  /** The oldest unacknowledged events, beyond what the ring remembers. */
-  overflowed = false
+  /** What has become of all that was not acknowledged, once nobody asks the kernel any more. */
+  #outcome: DeliveryOutcome | undefined
+  /** Of the events that were forgotten in flight: where the last of them ends, and the last id among them. */
+  #forgottenEnd = 0
+  #forgottenId: string | undefined
 
   /** Events that were handed over. */
   get recorded(): number {
@@ -69,6 +73,11 @@ export class DeliveryLog {
   /** The id of the last acknowledged event that had one. */
   get lastId(): string | undefined {
     return this.#lastId
+  }
+
+  /** Whether more are unacknowledged than the ring remembers: [acknowledged, first) are forgotten then. */
+  get overflowed(): boolean {
+    return this.#acknowledged < this.#first
   }
 
   /** Whether somebody waits for an acknowledgement. */
@@ -95,6 +104,12 @@ export class DeliveryLog {
 
   /** Everything before `offset` has been acknowledged. */
   acknowledge(offset: number): void {
+    if (this.overflowed) {
+      if (this.#forgottenEnd > offset) return
+      this.#acknowledged = this.#first
+      this.#lastId = this.#forgottenId ?? this.#lastId
+      this.#forgottenId = undefined
+    }
     const size = this.#ends.length
     while (this.#acknowledged < this.#next) {
       const slot = this.#acknowledged % size
@@ -103,7 +118,6 @@ export class DeliveryLog {
       this.#settle(this.#acknowledged, 'delivered')
       this.#acknowledged += 1
     }
-    this.overflowed = false
   }
 
   /** The latest event with this id: settled if it is known to be delivered, waiting if not; absent if forgotten. */
@@ -114,6 +128,7 @@ export class DeliveryLog {
       if (waiting !== undefined) return waiting
       const ticket: Ticket = new Deferred()
       if (sequence < this.#acknowledged) ticket.resolve('delivered')
+      else if (this.#outcome !== undefined) ticket.resolve(this.#outcome)
       else this.#wait(sequence, ticket)
       return ticket
     }
@@ -134,8 +149,9 @@ export class DeliveryLog {
     return ids
   }
 
-  /** Tells everybody who still waits. */
+  /** Tells everybody who still waits, and whoever asks later. */
   settleAll(outcome: DeliveryOutcome): void {
+    this.#outcome = outcome
     for (const sequence of [...(this.#tickets?.keys() ?? [])]) this.#settle(sequence, outcome)
   }
 
@@ -152,24 +168,20 @@ export class DeliveryLog {
   /** Forgets the oldest if it was delivered; grows while that is allowed; else forgets the oldest all the same. */
   #makeRoom(): void {
     const size = this.#ends.length
-    if (size === 0 || (this.#first === this.#acknowledged && size < TRACKED_EVENTS)) {
+    const inFlight = this.#acknowledged <= this.#first
+    if (size === 0 || (inFlight && size < TRACKED_EVENTS)) {
       this.#grow(Math.min(TRACKED_EVENTS, Math.max(INITIAL, size * 4)))
-    } else {
-      if (this.#first === this.#acknowledged) this.#forgetOldestInFlight()
-      this.#first += 1
+      return
     }
+    if (inFlight) this.#forgetOldestInFlight()
+    this.#first += 1
   }
 
-  /**
-   * The event after it takes over its slot's duty: it counts as delivered only together with its successor, which can
-   * never be too early.
-   */
   #forgetOldestInFlight(): void {
-    this.overflowed = true
-    const size = this.#ends.length
-    const forgotten = this.#acknowledged
-    this.#settle(forgotten, 'unknown')
-    this.#ends[forgotten % size] = this.#ends[(forgotten + 1) % size] as number
+    const slot = this.#first % this.#ends.length
+    this.#settle(this.#first, 'unknown')
+    this.#forgottenEnd = this.#ends[slot] as number
+    this.#forgottenId = this.#ids[slot] ?? this.#forgottenId
   }
 
   #grow(size: number): void {

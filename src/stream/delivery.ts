@@ -19,6 +19,8 @@ export class Delivery {
   /** Events that the log has not taken, because where they end is not known. */
   #known = true
   #acknowledged = Number.NEGATIVE_INFINITY
+  /** The ids that never left the stream's queue, once it has ended. */
+  #unsent: ReadonlySet<string | undefined> | undefined
 
   constructor(outlet: Outlet) {
     this.#outlet = outlet
@@ -66,6 +68,7 @@ export class Delivery {
 
   /** A promise for the latest event with this id, queued or sent. */
   of(id: string, queue: EventQueue | undefined): Promise<DeliveryOutcome> {
+    if (this.#unsent?.has(id)) return Promise.resolve('undelivered')
     const ticket = queue?.ticketOf(id) ?? (this.#known ? this.#log?.find(id) : undefined)
     return (
       ticket?.promise ??
@@ -103,6 +106,7 @@ export class Delivery {
   end(queue: EventQueue | undefined): void {
     this.#log?.settleAll(this.#known ? 'undelivered' : 'unknown')
     queue?.settleTickets('undelivered')
+    if (queue?.length) this.#unsent = new Set(Array.from(queue.events(), (event) => event.id))
   }
 
   /** Somebody has written past the outlet, or changed what it wrote: then its offsets mean nothing. */

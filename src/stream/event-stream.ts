@@ -14,6 +14,7 @@ import {
   type EventInput,
   encodeComment,
   encodeEvent,
+  encodePadding,
   isEncoded,
 } from '../sse/encode.js'
 import { onAbort } from './abort.js'
@@ -21,16 +22,13 @@ import { type CloseInfo, type CloseReason, reasonOf } from './close-info.js'
 import { Deadlines } from './deadlines.js'
 import { Deferred } from './deferred.js'
 import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
-import type { StreamSettings } from './options.js'
+import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
 import type { Dropped } from './queue.js'
 import { Sender } from './sender.js'
-import { type EventSourceLike, openSource } from './source.js'
+import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
-import { type SendAllResult, transfer } from './transfer.js'
-
-/** What a comment has beside its text. */
-const COMMENT_FRAME = encodeComment('').bytes.length
+import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
 
 /** One client's event stream. Made by `createEventStream`. */
 export class EventStream {
@@ -72,9 +70,7 @@ export class EventStream {
     }
     const { socket } = outlet
     if (socket !== undefined) this.#watchOver(socket)
-    if (padding !== false) {
-      this.#sender.write(encodeComment(' '.repeat(padding - COMMENT_FRAME)).bytes)
-    }
+    if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
     if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
   }
 
@@ -113,16 +109,19 @@ export class EventStream {
    * With `confirm` the result comes when the client's kernel has acknowledged the event, or when it is known that it
    * never will; the promise never rejects. `'unknown'` at once where nobody can tell: see `DeliveryOutcome`.
    *
-   * @throws {TcpSseError} `ERR_EVENT_INVALID` while the stream is open, and nothing was sent; what the
-   * serializer throws passes through
+   * @throws {TcpSseError} `ERR_OPTION_*`; `ERR_EVENT_INVALID` while the stream is open, and nothing was sent; what
+   * the serializer throws passes through
    */
   send(event: EventInput | EncodedEvent): SendResult
   send(event: EventInput | EncodedEvent, options: { confirm: true }): Promise<DeliveryOutcome>
   send(
     event: EventInput | EncodedEvent,
-    options?: { confirm?: boolean },
+    options?: SendOptions,
   ): SendResult | Promise<DeliveryOutcome> {
-    const ticket = options?.confirm === true ? new Deferred<DeliveryOutcome>() : undefined
+    const ticket =
+      options !== undefined && wantsConfirmation(options)
+        ? new Deferred<DeliveryOutcome>()
+        : undefined
     const result = this.#state === 'open' ? this.#encodeAndSend(event, ticket) : 'closed'
     if (ticket === undefined) return result
     if (result === 'closed') ticket.resolve('undelivered')
@@ -152,17 +151,17 @@ export class EventStream {
    * The promise never rejects.
    *
    * @param options - `signal` stops the transfer and the source; the stream stays open
-   * @throws {TcpSseError} `ERR_SOURCE_INVALID`, and nothing was pulled
+   * @throws {TcpSseError} `ERR_SOURCE_INVALID`, `ERR_OPTION_*`, and nothing was pulled
    * @example
    * const { sent, reason } = await stream.sendAll(rows(), { signal: AbortSignal.timeout(60_000) })
    */
-  sendAll(source: EventSourceLike, options: { signal?: AbortSignal } = {}): Promise<SendAllResult> {
+  sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult> {
     const sink = {
       sender: this.#sender,
       send: (event: EventInput | EncodedEvent) => this.send(event),
       fail: (error: unknown) => this.fail(error),
     }
-    return transfer(sink, openSource(source), options.signal)
+    return transfer(sink, source, options)
   }
 
   /**

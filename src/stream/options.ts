@@ -120,21 +120,55 @@ const checks: Checks<EventStreamOptions> = {
 
 /** By Node's own rules, so that nothing of a bad list is on the response when it is refused. */
 function checkHeaders(value: unknown, name: string): NonNullable<EventStreamOptions['headers']> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrongType(name, 'an object of header names and values', value)
+  // A Headers or a Map keeps its entries elsewhere, and would be taken for an empty list.
+  if (typeof value !== 'object' || value === null || Symbol.iterator in value) {
+    throw wrongType(name, 'a plain object of header names and values', value)
   }
+  const seen = new Set<string>()
   for (const [header, content] of Object.entries(value)) {
-    try {
-      validateHeaderName(header)
-      validateHeaderValue(header, content as string)
-    } catch (cause) {
-      throw new TcpSseError('ERR_OPTION_VALUE', `${name}: ${(cause as Error).message}`, {
-        option: `${name}.${header}`,
-        cause,
-      })
-    }
+    checkHeader(header, content, `${name}.${header}`)
+    if (FRAMING.has(header.toLowerCase())) throw badHeader(name, header, 'is for Node to set')
+    if (seen.has(header.toLowerCase())) throw badHeader(name, header, 'is there twice')
+    seen.add(header.toLowerCase())
   }
   return { ...value }
+}
+
+/** Where a response ends, which an application that streams does not know. */
+const FRAMING = new Set(['content-length', 'transfer-encoding'])
+
+function checkHeader(header: string, content: unknown, option: string): void {
+  const values: unknown[] = Array.isArray(content) ? content : [content]
+  try {
+    validateHeaderName(header)
+    for (const value of values) {
+      if (typeof value !== 'string' && !Number.isFinite(value)) {
+        throw wrongType(option, 'a string, a number, or an array of strings', content)
+      }
+      validateHeaderValue(header, String(value))
+    }
+  } catch (cause) {
+    if (cause instanceof TcpSseError) throw cause
+    throw new TcpSseError('ERR_OPTION_VALUE', (cause as Error).message, { option, cause })
+  }
+}
+
+function badHeader(name: string, header: string, what: string): TcpSseError {
+  const option = `${name}.${header}`
+  return new TcpSseError('ERR_OPTION_VALUE', `${option} ${what}.`, { option })
+}
+
+/** Options of `send`. */
+export interface SendOptions {
+  /** A promise for what becomes of the event, in place of the result of the send. */
+  confirm?: boolean | undefined
+}
+
+const sendChecks: Checks<SendOptions> = { confirm: boolean }
+
+/** Whether the caller wants to hear what becomes of an event. */
+export function wantsConfirmation(options: SendOptions): boolean {
+  return checkOptions(options, sendChecks, 'SendOptions').confirm === true
 }
 
 const known = new WeakMap<EventStreamOptions, StreamSettings>()

@@ -16,7 +16,7 @@ type Step = { done?: boolean | undefined; value?: unknown }
 /** A source under way. */
 export interface Puller {
   /** The next event, at once where the source is synchronous. */
-  next(): Step | Promise<Step>
+  next(): Step | PromiseLike<Step>
   /** Tells the source that nobody wants more. Returns at once, never throws. */
   stop(): void
 }
@@ -75,7 +75,7 @@ class IteratorPuller implements Puller {
     this.#iterator = iterator
   }
 
-  next(): Step | Promise<Step> {
+  next(): Step | PromiseLike<Step> {
     this.#pulling = true
     try {
       return this.#iterator.next()
@@ -92,6 +92,11 @@ class IteratorPuller implements Puller {
   }
 }
 
+/** A promise of whatever library or realm. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+}
+
 /** The source's own clean-up is nobody's result any more; that it failed must not be lost either. */
 function quietly(action: () => unknown): void {
   const warn = (error: unknown): void =>
@@ -100,7 +105,7 @@ function quietly(action: () => unknown): void {
     })
   try {
     const result = action()
-    if (result instanceof Promise) result.catch(warn)
+    if (isThenable(result)) result.then(undefined, warn)
   } catch (error) {
     warn(error)
   }

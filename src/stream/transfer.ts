@@ -1,19 +1,20 @@
 // A source into a stream, at the pace of the client.
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
+import { abortSignal, type Checks, checkOptions } from '../validate.js'
 import { onAbort } from './abort.js'
 import { Deferred } from './deferred.js'
 import type { Sender } from './sender.js'
-import type { Puller } from './source.js'
+import { type EventSourceLike, isThenable, openSource, type Puller } from './source.js'
 import type { SendResult } from './states.js'
 
 /** How `sendAll` came to its end. */
 export interface SendAllResult {
-  /** How many events the stream took. */
+  /** How many events the stream took; those that its overflow policy dropped at once are not counted. */
   readonly sent: number
   /**
    * - `done`: the source has ended; the stream is still open.
-   * - `closed`: the stream has ended, or is ending; its `closed` tells why. - `aborted`: by the `signal` option; the
-   * stream is still open.
+   * - `closed`: the stream has ended, or is ending; its `closed` tells why.
+   * - `aborted`: by the `signal` option; the stream is still open.
    * - `error`: the source threw, or yielded what is no event. The stream sends what it has and closes as `error`.
    */
   readonly reason: 'done' | 'closed' | 'aborted' | 'error'
@@ -32,14 +33,25 @@ export interface Sink {
 /** After so many events without a wait the event loop gets its turn: no source may hold it, however eager. */
 const WITHOUT_A_TURN = 64
 
+/** Options of `sendAll`. */
+export interface SendAllOptions {
+  /** Stops the transfer and the source; the stream stays open. */
+  signal?: AbortSignal | undefined
+}
+
+const checks: Checks<SendAllOptions> = { signal: abortSignal }
+
 /** Pulls until the source, the stream or the signal ends. The promise never rejects. */
 export function transfer(
   sink: Sink,
-  source: Puller,
-  signal: AbortSignal | undefined,
+  source: EventSourceLike,
+  options: SendAllOptions = {},
 ): Promise<SendAllResult> {
-  return new Transfer(sink, source).start(signal)
+  const { signal } = checkOptions(options, checks, 'SendAllOptions')
+  return new Transfer(sink, openSource(source)).start(signal)
 }
+
+const NO_MORE = Symbol('no more')
 
 class Transfer {
   readonly #sink: Sink
@@ -66,18 +78,30 @@ class Transfer {
     return this.#result.promise
   }
 
+  /** The source is foreign code: whatever it does wrong, wherever, is the end of the transfer and not more. */
   async #run(): Promise<void> {
+    try {
+      await this.#loop()
+    } catch (error) {
+      if (!this.#over) this.#source.stop()
+      this.#fail(error)
+    }
+  }
+
+  async #loop(): Promise<void> {
     let streak = 0
     while (!this.#over) {
       if (!this.#sink.sender.hasRoom) {
         streak = 0
-        if (!(await this.#sink.sender.writable())) this.#halt('closed')
+        await this.#room()
         continue
       }
-      const step = await this.#pull()
-      if (step === undefined || this.#over) return
-      if (step.done) return this.#finish('done')
-      this.#send(step.value)
+      const event = await this.#pull()
+      if (event === NO_MORE) return this.#finish('done')
+      // What took its time to come may find the room gone, to somebody else who sends.
+      while (!this.#over && !this.#sink.sender.hasRoom) await this.#room()
+      if (this.#over) return
+      this.#send(event)
       streak += 1
       if (streak >= WITHOUT_A_TURN) {
         streak = 0
@@ -86,25 +110,24 @@ class Transfer {
     }
   }
 
-  /** `undefined` after an error of the source. */
-  async #pull(): Promise<{ done?: boolean | undefined; value?: unknown } | undefined> {
-    try {
-      const step = this.#source.next()
-      return step instanceof Promise ? await step : step
-    } catch (error) {
-      this.#fail(error)
-      return undefined
+  async #room(): Promise<void> {
+    if (!(await this.#sink.sender.writable())) this.#halt('closed')
+  }
+
+  /** The next event, or `NO_MORE`. At once, where the source is not a promise's. */
+  async #pull(): Promise<unknown> {
+    const answer = this.#source.next()
+    const step = isThenable(answer) ? await answer : answer
+    if (typeof step !== 'object' || step === null) {
+      throw new TypeError(`The source's next() gave ${step} and not an object.`)
     }
+    return step.done ? NO_MORE : step.value
   }
 
   #send(value: unknown): void {
-    try {
-      if (this.#sink.send(value as EventInput) === 'closed') this.#halt('closed')
-      else this.#sent += 1
-    } catch (error) {
-      if (!this.#over) this.#source.stop()
-      this.#fail(error)
-    }
+    const result = this.#sink.send(value as EventInput)
+    if (result === 'closed') this.#halt('closed')
+    else if (result !== 'dropped') this.#sent += 1
   }
 
   #halt(reason: 'closed' | 'aborted'): void {

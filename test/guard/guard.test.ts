@@ -142,6 +142,21 @@ describe('guardServer', () => {
     expect(() => guardServer(server)).toThrow(expect.objectContaining({ code }))
   })
 
+  it('is known to other copies of this library', () => {
+    const server = http.createServer()
+    const { guard: made } = guard(server)
+    const [mark] = Object.getOwnPropertySymbols(server).filter(
+      (each) => each === Symbol.for('tcp-sse.guarded'),
+    )
+    expect(mark).toBeDefined()
+    made.stop()
+    expect(Object.getOwnPropertySymbols(server)).not.toContain(mark)
+    Object.defineProperty(server, mark as symbol, { value: true })
+    expect(() => guardServer(server)).toThrow(
+      expect.objectContaining({ code: 'ERR_ALREADY_GUARDED' }),
+    )
+  })
+
   for (const value of [undefined, null, {}, () => {}, new net.Socket()]) {
     it(`refuses what is no server: ${typeof value} ${value?.constructor?.name}`, () => {
       expect(() => guardServer(value as never)).toThrow(

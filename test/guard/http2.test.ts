@@ -97,6 +97,23 @@ for (const [title, serve, scheme] of servers) {
       expect(made.stats()).toMatchObject({ connections: 1, streams: 1 })
     })
 
+    it('ends no other stream when the guard is stopped by the first end', async () => {
+      const server = serve()
+      const ended: (string | undefined)[] = []
+      const { guard: made } = guard(server, {
+        maxAge: 1_000,
+        onClose: ({ url }) => {
+          ended.push(url)
+          made.stop()
+        },
+      })
+      const session = connect(await listen(server), scheme)
+      const readers = ['/1', '/2', '/3'].map((path) => get(session, path))
+      await waitFor('an end', () => readers.some(({ closed }) => closed))
+      await delay(500)
+      expect([ended.length, readers.filter(({ closed }) => closed).length]).toEqual([1, 1])
+    })
+
     it('closes a stream at its age and no other', async () => {
       const server = serve()
       const { closes } = guard(server, { maxAge: 2_000 })

@@ -200,6 +200,21 @@ describe('maxAge', () => {
     expect(made.stats().closed.expired).toBe(1)
   })
 
+  it('is not late on a connection that was quiet for long', async () => {
+    const server = http.createServer((req, res) => {
+      if (req.url === '/') res.end('plain')
+      else res.writeHead(200, SSE).write('data: 1\n\n')
+    })
+    const { closes } = guard(server, { detectWithin: 30_000, maxAge: 1_000 })
+    const client = new Client(await listen(server), 'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await client.sees('plain')
+    // The pace of looks at a connection on which all is well is 2.5 s by then.
+    await delay(3_200)
+    client.socket.write('GET /events HTTP/1.1\r\nHost: x\r\n\r\n')
+    await waitFor('the close', () => closes.length > 0)
+    expect(closes[0]?.openedFor).toBeLessThan(2_200)
+  })
+
   it('leaves other responses alone', async () => {
     const server = http.createServer((_req, res) => void res.writeHead(200).write('slow'))
     const { closes } = guard(server, { maxAge: 1_000 })
@@ -237,6 +252,20 @@ describe('filter', () => {
       ['/log', true, true],
     ])
     expect(events.ended).toBe(false)
+  })
+
+  it('may ask the guard for its figures', async () => {
+    const server = http.createServer((_req, res) => void res.writeHead(200, SSE).write('data: 1'))
+    let calls = 0
+    const { guard: made } = guard(server, {
+      filter: () => {
+        calls += 1
+        return made.stats().streams < 10
+      },
+    })
+    await new Client(await listen(server)).sees('data')
+    await waitFor('the judgement', () => made.stats().streams === 1)
+    expect(calls).toBe(1)
   })
 
   it('takes connections of a net server for streams, with the socket alone', async () => {

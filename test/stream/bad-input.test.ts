@@ -20,7 +20,15 @@ describe('options', () => {
   const bad: [string, unknown, string][] = [
     ['a header name', { headers: { 'bad name': 'x' } }, 'ERR_OPTION_VALUE'],
     ['a header value', { headers: { 'x-ok': 'a\r\nb' } }, 'ERR_OPTION_VALUE'],
-    ['a header without a value', { headers: { 'x-ok': undefined } }, 'ERR_OPTION_VALUE'],
+    ['a header without a value', { headers: { 'x-ok': undefined } }, 'ERR_OPTION_TYPE'],
+    ['a header of null', { headers: { 'x-ok': null } }, 'ERR_OPTION_TYPE'],
+    ['a header of an object', { headers: { 'x-ok': {} } }, 'ERR_OPTION_TYPE'],
+    ['a header of half an array', { headers: { 'x-ok': ['a', undefined] } }, 'ERR_OPTION_TYPE'],
+    ['an array with a bad value', { headers: { 'x-ok': ['a', 'b\nc'] } }, 'ERR_OPTION_VALUE'],
+    ['a header twice', { headers: { 'X-Ok': 'a', 'x-ok': 'b' } }, 'ERR_OPTION_VALUE'],
+    ['a length', { headers: { 'Content-Length': 5 } }, 'ERR_OPTION_VALUE'],
+    ['Headers', { headers: new Headers({ 'x-ok': 'a' }) }, 'ERR_OPTION_TYPE'],
+    ['a Map', { headers: new Map([['x-ok', 'a']]) }, 'ERR_OPTION_TYPE'],
     ['headers', { headers: 'x' }, 'ERR_OPTION_TYPE'],
     ['padding', { padding: 3 }, 'ERR_OPTION_VALUE'],
     ['padding', { padding: 'much' }, 'ERR_OPTION_TYPE'],
@@ -53,6 +61,29 @@ describe('events', () => {
       expect.objectContaining({ code: 'ERR_EVENT_INVALID' }),
     )
     expect(stream.state).toBe('open')
+  })
+
+  it('refuses an encoded event of no bytes: as a chunk it would end the response', async () => {
+    for (const bytes of [Buffer.alloc(0), new Uint8Array(3), 'x', undefined]) {
+      expect(() => new EncodedEvent(bytes as never)).toThrow(
+        expect.objectContaining({ code: 'ERR_EVENT_INVALID' }),
+      )
+    }
+  })
+
+  it('refuses options of send that are none, and has sent nothing', async () => {
+    const { stream } = await (await opener(cleanup)).open()
+    for (const [options, code] of [
+      [{ confirm: 1 }, 'ERR_OPTION_TYPE'],
+      [{ confrim: true }, 'ERR_OPTION_UNKNOWN'],
+      [5, 'ERR_OPTION_TYPE'],
+    ] as const) {
+      expect(() => stream.send({ id: '1' }, options as never)).toThrow(
+        expect.objectContaining({ code }),
+      )
+    }
+    stream.abort()
+    expect((await stream.closed).bytesSent).toBe(0)
   })
 
   it('takes events that another copy of this library has encoded', async () => {

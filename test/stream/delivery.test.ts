@@ -120,6 +120,26 @@ for (const fastPath of [true, false]) {
       expect(undelivered?.ids.slice(-2)).toEqual(['2', '3'])
     })
 
+    it('knows after the end too, at once and with no timer left', async () => {
+      const { open } = await opener(cleanup)
+      const { stream, client } = await open({ fastPath })
+      client.pause()
+      expect(await stream.send(event('first'), { confirm: true })).toBe('delivered')
+      await fillUp(stream)
+      stream.send(event('queued'))
+      stream.abort()
+      const { undelivered, delivered } = await stream.closed
+      const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout')
+      const before = timers().length
+      const [oldest = ''] = undelivered?.ids ?? []
+      expect(undelivered?.ids).toContain('queued')
+      expect(await stream.delivery(delivered?.id ?? '')).toBe('delivered')
+      expect(await stream.delivery(oldest)).toBe('undelivered')
+      expect(await stream.delivery('queued')).toBe('undelivered')
+      expect(await stream.delivery('never sent')).toBe('unknown')
+      expect(timers().length).toBeLessThanOrEqual(before)
+    })
+
     it('remembers 4 096 events on their way and waiting, and errs towards not delivered beyond', async () => {
       const { open } = await opener(cleanup)
       const { stream, client } = await open({ fastPath, notSentLowWater: false })

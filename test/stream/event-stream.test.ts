@@ -1,8 +1,11 @@
 // Streams over real servers: node:http, http2, Express, Koa.
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
+import { mkdtemp } from 'node:fs/promises'
 import http from 'node:http'
 import http2 from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import express from 'express'
 import Koa from 'koa'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -73,6 +76,33 @@ describe('createEventStream', () => {
     expect(text()).toMatch(/content-type: text\/event-stream\r\n/i)
     expect(text()).toMatch(/cache-control: no-cache, no-transform\r\n/i)
     expect(text()).toMatch(/x-accel-buffering: no\r\n/i)
+  })
+
+  it('sends each header once, the application’s own before ours, however it is spelt', async () => {
+    const type = 'text/event-stream; charset=utf-8'
+    const headers = { 'Content-Type': type, 'Cache-Control': 'no-store', 'Set-Cookie': ['a', 'b'] }
+    const { text } = await open({ headers })
+    await waitFor('the head', () => text().includes('\r\n\r\n'))
+    expect(text().match(/^content-type: .*$/gim)).toEqual([`Content-Type: ${type}`])
+    expect(text().match(/^cache-control: .*$/gim)).toEqual(['Cache-Control: no-store'])
+    expect(text().match(/^set-cookie: .*$/gim)?.length).toBe(2)
+    expect(text()).toMatch(/x-accel-buffering: no\r\n/i)
+  })
+
+  it('close() settles over a Unix socket whose client reads nothing', async () => {
+    const path = join(await mkdtemp(join(tmpdir(), 'tcp-sse-')), 'socket')
+    const unix = http.createServer((req, res) => {
+      const stream = createEventStream(req, res)
+      stream.send({ data: 'x'.repeat(1_000) })
+      unix.emit('test', stream)
+    })
+    await new Promise<void>((resolve) => unix.listen(path, resolve))
+    const client = net.connect(path).pause()
+    client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    const [stream] = (await once(unix, 'test')) as [EventStream]
+    expect((await stream.close()).reason).toBe('ended')
+    client.destroy()
+    unix.close()
   })
 
   it('sends events and comments, and counts their bytes', async () => {

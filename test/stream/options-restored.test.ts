@@ -1,6 +1,9 @@
 // A connection serves others after a stream: it gets its own options back.
+import { once } from 'node:events'
+import http from 'node:http'
+import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { capabilities } from '../../src/index.js'
+import { capabilities, createEventStream, guardServer } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { getKernelOption, type KernelOption } from '../../src/socket/binding.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
@@ -45,6 +48,24 @@ describe.runIf(capabilities().addon)('the options of a connection', () => {
     expect(after[1]).not.toBe(during[1])
     if (capabilities().retransmitMax) expect(after[4]).toBe(120_000)
     expect(sharedMonitor.size).toBe(0)
+  })
+
+  it('are the guard’s and the stream’s, whichever is stricter', async () => {
+    const server = http.createServer((req, res) => {
+      createEventStream(req, res)
+      server.emit('test', req.socket)
+    })
+    const guard = guardServer(server, { notSentLowWater: 200_000 })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    cleanup.push(() => void server.close().closeAllConnections())
+    const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+    client.on('error', () => {}).write(GET)
+    const [socket] = (await once(server, 'test')) as [net.Socket]
+    expect(getKernelOption(socket, 'TCP_NOTSENT_LOWAT')).toBe(65_536)
+    guard.stop()
+    expect(getKernelOption(socket, 'TCP_NOTSENT_LOWAT')).toBe(65_536)
+    client.destroy()
+    await waitFor('the end', () => sharedMonitor.size === 0)
   })
 
   it('leaves the next response on the connection to itself', async () => {

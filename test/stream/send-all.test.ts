@@ -1,6 +1,7 @@
 // sendAll: at the client's pace, and over as soon as the client is gone.
 import { Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
+import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { EventInput, EventSourceLike, EventStream } from '../../src/index.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
@@ -267,6 +268,103 @@ describe('sendAll', () => {
     expect((await result).reason).toBe('closed')
     await waitFor('the warning', () => problems.length > 0)
     expect(problems.splice(0)).toMatchObject([{ code: 'TCP_SSE_SOURCE_STOP' }])
+  })
+
+  const step = (next: () => unknown): EventSourceLike =>
+    ({ [Symbol.asyncIterator]: () => ({ next }) }) as never
+  const broken: [string, EventSourceLike][] = [
+    ['null', step(() => null)],
+    ['nothing', step(() => undefined)],
+    ['a promise of nothing', step(async () => undefined)],
+    [
+      'a step whose value throws',
+      step(() => ({
+        get value() {
+          throw new Error('value')
+        },
+      })),
+    ],
+    [
+      'a step whose done throws',
+      step(() => ({
+        get done() {
+          throw new Error('done')
+        },
+      })),
+    ],
+    [
+      'a foreign promise that rejects',
+      // biome-ignore lint/suspicious/noThenProperty: it is a thenable that is tested
+      step(() => ({ then: (_: unknown, reject: (error: Error) => void) => reject(new Error()) })),
+    ],
+  ]
+  for (const [what, source] of broken) {
+    it(`closes with error when next() gives ${what}`, async () => {
+      const stream = await open()
+      expect(await stream.sendAll(source)).toMatchObject({ sent: 0, reason: 'error' })
+      expect((await stream.closed).reason).toBe('error')
+    })
+  }
+
+  it('takes promises of another realm, and warns of theirs that fail at the stop', async () => {
+    const { stream, received } = await (await opener(cleanup)).open()
+    const source = runInNewContext(
+      `(async function* () { yield { id: '1' }; yield { id: '2' } })()`,
+    )
+    expect(await stream.sendAll(source)).toEqual({ sent: 2, reason: 'done' })
+    await waitFor('the events', () => received().includes('id: 2'))
+    const failing = runInNewContext(`({
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => {}),
+        return: () => Promise.reject(new Error('no')),
+      }),
+    })`)
+    const result = stream.sendAll(failing)
+    await new Promise(setImmediate)
+    stream.abort()
+    await result
+    await waitFor('the warning', () => problems.length > 0)
+    expect(problems.splice(0)).toMatchObject([{ code: 'TCP_SSE_SOURCE_STOP' }])
+  })
+
+  it('holds what came when the room was gone: many at once overflow nothing', async () => {
+    const { stream, client, received } = await (await opener(cleanup)).open({
+      maxBufferedBytes: 5_000,
+    })
+    client.pause()
+    async function* slow(first: number): AsyncGenerator<EventInput> {
+      for (let id = first; id < first + 100; id++) {
+        await new Promise(setImmediate)
+        yield large(id)
+      }
+    }
+    const all = Promise.all([0, 100, 200, 300, 400].map((first) => stream.sendAll(slow(first))))
+    await waitFor('back-pressure', async () => {
+      const before = stream.queue().pending
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      return before > 0 && stream.queue().pending === before
+    })
+    client.resume()
+    expect(await all).toEqual(Array(5).fill({ sent: 100, reason: 'done' }))
+    expect((await stream.close()).dropped.events).toBe(0)
+    await waitFor('the end', () => parseChunked(received()).complete)
+    expect(idsOf(parseChunked(received()).body).length).toBe(500)
+  })
+
+  it('refuses options that are none, and has not touched the source', async () => {
+    const stream = await open()
+    const source = new ReadableStream()
+    for (const [options, code] of [
+      [{ signal: 'x' }, 'ERR_OPTION_TYPE'],
+      [{ signal: {} }, 'ERR_OPTION_TYPE'],
+      [null, 'ERR_OPTION_TYPE'],
+      [{ sginal: new AbortController().signal }, 'ERR_OPTION_UNKNOWN'],
+    ] as const) {
+      expect(() => stream.sendAll(source, options as never)).toThrow(
+        expect.objectContaining({ code }),
+      )
+    }
+    expect(source.locked).toBe(false)
   })
 
   it('refuses what cannot be pulled from, at the call', async () => {

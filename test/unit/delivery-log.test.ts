@@ -60,6 +60,27 @@ describe('DeliveryLog', () => {
     expect([log.delivered, log.lastId, log.overflowed]).toEqual([count, String(count), false])
   })
 
+  it('beyond its size is exact for those that it remembers, and tells of the others that it cannot know', async () => {
+    const log = new DeliveryLog()
+    const tickets = Array.from({ length: 10_000 }, () => new Deferred<DeliveryOutcome>())
+    tickets.forEach((ticket, index) => {
+      log.record(String(index), (index + 1) * 10, ticket)
+    })
+    log.acknowledge((10_000 - TRACKED_EVENTS) * 10 - 1)
+    expect([log.delivered, log.lastId, log.overflowed]).toEqual([0, undefined, true])
+    log.acknowledge(70_010)
+    expect([log.delivered, log.lastId, log.overflowed]).toEqual([7_001, '7000', false])
+    expect(log.undeliveredIds()[0]).toBe('7001')
+    log.acknowledge(85_000)
+    expect([log.delivered, log.lastId]).toEqual([8_500, '8499'])
+    log.settleAll('undelivered')
+    const outcomes = await Promise.all(tickets.map(({ promise }) => promise))
+    const forgotten = 10_000 - TRACKED_EVENTS
+    expect(outcomes.lastIndexOf('unknown')).toBe(forgotten - 1)
+    expect(outcomes.indexOf('delivered')).toBe(forgotten)
+    expect(outcomes.indexOf('undelivered')).toBe(8_500)
+  })
+
   it('settles each ticket once, with what became of the event', async () => {
     const log = new DeliveryLog()
     const tickets = [1, 2, 3].map(() => new Deferred<DeliveryOutcome>())

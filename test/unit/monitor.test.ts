@@ -65,6 +65,11 @@ class FakeKernel implements Kernel {
   }
   readonly armed: number[] = []
   restored: unknown[] = []
+  readonly lowWaters: number[] = []
+  notSentLowWater = (): number => this.lowWaters.at(-1) ?? 0
+  setNotSentLowWater(_socket: Socket, bytes: number): void {
+    this.lowWaters.push(bytes)
+  }
   save = (): [['TCP_USER_TIMEOUT', number]] => [['TCP_USER_TIMEOUT', 1_234]]
   arm(_socket: Socket, { detectWithin }: LivenessPlan): void {
     this.armed.push(detectWithin)
@@ -211,6 +216,20 @@ describe('Monitor', () => {
     second.release()
     expect([kernel.armed.at(-1), kernel.userTimeouts.at(-1)]).toEqual([6_000, plan.userTimeout])
     expect(kernel.restored).toEqual([])
+  })
+
+  it('keeps the lowest low-water mark that a watcher asks for, and puts the old one back', () => {
+    const socket = new Socket()
+    kernel.lowWaters.push(7)
+    const without = monitor.watch(socket, plan, watcher())
+    const high = monitor.watch(socket, plan, watcher(), { notSentLowWater: 300 })
+    const low = monitor.watch(socket, plan, watcher(), { notSentLowWater: 200 })
+    expect(kernel.lowWaters).toEqual([7, 300, 200])
+    low.release()
+    without.release()
+    expect(kernel.lowWaters).toEqual([7, 300, 200, 300])
+    high.release()
+    expect(kernel.lowWaters).toEqual([7, 300, 200, 300, 7])
   })
 
   it('tells watchers of a socket that was destroyed and of which Node says nothing, once', () => {
