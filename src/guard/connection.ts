@@ -104,7 +104,9 @@ export class Connection implements Watcher {
   onLook(now: number, stalledFor: number): number {
     this.#judge(now)
     this.#checkKeepAlive()
-    let deadline = Number.POSITIVE_INFINITY
+    // What is not judged yet may begin without a byte on the wire.
+    const unjudged = this.#exchanges.some(({ streams }) => streams === undefined)
+    let deadline = unjudged ? now + this.#keeper.settings.plan.pace : Number.POSITIVE_INFINITY
     const alone = this.#exchanges.length === 1
     const look = { now, stalledFor, alone, written: this.socket.bytesWritten }
     this.#stalledFor = stalledFor
@@ -122,7 +124,8 @@ export class Connection implements Watcher {
     const { stallTimeout, maxAge, plan } = this.#keeper.settings
     const { now } = look
     const stalled = exchange.stalledFor(look)
-    const next: number[] = []
+    // A stream of several on a connection can have to wait while the connection is quiet.
+    const next: number[] = exchange.exclusive ? [] : [now + plan.pace]
     if (now - judgedAt >= plan.detectWithin) exchange.discardUnread()
     else next.push(judgedAt + plan.detectWithin)
     if (stallTimeout !== false && !this.#hasOwnPolicy(exchange)) {

@@ -1,6 +1,7 @@
 // What the monitor needs of sockets, and no more: a fake of this is all that its unit tests need.
 import type { Socket } from 'node:net'
 import {
+  activityOf,
   addon,
   getKernelOption,
   type KernelOption,
@@ -34,6 +35,8 @@ export interface Kernel {
   pending(socket: Socket): number
   /** A number that grows with the bytes that the kernel has taken. */
   progress(socket: Socket): number
+  /** A number that every write changes; NaN where a socket must be looked at whatever has been written. */
+  activity(socket: Socket): number
 }
 
 const KEEP_ALIVE: readonly KernelOption[] = [
@@ -84,4 +87,6 @@ export const systemKernel: Kernel = {
   pending: (socket) => Math.max(socket.writableLength, libuvQueueOf(socket)),
 
   progress: progressOf,
+
+  activity: activityOf,
 }

@@ -5,8 +5,9 @@ import { rethrowLater } from '../rethrow.js'
 import { TCP_CLOSE } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
 import { type Kernel, systemKernel } from './kernel.js'
+import { adoptLowWater } from './low-water.js'
 import type { LivenessPlan } from './plan.js'
-import { hasEnded, paceOf, Subject } from './subject.js'
+import { hasEnded, isQuiet, paceOf, Subject } from './subject.js'
 import {
   judge,
   type Look,
@@ -48,8 +49,9 @@ export class Monitor {
     const { notSentLowWater } = options
     subject.watchers = [...subject.watchers, { watcher, plan, notSentLowWater }]
     if (before !== undefined) this.#adopt(subject)
-    else if (options.inheritedFrom === undefined) this.#adoptLowWater(subject)
+    else if (options.inheritedFrom === undefined) adoptLowWater(this.#kernel, subject)
     subject.nextLook = Math.min(subject.nextLook, now + subject.plan.urgentPace)
+    subject.deadline = 0
     this.#scheduleFor(subject)
     return new Handle(this, subject, watcher)
   }
@@ -77,7 +79,7 @@ export class Monitor {
 
   /** Puts the strictest plan of the present watchers in force. */
   #adopt(subject: Subject): void {
-    this.#adoptLowWater(subject)
+    adoptLowWater(this.#kernel, subject)
     const plans = subject.watchers.map(({ plan }) => plan)
     const strictest = plans.reduce((a, b) => (b.detectWithin < a.detectWithin ? b : a))
     if (strictest === subject.plan) return
@@ -88,19 +90,7 @@ export class Monitor {
     if (subject.observation !== undefined) {
       this.#setUserTimeout(subject, subject.observation, this.#clock.now())
     }
-    subject.nextLook = 0
-    this.#scheduleFor(subject)
-  }
-
-  /** The lowest that a watcher asks for; with none, what was there before. */
-  #adoptLowWater(subject: Subject): void {
-    const { socket, watchers, notSentLowWater: inForce, notSentLowWaterBefore: before } = subject
-    const asked = watchers.flatMap(({ notSentLowWater }) => notSentLowWater ?? [])
-    const wanted = asked.length > 0 ? Math.min(...asked) : before
-    if (wanted === undefined || wanted === inForce || socket.destroyed) return
-    subject.notSentLowWaterBefore ??= this.#kernel.notSentLowWater(socket)
-    subject.notSentLowWater = wanted
-    this.#kernel.setNotSentLowWater(socket, wanted)
+    this.hurry(subject)
   }
 
   /** @internal */
@@ -116,7 +106,7 @@ export class Monitor {
     if (!this.#subjects.delete(subject.socket)) return
     if (!subject.socket.destroyed && subject.observation?.state !== TCP_CLOSE) {
       this.#kernel.restore(subject.socket, subject.saved)
-      this.#adoptLowWater(subject)
+      adoptLowWater(this.#kernel, subject)
     }
     if (this.#subjects.size > 0) return
     this.#cancelTimer?.()
@@ -160,6 +150,7 @@ export class Monitor {
   /** @internal */
   hurry(subject: Subject): void {
     subject.nextLook = 0
+    subject.deadline = 0
     this.#scheduleFor(subject)
   }
 
@@ -176,13 +167,35 @@ export class Monitor {
     const due: Subject[] = []
     for (const subject of this.#subjects.values()) {
       if (subject.socket.destroyed) this.#dropDestroyed(subject)
-      else if (subject.nextLook <= now + this.#gap / 2) due.push(subject)
+      else if (subject.nextLook > now + this.#gap / 2) continue
+      else if (this.#isUnchanged(subject, now)) this.#passOver(subject, now)
+      else due.push(subject)
     }
     if (due.length === 0) return
     const looks = this.#kernel.look(due.map(({ socket }) => socket))
     for (let i = 0; i < due.length; i++) {
       isolated(() => this.#look(due[i] as Subject, looks[i], now))
     }
+  }
+
+  /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
+  #isUnchanged(subject: Subject, now: number): boolean {
+    const { observation, plan, deadline, activity } = subject
+    return (
+      observation !== undefined &&
+      isQuiet(observation) &&
+      Math.min(observation.at + plan.quietPace, deadline) > now + this.#gap / 2 &&
+      this.#kernel.activity(subject.socket) === activity
+    )
+  }
+
+  /** What a look would have noted, without it. */
+  #passOver(subject: Subject, now: number): void {
+    const { observation, plan, deadline } = subject
+    subject.progressAt = now
+    if (observation === undefined) return
+    if (observation.windowLimited === 0) subject.unlimitedAt = now
+    subject.nextLook = Math.min(now + plan.pace, observation.at + plan.quietPace, deadline)
   }
 
   /**
@@ -212,6 +225,7 @@ export class Monitor {
     if (subject.socket.destroyed || !this.#subjects.has(subject.socket)) return
     const { plan, observation: previous } = subject
     subject.nextLook = now + plan.pace
+    subject.activity = this.#kernel.activity(subject.socket)
     if (look !== undefined) {
       const current = observe(previous, look, plan, now)
       subject.observation = current
@@ -276,10 +290,12 @@ export class Monitor {
 
   #tellWatchers(subject: Subject, now: number): void {
     const stalledFor = now - subject.progressAt
+    subject.deadline = Number.POSITIVE_INFINITY
     this.#tell(subject, (watcher) => {
       const deadline = watcher.onLook(now, stalledFor, subject.verdict)
-      subject.nextLook = Math.min(subject.nextLook, deadline)
+      subject.deadline = Math.min(subject.deadline, deadline)
     })
+    subject.nextLook = Math.min(subject.nextLook, subject.deadline)
   }
 }
 

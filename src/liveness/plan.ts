@@ -34,8 +34,13 @@ export interface LivenessPlan {
   readonly retransmitMax: number | false
   /** How long something must go unanswered until the peer is dead. */
   readonly silence: number
-  /** Between two looks at a socket on which all is well. */
+  /** Between two looks at a socket on which all is well, or, while it is quiet, between two checks for a write. */
   readonly pace: number
+  /**
+   * Between two looks at a quiet socket: nothing was written since all was acknowledged. Only keepalive can find its peer
+   * silent, and since when is told by the age of the last ACK, however late it is asked for.
+   */
+  readonly quietPace: number
   /** Between two looks at a socket on which bytes wait or something is unanswered. */
   readonly urgentPace: number
   /** An outage of the path up to this long closes nobody (with `retransmitMax`; without it, see docs/liveness.md). */
@@ -102,6 +107,8 @@ export function livenessPlan(
     retransmitMax: given.retransmitMax ?? clamp(interval, 1_000, 120_000),
     silence,
     pace,
+    // One that fell silent right after a look is seen when the silence is nearly over, not after it.
+    quietPace: Math.max(pace, silence - 2 * urgentPace),
     urgentPace,
     toleratedOutage: Math.max(0, silence - interval - RESERVE),
   })

@@ -1,6 +1,6 @@
 // One socket under watch, from the monitor's side.
 import type { Socket } from 'node:net'
-import { TCP_CLOSE, TCP_CLOSE_WAIT } from '../socket/inspect.js'
+import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
 import type { LivenessPlan } from './plan.js'
 import { type Observation, silentFor, type Verdict } from './verdict.js'
@@ -32,6 +32,10 @@ export class Subject {
   progressAt: number
   /** Only where the kernel tells nothing. */
   progress = 0
+  /** The earliest time at which a watcher wants to be called. */
+  deadline = 0
+  /** What the kernel's `activity` said at the last look. */
+  activity = Number.NaN
   seenDestroyed = false
   silenceBeforeClose = 0
   /** The last look at which the peer's window had never held anything up; see `userTimeoutFor`. */
@@ -54,6 +58,11 @@ export function hasEnded({ watchers }: Subject, { state }: Observation): boolean
   if (state === TCP_CLOSE) return true
   if (state !== TCP_CLOSE_WAIT) return false
   return watchers.some(({ watcher }) => watcher.mayHalfClose?.() !== true)
+}
+
+/** Whether nothing is outstanding: without a write only keepalive can change that. */
+export function isQuiet({ state, unacked, unsent, retransmits, probes }: Observation): boolean {
+  return state === TCP_ESTABLISHED && unacked + unsent + retransmits + probes === 0
 }
 
 /** Milliseconds until the next look: soon while something waits, and right when the silence would be long enough. */

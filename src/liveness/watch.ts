@@ -22,11 +22,12 @@ export interface Watcher {
    */
   mayHalfClose?(): boolean
   /**
-   * After each look at the socket.
+   * After each look at the socket. Looks come at the plan's `pace` while anything is written or outstanding, and at its
+   * `quietPace` otherwise.
    *
    * @param stalledFor - ms for which bytes have waited and none was acknowledged (without the kernel's word:
    * none left user space)
-   * @returns the time of the watcher's next deadline, or `Infinity`
+   * @returns the time by which to be called again, whatever happens on the connection, or `Infinity`
    */
   onLook(now: number, stalledFor: number, verdict: Verdict): number
 }

@@ -111,6 +111,16 @@ export function progressOf(socket: Socket): number {
   return (handle?.bytesWritten ?? 0) - (handle?.writeQueueSize ?? 0)
 }
 
+/**
+ * A number that every write changes, TLS's and HTTP/2's own included. NaN where something waits in user space or where
+ * Node does not read, and so would not hear of the peer's end.
+ */
+export function activityOf(socket: DirectSocket): number {
+  const handle = handleOf(socket)
+  if (handle?.reading !== true || socket.isPaused() || socket.writableLength > 0) return Number.NaN
+  return (handle.bytesWritten ?? Number.NaN) + (socket[DIRECT] ?? 0)
+}
+
 /** `0`, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */
 export function setKernelOption(
   socket: Socket | Server,
@@ -172,6 +182,7 @@ interface Handle {
   readonly fd?: number
   readonly writeQueueSize?: number
   readonly bytesWritten?: number
+  readonly reading?: boolean
 }
 
 function handleOf(socket: Socket | Server): Handle | null | undefined {

@@ -22,6 +22,7 @@ const TCP_STATES = [
 export type TcpState = (typeof TCP_STATES)[number]
 
 /** The numbers of the states that are looked at. */
+export const TCP_ESTABLISHED = 1
 export const TCP_CLOSE = 7
 export const TCP_CLOSE_WAIT = 8
 

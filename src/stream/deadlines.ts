@@ -35,12 +35,25 @@ export class Deadlines {
    * Does what is due.
    *
    * @param onStalled - called when the client is to be given up, with the ms for which it has taken nothing
-   * @returns the time of the next deadline, or `Infinity`
+   * @returns the time by which to check again, or `Infinity`
    */
   check(look: StreamLook, onStalled: (stalledFor: number) => void): number {
+    return Math.min(this.#discard(look.now), this.#checkStall(look, onStalled))
+  }
+
+  /** The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over. */
+  #discard(now: number): number {
+    const { plan } = this.#settings
+    // A stream of several on a connection can have to wait while the connection is quiet.
+    const next = this.#outlet.multiplexed ? now + plan.pace : Number.POSITIVE_INFINITY
+    const due = this.#openedAt + plan.detectWithin / 2
+    if (now < due) return Math.min(due, next)
+    this.#outlet.discardUnread()
+    return next
+  }
+
+  #checkStall(look: StreamLook, onStalled: (stalledFor: number) => void): number {
     const { plan, stallTimeout } = this.#settings
-    // The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over.
-    if (look.now - this.#openedAt >= plan.detectWithin / 2) this.#outlet.discardUnread()
     const stalledFor = this.#outlet.stalledFor(look.now, look.stalledFor)
     if (stallTimeout === false || stalledFor === 0) return this.#heartbeat(look.now)
     // While nothing is answered it is not about reading: the monitor decides.

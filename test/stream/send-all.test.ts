@@ -329,26 +329,27 @@ describe('sendAll', () => {
 
   it('holds what came when the room was gone: many at once overflow nothing', async () => {
     const { stream, client, received } = await (await opener(cleanup)).open({
-      maxBufferedBytes: 5_000,
+      maxBufferedBytes: 25_000,
     })
     client.pause()
     async function* slow(first: number): AsyncGenerator<EventInput> {
-      for (let id = first; id < first + 100; id++) {
+      for (let id = first; id < first + 200; id++) {
         await new Promise(setImmediate)
-        yield large(id)
+        // Together more than the kernels on both sides take without notSentLowWater.
+        yield { id, data: 'x'.repeat(20_000) }
       }
     }
-    const all = Promise.all([0, 100, 200, 300, 400].map((first) => stream.sendAll(slow(first))))
+    const all = Promise.all([0, 200, 400, 600, 800].map((first) => stream.sendAll(slow(first))))
     await waitFor('back-pressure', async () => {
       const before = stream.queue().pending
       await new Promise((resolve) => setTimeout(resolve, 100))
       return before > 0 && stream.queue().pending === before
     })
     client.resume()
-    expect(await all).toEqual(Array(5).fill({ sent: 100, reason: 'done' }))
+    expect(await all).toEqual(Array(5).fill({ sent: 200, reason: 'done' }))
     expect((await stream.close()).dropped.events).toBe(0)
     await waitFor('the end', () => parseChunked(received()).complete)
-    expect(idsOf(parseChunked(received()).body).length).toBe(500)
+    expect(idsOf(parseChunked(received()).body).length).toBe(1_000)
   })
 
   it('refuses options that are none, and has not touched the source', async () => {

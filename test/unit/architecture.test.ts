@@ -13,6 +13,7 @@ const FLOORS = [
   ['liveness/verdict'],
   ['liveness/kernel', 'liveness/watch'],
   ['liveness/subject'],
+  ['liveness/low-water'],
   ['liveness/monitor'],
   ['guard/http2-progress', 'guard/options'],
   ['guard/exchange', 'guard/inheritance'],

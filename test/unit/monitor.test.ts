@@ -86,6 +86,8 @@ class FakeKernel implements Kernel {
     socket.destroy()
   }
   pending = (): number => this.pendingBytes
+  written = Number.NaN
+  activity = (): number => this.written
 }
 
 const plan = livenessPlan(6_000)
@@ -216,6 +218,96 @@ describe('Monitor', () => {
     second.release()
     expect([kernel.armed.at(-1), kernel.userTimeouts.at(-1)]).toEqual([6_000, plan.userTimeout])
     expect(kernel.restored).toEqual([])
+  })
+
+  describe('a quiet socket', () => {
+    const socket = () => new Socket()
+    const slow = livenessPlan(30_000)
+
+    it('is looked at so often only that a silent peer is found in time', () => {
+      kernel.written = 5
+      monitor.watch(socket(), slow, watcher())
+      clock.run(1_000)
+      const before = kernel.looks
+      clock.run(1_000 + 10 * slow.quietPace)
+      expect(kernel.looks - before).toBeLessThanOrEqual(11)
+      expect(kernel.looks - before).toBeGreaterThanOrEqual(9)
+    })
+
+    it('that falls silent right after a look is dead within D + 1 s, found by the age of its last ACK', () => {
+      const idle = slow.keepAlive === false ? 0 : slow.keepAlive.idle
+      for (let offset = 0; offset < slow.quietPace; offset += 700) {
+        clock = new FakeClock()
+        kernel = new FakeKernel()
+        monitor = new Monitor(clock, kernel)
+        calls = []
+        kernel.written = 5
+        const silentAt = 60_000 + offset
+        kernel.answer = () => {
+          const age = clock.time - silentAt
+          const quiet = { lastAckReceived: 0, lastDataReceived: clock.time }
+          if (age < 0) return quiet
+          const probes = age < idle ? 0 : 1 + Math.floor((age - idle) / 3_000)
+          return { probes, lastAckReceived: age, lastDataReceived: clock.time }
+        }
+        monitor.watch(socket(), slow, watcher())
+        clock.run(silentAt + slow.detectWithin - 4_000)
+        expect(calls).toEqual([])
+        clock.run(silentAt + slow.detectWithin + 1_000)
+        expect(calls).toEqual(['dead'])
+        expect(kernel.looks).toBeLessThan(60)
+      }
+    })
+
+    it('is looked at within the pace after a write, and a stall counts from then only', () => {
+      kernel.written = 5
+      monitor.watch(socket(), slow, watcher())
+      clock.run(20_000)
+      const before = kernel.looks
+      kernel.written = 6
+      kernel.answer = () => ({ unacked: 1, bytesAcked: 0 })
+      clock.run(20_000 + slow.pace + slow.urgentPace)
+      expect(kernel.looks).toBeGreaterThan(before)
+      expect(stalls.at(-1)).toBeLessThanOrEqual(2 * slow.pace + slow.urgentPace)
+    })
+
+    it('calls its watcher when that has asked for it, and when a further watcher comes', () => {
+      kernel.written = 5
+      const at: number[] = []
+      const asking = (): Watcher => ({
+        ...watcher(),
+        onLook: (now) => {
+          at.push(now)
+          return now + 4_000
+        },
+      })
+      const one = socket()
+      monitor.watch(one, slow, asking())
+      clock.run(12_900)
+      expect(at.length).toBeGreaterThanOrEqual(4)
+      expect(at.length).toBeLessThanOrEqual(5)
+      const before = stalls.length
+      monitor.watch(one, slow, watcher())
+      clock.run(14_000)
+      expect(stalls.length).toBe(before + 1)
+    })
+
+    it('is looked at as ever while Node does not read, or the kernel holds something', () => {
+      monitor.watch(socket(), slow, watcher())
+      clock.run(1_000)
+      const paused = kernel.looks
+      clock.run(1_000 + 10 * slow.pace)
+      expect(kernel.looks - paused).toBeGreaterThanOrEqual(9)
+      kernel.written = 5
+      kernel.answer = () => ({ state: 8 })
+      const halfClosed: Watcher = { ...watcher(), mayHalfClose: () => true }
+      const other = new Monitor(clock, kernel)
+      monitor = other
+      other.watch(socket(), slow, halfClosed)
+      const before = kernel.looks
+      clock.run(30_000 + 10 * slow.pace)
+      expect(kernel.looks - before).toBeGreaterThanOrEqual(9)
+    })
   })
 
   it('keeps the lowest low-water mark that a watcher asks for, and puts the old one back', () => {
