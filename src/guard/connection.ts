@@ -193,7 +193,7 @@ export class Connection implements Watcher {
     const { verdict, observation } = this.#watch
     return {
       verdict,
-      observation,
+      observation: observation && { ...observation },
       silentFor: observation === undefined ? 0 : silentFor(observation),
     }
   }

@@ -14,11 +14,13 @@ import { column, sweep } from '../socket/inspect.js'
 import { applySocketOptions, type KernelSettings } from '../socket/options.js'
 import { restoreOptions, saveOptions } from '../socket/saved-options.js'
 import type { LivenessPlan } from './plan.js'
-import { type Look, readLook } from './verdict.js'
+import { type Look, Sight } from './verdict.js'
 
 /** The monitor's view of the system. */
 export interface Kernel {
-  /** One look at each, with one native call; `undefined` where the kernel tells nothing. */
+  /**
+   * One look at each, with one native call; `undefined` where the kernel tells nothing. Valid until the next call.
+   */
   look(sockets: readonly Socket[]): (Look | undefined)[]
   /** What is in force of the options that `arm` and `setUserTimeout` change, for `restore`. */
   save(socket: Socket, plan: LivenessPlan): KernelSettings
@@ -46,14 +48,19 @@ const KEEP_ALIVE: readonly KernelOption[] = [
   'TCP_KEEPCNT',
 ]
 
+/** What `look` answers with, again and again. */
+const sights: Sight[] = []
+
 /** The real one. */
 export const systemKernel: Kernel = {
   look(sockets) {
     if (addon === undefined) return []
     const rows = sweep(sockets)
-    return sockets.map((_, index) =>
-      rows.numbers[index * rows.width + column.errno] === 0 ? readLook(rows, index) : undefined,
-    )
+    return sockets.map((_, index) => {
+      if (rows.numbers[index * rows.width + column.errno] !== 0) return undefined
+      sights[index] ??= new Sight()
+      return sights[index].read(rows, index)
+    })
   },
 
   save(socket, { keepAlive, userTimeout, retransmitMax }) {

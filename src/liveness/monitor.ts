@@ -7,12 +7,13 @@ import type { KernelSettings } from '../socket/options.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { adoptLowWater } from './low-water.js'
 import type { LivenessPlan } from './plan.js'
-import { hasEnded, isQuiet, paceOf, Subject } from './subject.js'
+import { evidenceOf, hasEnded, isQuiet, paceOf, passOver, Subject } from './subject.js'
 import {
   judge,
   type Look,
   type Observation,
   observe,
+  Sight,
   silentFor,
   userTimeoutFor,
   type Verdict,
@@ -117,19 +118,6 @@ export class Monitor {
    * The next tick comes when the next look is due, but never sooner than a part of the smallest pace after the last: looks
    * that are due close together share a tick. So a look is late or early by half of that part at most.
    */
-  #schedule(): void {
-    if (this.#subjects.size === 0) return
-    const now = this.#clock.now()
-    let pace = Number.POSITIVE_INFINITY
-    let next = Number.POSITIVE_INFINITY
-    for (const { plan, nextLook } of this.#subjects.values()) {
-      pace = Math.min(pace, plan.urgentPace)
-      next = Math.min(next, nextLook)
-    }
-    this.#gap = pace / 2
-    this.#setTimer(next, now)
-  }
-
   #setTimer(next: number, now: number): void {
     const at = Math.max(next, this.#lastTick + this.#gap)
     if (this.#cancelTimer !== undefined) {
@@ -139,11 +127,7 @@ export class Monitor {
     this.#timerAt = at
     this.#cancelTimer = this.#clock.after(Math.max(1, at - now), () => {
       this.#cancelTimer = undefined
-      try {
-        this.#tick()
-      } finally {
-        this.#schedule()
-      }
+      this.#tick()
     })
   }
 
@@ -160,42 +144,44 @@ export class Monitor {
     this.#setTimer(nextLook, this.#clock.now())
   }
 
-  /** One pass over the sockets that are due. */
+  /** One pass over all sockets, and a look at those that are due. */
   #tick(): void {
     const now = this.#clock.now()
+    const horizon = now + this.#gap / 2
     this.#lastTick = now
+    let next = Number.POSITIVE_INFINITY
+    let pace = Number.POSITIVE_INFINITY
     const due: Subject[] = []
     for (const subject of this.#subjects.values()) {
-      if (subject.socket.destroyed) this.#dropDestroyed(subject)
-      else if (subject.nextLook > now + this.#gap / 2) continue
-      else if (this.#isUnchanged(subject, now)) this.#passOver(subject, now)
-      else due.push(subject)
+      // No more than this is touched of most: with thousands of sockets memory is what takes the time.
+      pace = Math.min(pace, subject.plan.urgentPace)
+      if (subject.nextLook <= horizon) {
+        if (subject.socket.destroyed) this.#dropDestroyed(subject)
+        else if (this.#isUnchanged(subject, horizon)) passOver(subject, now)
+        else due.push(subject)
+      }
+      next = Math.min(next, subject.nextLook)
     }
-    if (due.length === 0) return
+    this.#gap = pace / 2
+    if (due.length > 0) next = Math.min(next, this.#lookAt(due, now))
+    if (this.#subjects.size > 0) this.#setTimer(next, now)
+  }
+
+  /** Returns the time of the next look at one of them. */
+  #lookAt(due: readonly Subject[], now: number): number {
+    let next = Number.POSITIVE_INFINITY
     const looks = this.#kernel.look(due.map(({ socket }) => socket))
     for (let i = 0; i < due.length; i++) {
-      isolated(() => this.#look(due[i] as Subject, looks[i], now))
+      const subject = due[i] as Subject
+      isolated(() => this.#look(subject, looks[i], now))
+      next = Math.min(next, subject.nextLook)
     }
+    return next
   }
 
   /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
-  #isUnchanged(subject: Subject, now: number): boolean {
-    const { observation, plan, deadline, activity } = subject
-    return (
-      observation !== undefined &&
-      isQuiet(observation) &&
-      Math.min(observation.at + plan.quietPace, deadline) > now + this.#gap / 2 &&
-      this.#kernel.activity(subject.socket) === activity
-    )
-  }
-
-  /** What a look would have noted, without it. */
-  #passOver(subject: Subject, now: number): void {
-    const { observation, plan, deadline } = subject
-    subject.progressAt = now
-    if (observation === undefined) return
-    if (observation.windowLimited === 0) subject.unlimitedAt = now
-    subject.nextLook = Math.min(now + plan.pace, observation.at + plan.quietPace, deadline)
+  #isUnchanged({ quiet, deadline, activity, socket }: Subject, horizon: number): boolean {
+    return quiet && deadline > horizon && this.#kernel.activity(socket) === activity
   }
 
   /**
@@ -208,10 +194,8 @@ export class Monitor {
       subject.nextLook = 0
       return
     }
-    const { verdict, observation } = subject
-    this.#tell(subject, (watcher) => {
-      watcher.onPeerGone({ verdict, silentFor: 0, observation })
-    })
+    const evidence = evidenceOf(subject, 0)
+    this.#tell(subject, (watcher) => watcher.onPeerGone(evidence))
     this.#drop(subject)
   }
 
@@ -223,12 +207,14 @@ export class Monitor {
   #look(subject: Subject, look: Look | undefined, now: number): void {
     // A watcher that was called earlier in this tick may have ended this one.
     if (subject.socket.destroyed || !this.#subjects.has(subject.socket)) return
-    const { plan, observation: previous } = subject
+    const { plan } = subject
     subject.nextLook = now + plan.pace
     subject.activity = this.#kernel.activity(subject.socket)
+    const previous = before(subject.observation)
     if (look !== undefined) {
-      const current = observe(previous, look, plan, now)
+      const current = observe(previous, look, plan, now, subject.observation)
       subject.observation = current
+      subject.quiet = isQuiet(current)
       subject.verdict = judge(previous, current, plan, now)
       if (this.#end(subject, previous, current)) return
       this.#setUserTimeout(subject, current, now)
@@ -241,21 +227,22 @@ export class Monitor {
   /** Ends what has ended. Node is left one look's time to notice a close by itself: it knows the true error. */
   #end(subject: Subject, previous: Observation | undefined, current: Observation): boolean {
     const { socket, verdict, plan } = subject
-    const evidence = { verdict, silentFor: silentFor(current), observation: current }
+    const silence = silentFor(current)
     if (hasEnded(subject, current)) {
       subject.nextLook = current.at + plan.urgentPace
       if (previous?.state !== current.state) return true
       // The kernel forgets what was in flight when it gives up, so the last look before it counts.
-      const final = { ...evidence, silentFor: subject.silenceBeforeClose }
-      const gaveUp = current.state === TCP_CLOSE && final.silentFor > plan.silence / 2
+      const evidence = evidenceOf(subject, subject.silenceBeforeClose)
+      const gaveUp = current.state === TCP_CLOSE && evidence.silentFor > plan.silence / 2
       this.#tell(subject, (watcher) => {
-        if (gaveUp) watcher.onPeerDead(final)
-        else watcher.onPeerGone(final)
+        if (gaveUp) watcher.onPeerDead(evidence)
+        else watcher.onPeerGone(evidence)
       })
     } else if (verdict === 'dead') {
+      const evidence = evidenceOf(subject, silence)
       this.#tell(subject, (watcher) => watcher.onPeerDead(evidence))
     } else {
-      subject.silenceBeforeClose = evidence.silentFor
+      subject.silenceBeforeClose = silence
       return false
     }
     this.#drop(subject)
@@ -290,7 +277,7 @@ export class Monitor {
 
   #tellWatchers(subject: Subject, now: number): void {
     const stalledFor = now - subject.progressAt
-    subject.deadline = Number.POSITIVE_INFINITY
+    subject.deadline = now + subject.plan.quietPace
     this.#tell(subject, (watcher) => {
       const deadline = watcher.onLook(now, stalledFor, subject.verdict)
       subject.deadline = Math.min(subject.deadline, deadline)
@@ -333,6 +320,17 @@ class Handle implements Watch {
   release(): void {
     this.#monitor.release(this.#subject, this.#watcher)
   }
+}
+
+const last = new Sight()
+
+/** A copy of the latest observation, which is about to be overwritten. Valid until the next call. */
+function before(observation: Sight | undefined): Sight | undefined {
+  if (observation === undefined) return undefined
+  last.copy(observation)
+  last.at = observation.at
+  last.silentSince = observation.silentSince
+  return last
 }
 
 /** An error is its owner's, and is told as one; the tick goes on. */

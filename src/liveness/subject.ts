@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
 import type { LivenessPlan } from './plan.js'
-import { type Observation, silentFor, type Verdict } from './verdict.js'
-import type { Watcher } from './watch.js'
+import { type Observation, type Sight, silentFor, type Verdict } from './verdict.js'
+import type { PeerEvidence, Watcher } from './watch.js'
 
 /** What one watcher wants of a socket. */
 export interface Watching {
@@ -26,13 +26,16 @@ export class Subject {
   /** What was last set by a tick; `undefined` before the first. */
   userTimeout: number | undefined
   verdict: Verdict = 'alive'
-  observation: Observation | undefined
+  /** The latest look, overwritten by the next one. */
+  observation: Sight | undefined
+  /** Whether nothing was outstanding at it. */
+  quiet = false
   nextLook: number
   /** When bytes last moved, or nothing waited. */
   progressAt: number
   /** Only where the kernel tells nothing. */
   progress = 0
-  /** The earliest time at which a watcher wants to be called. */
+  /** The time of the next look, whatever happens on the connection. */
   deadline = 0
   /** What the kernel's `activity` said at the last look. */
   activity = Number.NaN
@@ -63,6 +66,18 @@ export function hasEnded({ watchers }: Subject, { state }: Observation): boolean
 /** Whether nothing is outstanding: without a write only keepalive can change that. */
 export function isQuiet({ state, unacked, unsent, retransmits, probes }: Observation): boolean {
   return state === TCP_ESTABLISHED && unacked + unsent + retransmits + probes === 0
+}
+
+/** What a look would have noted, without it. */
+export function passOver(subject: Subject, now: number): void {
+  subject.progressAt = now
+  if (subject.limitedSince === undefined) subject.unlimitedAt = now
+  subject.nextLook = Math.min(now + subject.plan.pace, subject.deadline)
+}
+
+/** What is known of a peer that is given up: a copy, because the observation is overwritten. */
+export function evidenceOf({ verdict, observation }: Subject, silence: number): PeerEvidence {
+  return { verdict, silentFor: silence, observation: observation && { ...observation } }
 }
 
 /** Milliseconds until the next look: soon while something waits, and right when the silence would be long enough. */

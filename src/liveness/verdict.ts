@@ -42,35 +42,78 @@ export interface Observation {
 /** The numbers of a look, before they are put beside the previous one. */
 export type Look = Omit<Observation, 'at' | 'silentSince'>
 
-/** Reads one row of a sweep. */
-export function readLook({ numbers, width }: Rows, index: number): Look {
-  const row = index * width
-  return {
-    state: numbers[row + column.state] as number,
-    unacked: numbers[row + column.unacked] as number,
-    unsent: numbers[row + column.unsent] as number,
-    retransmits: numbers[row + column.retransmits] as number,
-    probes: numbers[row + column.probes] as number,
-    lastAckReceived: numbers[row + column.lastAckReceived] as number,
-    lastDataReceived: numbers[row + column.lastDataReceived] as number,
-    lost: numbers[row + column.lost] as number,
-    totalRetransmits: numbers[row + column.totalRetransmits] as number,
-    bytesAcked: numbers[row + column.bytesAcked] as number,
-    windowLimited: (numbers[row + column.windowLimited] as number) / 1000,
+/**
+ * An observation that is overwritten by the next one: thousands of sockets are looked at all day, and what outlives a
+ * look costs the garbage collector more than the look costs the kernel.
+ */
+export class Sight implements Observation {
+  at = 0
+  state = 0
+  unacked = 0
+  unsent = 0
+  retransmits = 0
+  probes = 0
+  lastAckReceived = 0
+  lastDataReceived = 0
+  lost = 0
+  totalRetransmits = 0
+  bytesAcked = 0
+  windowLimited = 0
+  silentSince: number | undefined = undefined
+
+  /** Reads one row of a sweep. */
+  read({ numbers, width }: Rows, index: number): this {
+    const row = index * width
+    this.state = numbers[row + column.state] as number
+    this.unacked = numbers[row + column.unacked] as number
+    this.unsent = numbers[row + column.unsent] as number
+    this.retransmits = numbers[row + column.retransmits] as number
+    this.probes = numbers[row + column.probes] as number
+    this.lastAckReceived = numbers[row + column.lastAckReceived] as number
+    this.lastDataReceived = numbers[row + column.lastDataReceived] as number
+    this.lost = numbers[row + column.lost] as number
+    this.totalRetransmits = numbers[row + column.totalRetransmits] as number
+    this.bytesAcked = numbers[row + column.bytesAcked] as number
+    this.windowLimited = (numbers[row + column.windowLimited] as number) / 1000
+    return this
+  }
+
+  /** Takes over what a look has shown. */
+  copy(look: Look): this {
+    this.state = look.state
+    this.unacked = look.unacked
+    this.unsent = look.unsent
+    this.retransmits = look.retransmits
+    this.probes = look.probes
+    this.lastAckReceived = look.lastAckReceived
+    this.lastDataReceived = look.lastDataReceived
+    this.lost = look.lost
+    this.totalRetransmits = look.totalRetransmits
+    this.bytesAcked = look.bytesAcked
+    this.windowLimited = look.windowLimited
+    return this
   }
 }
 
 /** The kernel's clocks are coarse (4 ms at HZ = 250) and not ours. */
 const CLOCK_TOLERANCE = 10
 
-/** Puts a look beside the previous observation: since when has the peer left something unanswered? */
+/**
+ * Puts a look beside the previous observation: since when has the peer left something unanswered?
+ *
+ * @param into - becomes the new observation; not `previous`
+ */
 export function observe(
   previous: Observation | undefined,
   look: Look,
   plan: LivenessPlan,
   now: number,
-): Observation {
-  return { ...look, at: now, silentSince: silentSince(previous, look, plan, now) }
+  into: Sight = new Sight(),
+): Sight {
+  into.copy(look)
+  into.at = now
+  into.silentSince = silentSince(previous, look, plan, now)
+  return into
 }
 
 function silentSince(
