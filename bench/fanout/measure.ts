@@ -10,7 +10,7 @@ import { Clients } from '../load/clients.js'
 import type { Used } from './server.js'
 import type { Trial } from './trials.js'
 
-/** The numbers of one round. CPU in microseconds for each event (or ms a second of one core, idle); bytes a connection. */
+/** The numbers of one round. CPU (and time, in a race) in microseconds for each event (or ms a second of one core, idle); bytes a connection. */
 export type Sample = Record<string, number>
 
 const SERVER_CORE = '0'
@@ -65,14 +65,16 @@ async function take(
     }
   }
   if (what === 'idle') {
-    await server.call<Used>('idle', 5_000)
+    await server.call<Used>('idle', 16_000)
     const { user, system, wall } = await server.call<Used>('idle', trial.gapMs)
     return { 'percent of a core': (user + system) / 10 / wall }
   }
   await server.call(what, { ...trial, rounds: Math.max(5, Math.ceil(rounds / 4)) })
   const used = await server.call<Used>(what, trial)
   const events = rounds * clients
+  const wall = what === 'stream' ? { wall: (used.wall * 1_000) / events } : {}
   return {
+    ...wall,
     user: used.user / events,
     system: used.system / events,
     total: (used.user + used.system) / events,

@@ -60,6 +60,19 @@ answer({
         await pause(gapMs)
       }
     }),
+  /** As fast as one client takes it: waits where the library says that it is behind, in the library's own way. */
+  stream: ({ rounds, bytes }: { rounds: number; bytes: number }) =>
+    measured(async () => {
+      const data = 'x'.repeat(bytes)
+      const [handle] = service.handles
+      for (let round = 0; round < rounds; round++) {
+        const answer = service.send(handle, data)
+        if (typeof answer === 'object') await answer
+        else if (answer === 'queued') await service.room?.(handle)
+        // A turn for the rest of the process now and then, as any application has it.
+        if (round % 1_000 === 999) await new Promise(setImmediate)
+      }
+    }),
   /** Does nothing: what is left is timers, heartbeats, looks. */
   idle: (ms: number) => measured(() => pause(ms)),
   memory() {

@@ -3,7 +3,7 @@
 /** One thing to measure, with every driver. */
 export interface Trial {
   readonly name: string
-  readonly what: 'broadcast' | 'unicast' | 'idle' | 'memory'
+  readonly what: 'broadcast' | 'unicast' | 'stream' | 'idle' | 'memory'
   readonly clients: number
   /** Sends of one measurement. */
   readonly rounds: number
@@ -67,6 +67,15 @@ export const trials: readonly Trial[] = [
     drivers: ['tcp-sse', 'tcp-sse-slow', 'http-string', 'better-sse'],
   },
   {
+    name: 'one stream, as fast as it goes',
+    what: 'stream',
+    clients: 1,
+    rounds: 100_000,
+    bytes: 1_000,
+    gapMs: 0,
+    drivers: ['tcp-sse', 'tcp-sse-slow', 'http-string', 'better-sse', 'fastify-sse', 'hono'],
+  },
+  {
     name: 'idle memory 10 000',
     what: 'memory',
     clients: 10_000,
@@ -81,7 +90,8 @@ export const trials: readonly Trial[] = [
     clients: 10_000,
     rounds: 0,
     bytes: 0,
-    gapMs: 20_000,
+    // Two of the longest times between two looks at a quiet connection.
+    gapMs: 41_000,
     drivers: ['tcp-sse', 'tcp-sse-no-heartbeat', 'http-string'],
   },
 ]

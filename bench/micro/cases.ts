@@ -1,0 +1,73 @@
+// The three steps that every event and every look goes through, each as many operations as the process can do.
+import net, { type AddressInfo, type Socket } from 'node:net'
+import {
+  type EventInput,
+  encodeEvent,
+  inspectSockets,
+  judge,
+  livenessPlan,
+} from '../../src/index.js'
+import { systemKernel } from '../../src/liveness/kernel.js'
+import { observe } from '../../src/liveness/verdict.js'
+
+export interface MicroCase {
+  readonly name: string
+  /** How many operations one run makes. */
+  readonly operations: number
+  run(): void
+}
+
+const SOCKETS = 100
+
+const events: [string, EventInput][] = [
+  ['20 bytes', { id: '1', data: 'x'.repeat(20) }],
+  ['1 KB of JSON', { event: 'row', id: 7, data: { text: 'x'.repeat(1_000), n: 1 } }],
+  ['100 lines', { data: 'x'.repeat(79).concat('\n').repeat(100) }],
+]
+
+/** Needs connected sockets. */
+export function microCases(sockets: readonly Socket[]): MicroCase[] {
+  const plan = livenessPlan()
+  const [look] = systemKernel.look(sockets.slice(0, 1))
+  const cases: MicroCase[] = events.map(([name, event]) => ({
+    name: `encodeEvent, ${name}`,
+    operations: 1,
+    run: () => void encodeEvent(event),
+  }))
+  cases.push({
+    name: `inspectSockets, ${SOCKETS} at once`,
+    operations: SOCKETS,
+    run: () => void inspectSockets(sockets),
+  })
+  cases.push({
+    name: `the monitor's look, ${SOCKETS} at once`,
+    operations: SOCKETS,
+    run: () => void systemKernel.look(sockets),
+  })
+  if (look === undefined) return cases
+  const previous = observe(undefined, look, plan, 0)
+  const current = observe(previous, look, plan, 500)
+  cases.push({
+    name: 'judge',
+    operations: 1,
+    run: () => void judge(previous, current, plan, 500),
+  })
+  return cases
+}
+
+/** Connections over loopback: the server's ends, and what ends them all. */
+export async function connectedSockets(): Promise<{ sockets: Socket[]; close(): void }> {
+  const sockets: Socket[] = []
+  const server = net.createServer((socket) => void sockets.push(socket))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const clients = Array.from({ length: SOCKETS }, () => net.connect(port, '127.0.0.1'))
+  while (sockets.length < SOCKETS) await new Promise((resolve) => setTimeout(resolve, 10))
+  return {
+    sockets,
+    close() {
+      for (const each of [...sockets, ...clients]) each.destroy()
+      server.close()
+    },
+  }
+}
