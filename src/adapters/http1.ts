@@ -2,8 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Berth, LARGEST_PIECE, sharedBatch } from '../socket/batch.js'
-import { libuvQueueOf, resetConnection, wireOffset } from '../socket/binding.js'
+import { countsFor, libuvQueueOf, resetConnection, wireOffset } from '../socket/binding.js'
 import { acknowledgedOffset, isDrained } from '../socket/inspect.js'
+import type { EncodedEvent } from '../sse/encode.js'
+import { chunked, type Lane, type Run, type Segment } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
 import type { OutletListener } from '../stream/outlet.js'
 import { flushAndEnd, flushAndWrite, isPassing, sendError, takeOver } from './fast-path.js'
@@ -13,15 +15,22 @@ import { NodeOutlet } from './outlet.js'
 const LAST_CHUNK = 5
 
 /** An outlet over `node:http` and `node:https`. */
-export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> implements Berth {
+export class Http1Outlet
+  extends NodeOutlet<IncomingMessage, ServerResponse>
+  implements Berth, Lane
+{
   readonly multiplexed = false
   start: number | undefined
   position: number | undefined
   #ended = false
   /** The fast path: whether events may go past Node's streams, and what of them is in the batch. */
-  #direct = false
+  #past = false
   row = -1
   waiting = 0
+  direct = 0
+  ready = false
+  run: Run | undefined
+  castBytes = 0
   /** What the kernel would not take is on the ordinary path, and not through yet. */
   #short = false
 
@@ -86,7 +95,8 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
     if (acknowledgedOffset(socket) === undefined) return
     this.start = wireOffset(socket)
     this.position = this.start
-    if (fastPath) this.#direct = takeOver(res, this)
+    if (fastPath) this.#past = takeOver(res, this)
+    if (this.#past) countsFor(socket, this)
   }
 
   override listen(listener: OutletListener): void {
@@ -97,6 +107,23 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
   override unlisten(): void {
     super.unlisten()
     this.socket?.off('end', this.#onPeerEnd)
+  }
+
+  get lane(): Lane | undefined {
+    return this.#past && this.res.chunkedEncoding ? this : undefined
+  }
+
+  cast({ bytes }: EncodedEvent, segment: Segment, index: number): boolean {
+    const { run } = this
+    if (!this.ready || run === undefined || run.segment !== segment || run.next !== index)
+      return false
+    // Anything that was written since the last broadcast has moved the position on.
+    if (this.position !== run.base + (segment.ends[index - 1] as number)) return false
+    if (!this.#mayGoDirectly(bytes)) return false
+    this.position += sharedBatch.add(this, bytes, true)
+    this.castBytes += bytes.length
+    run.next = index + 1
+    return true
   }
 
   override write(bytes: Buffer): boolean {
@@ -114,7 +141,7 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
 
   /** Plain TCP, our response is the socket's, nothing is queued, nobody has wrapped the response's methods. */
   #mayGoDirectly(bytes: Buffer): boolean {
-    if (!this.#direct || bytes.length > LARGEST_PIECE) return false
+    if (!this.#past || bytes.length > LARGEST_PIECE) return false
     if (!sharedBatch.fits(bytes)) sharedBatch.flush()
     const socket = this.socket as Socket
     return (
@@ -155,9 +182,9 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
   readonly #onPeerEnd = () => this.listener?.onPeerEnd()
 }
 
-/** The size of a write on the wire: a chunk has its size in hexadecimal and two line ends (RFC 9112, 7.1). */
+/** The size of a write on the wire. */
 function framed(length: number, { chunkedEncoding }: ServerResponse): number {
-  return chunkedEncoding ? length + length.toString(16).length + 4 : length
+  return chunkedEncoding ? chunked(length) : length
 }
 
 /** So much of one stream in one tick is sent before its end: a producer must learn in time that the client is behind. */

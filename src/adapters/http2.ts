@@ -16,6 +16,7 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   readonly multiplexed = true
   readonly start = undefined
   readonly position = undefined
+  readonly lane = undefined
   readonly #stream: ServerHttp2Stream
   readonly #openedAt = systemClock.now()
   /** Writes that Node has reported as sent, at all and at the last look; when they last became more. */

@@ -8,6 +8,7 @@ import type {
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
+import type { Lane } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
 import type { Outlet, OutletListener } from '../stream/outlet.js'
 
@@ -53,6 +54,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   abstract readonly pending: number
   abstract readonly start: number | undefined
   abstract readonly position: number | undefined
+  abstract readonly lane: Lane | undefined
   abstract checkPosition(): void
   abstract isDrained(): boolean | undefined
   abstract stalledFor(now: number, connection: number): number

@@ -18,7 +18,13 @@ import {
   duration,
   wrongType,
 } from '../validate.js'
-import { Broadcast, type BroadcastOptions, type Member, type Tally } from './broadcast.js'
+import {
+  Broadcast,
+  BroadcastLog,
+  type BroadcastOptions,
+  type Member,
+  type Tally,
+} from './broadcast.js'
 import type { History, ReplayOutcome } from './history.js'
 import { type Hub, LocalHub, type Message } from './hub.js'
 import { Turns } from './turns.js'
@@ -115,6 +121,7 @@ export class Channel {
   readonly #prefix = `${randomUUID()}:`
   readonly #leave: () => void
   #nextToken = 0
+  readonly #log = new BroadcastLog()
   /** How many broadcasts have come from the hub. */
   #count = 0
   #last: Promise<unknown> = Promise.resolve()
@@ -162,7 +169,8 @@ export class Channel {
     if (stream.state !== 'open') return { replay: 'complete', replayed: 0 }
     const subscription = this.#replay(stream, filter, lastEventId)
     if (stream.state !== 'open') return subscription
-    this.#members.set(stream, { stream, filter, joinedAfter: this.#count, left: false })
+    const { lane } = stream
+    this.#members.set(stream, { stream, lane, filter, joinedAfter: this.#count, left: false })
     stream.onEnd(() => this.unsubscribe(stream))
     return subscription
   }
@@ -241,7 +249,9 @@ export class Channel {
     this.#count += 1
     this.#history?.append(event)
     const own = this.#published.get(token)
-    const broadcast = new Broadcast(event, this.#count, this.#members.values(), own?.whom ?? {})
+    const place = this.#log.add(event)
+    const members = this.#members.values()
+    const broadcast = new Broadcast(event, this.#count, place, members, own?.whom ?? {})
     this.#last = broadcast.done.catch(() => {})
     own?.tally.resolve(broadcast.done)
     this.#turns.add(broadcast)

@@ -80,10 +80,13 @@ export function evidenceOf({ verdict, observation }: Subject, silence: number): 
   return { verdict, silentFor: silence, observation: observation && { ...observation } }
 }
 
-/** Milliseconds until the next look: soon while something waits, and right when the silence would be long enough. */
+/**
+ * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the silence would be
+ * long enough. What has just been sent is like what may be sent right after a look: the plan has `pace` for that.
+ */
 export function paceOf(current: Observation, plan: LivenessPlan): number {
   const silent = silentFor(current)
   if (silent > 0) return Math.min(plan.urgentPace, Math.max(1, plan.silence - silent))
-  const busy = current.silentSince !== undefined || current.unsent > 0 || current.unacked > 0
-  return busy ? plan.urgentPace : plan.pace
+  const { unsent, retransmits, probes } = current
+  return unsent + retransmits + probes > 0 ? plan.urgentPace : Math.min(plan.pace, plan.silence)
 }

@@ -2,7 +2,7 @@
 //
 // Whoever adds has made sure that nothing else waits to be written to the socket, and flushes before anybody else writes.
 import type { Socket } from 'node:net'
-import { addon, countDirect, fdOf } from './binding.js'
+import { addon, fdOf } from './binding.js'
 
 /** One socket's side of the batch. Its owner keeps it as long as the socket. */
 export interface Berth {
@@ -11,6 +11,8 @@ export interface Berth {
   row: number
   /** Bytes of it that wait in the batch. */
   waiting: number
+  /** Bytes that have gone this way over the connection's life: see `countsFor` in binding.ts. */
+  direct: number
   /**
    * Not everything was sent. Called once the batch is empty again.
    *
@@ -90,11 +92,6 @@ export class Batch {
     try {
       const incomplete = addon.sendMany(this.#slab, this.#pieces, this.#pieceCount, rows, count)
       if (incomplete !== 0) shorts = this.#collectShorts()
-      for (let i = 0; i < count; i++) {
-        const { socket } = berths[i] as Berth
-        const sent = rows[i * STRIDE + 2] as number
-        if (sent > 0 && socket !== undefined) countDirect(socket, sent)
-      }
     } finally {
       this.#clear()
     }
@@ -103,11 +100,14 @@ export class Batch {
   }
 
   #clear(): void {
-    for (const berth of this.#berths) {
+    const rows = this.#rows
+    for (let row = 0; row < this.#rowCount; row++) {
+      const berth = this.#berths[row] as Berth
+      berth.direct += Math.max(0, rows[row * STRIDE + 2] as number)
       berth.row = NONE
       berth.waiting = 0
     }
-    this.#berths = []
+    this.#berths.length = 0
     this.#rowCount = 0
     this.#pieceCount = 0
     this.#used = 0
@@ -123,6 +123,7 @@ export class Batch {
     berth.row = row
     this.#berths.push(berth)
     this.#rows[row * STRIDE + 1] = NONE
+    this.#rows[row * STRIDE + 2] = 0
     this.#rowCount = row + 1
     if (this.#scheduled) return
     this.#scheduled = true

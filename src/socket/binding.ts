@@ -70,7 +70,7 @@ export function socketOf(value: unknown): Socket {
  * connected, not listening, Windows, a worker of cluster's round-robin, whose listener is no socket.
  */
 export function fdOf(socket: Socket | Server): number {
-  if ('destroyed' in socket && socket.destroyed) return -1
+  // The handle goes with the descriptor: `destroy` takes it off the socket before anything else can run.
   const fd = handleOf(socket)?.fd
   return typeof fd === 'number' && fd >= 0 ? fd : -1
 }
@@ -80,21 +80,30 @@ export function libuvQueueOf(socket: Socket): number {
   return handleOf(socket)?.writeQueueSize ?? 0
 }
 
-/** Bytes that went to the kernel past Node's streams, which therefore have not counted them. */
+/** Who counts the bytes that go to the kernel past Node's streams, which therefore have not counted them. */
+export interface DirectCount {
+  direct: number
+}
+
 const DIRECT = Symbol('tcp-sse.direct')
 
 interface DirectSocket extends Socket {
-  [DIRECT]?: number
+  [DIRECT]?: DirectCount
 }
 
-/** Counts bytes that were sent past Node's streams. */
-export function countDirect(socket: DirectSocket, bytes: number): void {
-  socket[DIRECT] = (socket[DIRECT] ?? 0) + bytes
+/** From now on this one counts for the socket, where the one before it left off. */
+export function countsFor(socket: DirectSocket, count: DirectCount): void {
+  count.direct = directOf(socket)
+  socket[DIRECT] = count
+}
+
+function directOf(socket: DirectSocket): number {
+  return socket[DIRECT]?.direct ?? 0
 }
 
 /** Where the next byte stands that is written to the socket, in the connection's outgoing bytes. */
 export function wireOffset(socket: DirectSocket): number {
-  return socket.bytesWritten + (socket[DIRECT] ?? 0)
+  return socket.bytesWritten + directOf(socket)
 }
 
 /** Bytes that the kernel has been given so far; NaN where the handle is not plain TCP. */
@@ -102,7 +111,7 @@ export function handedOf(socket: DirectSocket): number {
   const handle = handleOf(socket)
   if (handle?.constructor?.name !== 'TCP') return Number.NaN
   const viaLibuv = (handle.bytesWritten ?? Number.NaN) - (handle.writeQueueSize ?? 0)
-  return viaLibuv + (socket[DIRECT] ?? 0)
+  return viaLibuv + directOf(socket)
 }
 
 /** A number that grows with the bytes that have left user space; of any handle, TLS included. */
@@ -118,7 +127,7 @@ export function progressOf(socket: Socket): number {
 export function activityOf(socket: DirectSocket): number {
   const handle = handleOf(socket)
   if (handle?.reading !== true || socket.isPaused() || socket.writableLength > 0) return Number.NaN
-  return (handle.bytesWritten ?? Number.NaN) + (socket[DIRECT] ?? 0)
+  return (handle.bytesWritten ?? Number.NaN) + directOf(socket)
 }
 
 /** `0`, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */

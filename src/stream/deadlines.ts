@@ -68,8 +68,7 @@ export class Deadlines {
 
   /** Skipped when there was traffic, paused while the client is behind. */
   #heartbeat(now: number): number {
-    if (this.#sender.wrote) this.#lastTraffic = now
-    this.#sender.wrote = false
+    if (this.#sender.hasWritten()) this.#lastTraffic = now
     const { heartbeat } = this.#settings.plan
     if (heartbeat === false || !this.#sender.hasRoom) return Number.POSITIVE_INFINITY
     if (now - this.#lastTraffic >= heartbeat) {

@@ -8,6 +8,7 @@ import {
   TRACKED_EVENTS,
   type Undelivered,
 } from './delivery-log.js'
+import { follow, type Segment } from './lane.js'
 import type { Outlet } from './outlet.js'
 import type { EventQueue } from './queue.js'
 
@@ -28,26 +29,53 @@ export class Delivery {
 
   /** Whether somebody waits for an acknowledgement that a look could bring. */
   get awaited(): boolean {
+    this.#readUp()
     return this.#known && this.#log?.awaited === true
   }
 
   /** Whether events are on their way, so that a look could bring news. */
   get inFlight(): boolean {
+    this.#readUp()
     const log = this.#log
     return this.#known && log !== undefined && log.delivered < log.recorded
   }
 
   /** An event has been written to the outlet. */
   record(id: string | undefined, ticket: Ticket | undefined): void {
+    this.#readUp()
     const { position } = this.#outlet
     if (position === undefined) this.#forget()
     if (!this.#known || position === undefined) {
       ticket?.resolve('unknown')
       return
     }
+    this.#note(id, position, ticket)
+  }
+
+  #note(id: string | undefined, end: number, ticket?: Ticket): void {
     this.#log ??= new DeliveryLog()
     if (this.#log.full) this.look()
-    this.#log.record(id, position, ticket)
+    this.#log.record(id, end, ticket)
+  }
+
+  /** A broadcast was the last event recorded; those that follow it may go the short way, and are read up later. */
+  follow(segment: Segment, index: number): void {
+    const { lane, position } = this.#outlet
+    if (this.#known && lane !== undefined && position !== undefined) {
+      follow(lane, segment, index, position)
+    }
+  }
+
+  /** Records what went the short way since the last time. */
+  #readUp(): void {
+    const run = this.#outlet.lane?.run
+    if (run === undefined || run.first === run.next) return
+    const { segment, first, next, base } = run
+    run.first = next
+    if (!this.#known) return
+    for (let index = first; index < next; index++) {
+      this.#note(segment.ids[index], base + (segment.ends[index] as number))
+    }
   }
 
   /** Asks the kernel. Nothing is taken back: what has been acknowledged once stays so. */
@@ -60,6 +88,7 @@ export class Delivery {
 
   /** What the peer's kernel has acknowledged of the connection's bytes, by a look of this moment. */
   acknowledge(offset: number): void {
+    this.#readUp()
     this.#check()
     if (!this.#known || !(offset > this.#acknowledged)) return
     this.#acknowledged = offset
@@ -68,6 +97,7 @@ export class Delivery {
 
   /** A promise for the latest event with this id, queued or sent. */
   of(id: string, queue: EventQueue | undefined): Promise<DeliveryOutcome> {
+    this.#readUp()
     if (this.#unsent?.has(id)) return Promise.resolve('undelivered')
     const ticket = queue?.ticketOf(id) ?? (this.#known ? this.#log?.find(id) : undefined)
     return (
@@ -78,6 +108,7 @@ export class Delivery {
 
   /** `undefined` where it cannot be known. */
   get delivered(): Delivered | undefined {
+    this.#readUp()
     this.#check()
     const { start, position } = this.#outlet
     if (!this.#known || start === undefined || position === undefined) return undefined
@@ -87,6 +118,7 @@ export class Delivery {
 
   /** What was sent or queued and not acknowledged; `undefined` where that cannot be known. */
   undelivered(queue: EventQueue | undefined): Undelivered | undefined {
+    this.#readUp()
     if (!this.#known || this.#outlet.start === undefined) return undefined
     const log = this.#log
     const ids = log?.undeliveredIds() ?? []
@@ -104,6 +136,7 @@ export class Delivery {
 
   /** The stream has ended: whoever still waits is told. */
   end(queue: EventQueue | undefined): void {
+    this.#readUp()
     this.#log?.settleAll(this.#known ? 'undelivered' : 'unknown')
     queue?.settleTickets('undelivered')
     if (queue?.length) this.#unsent = new Set(Array.from(queue.events(), (event) => event.id))

@@ -22,6 +22,7 @@ import { type CloseInfo, type CloseReason, reasonOf } from './close-info.js'
 import { Deadlines } from './deadlines.js'
 import { Deferred } from './deferred.js'
 import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
+import type { Lane, Segment } from './lane.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
 import type { Dropped } from './queue.js'
@@ -170,6 +171,22 @@ export class EventStream {
    */
   sendEncoded(event: EncodedEvent): SendResult {
     return this.#state === 'open' ? this.#deliver(event) : 'closed'
+  }
+
+  /**
+   * The short way for broadcasts, where there is one: for `Channel`.
+   * @internal
+   */
+  get lane(): Lane | undefined {
+    return this.#outlet.lane
+  }
+
+  /**
+   * What was sent last was the broadcast at `index`: for `Channel`, whose next one may take the lane.
+   * @internal
+   */
+  follow(segment: Segment, index: number): void {
+    this.#sender.follow(segment, index)
   }
 
   /**

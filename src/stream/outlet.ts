@@ -1,5 +1,6 @@
 // The narrow waist between a stream and whatever carries its bytes.
 import type { Socket } from 'node:net'
+import type { Lane } from './lane.js'
 
 /** What an outlet tells its stream. */
 export interface OutletListener {
@@ -33,6 +34,8 @@ export interface Outlet {
   readonly start: number | undefined
   /** Where the last byte written ends there, by the outlet's own count; `undefined` once that was found wrong. */
   readonly position: number | undefined
+  /** The short way for broadcasts, where there is one. */
+  readonly lane: Lane | undefined
   /** Holds the outlet's count against Node's. To be asked before anything is concluded from `position`. */
   checkPosition(): void
   /**

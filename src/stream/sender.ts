@@ -4,6 +4,7 @@ import type { EncodedEvent } from '../sse/encode.js'
 import { Deferred } from './deferred.js'
 import { Delivery } from './delivery.js'
 import type { DeliveryOutcome, Ticket } from './delivery-log.js'
+import type { Segment } from './lane.js'
 import type { StreamSettings } from './options.js'
 import type { Outlet } from './outlet.js'
 import { Poll } from './poll.js'
@@ -26,8 +27,8 @@ export class Sender {
   #endListeners: Set<() => void> | undefined
   readonly #beforeEnd: () => void
   #bytesSent = 0
-  /** Whether anything was written since it was last set to `false`. */
-  wrote = true
+  /** What `bytesSent` was when it was last asked whether anything has been written. */
+  #bytesBefore = -1
 
   /** @param beforeEnd - called when everything has been acknowledged, right before the outlet is ended */
   constructor(outlet: Outlet, settings: StreamSettings, clock: Clock, beforeEnd: () => void) {
@@ -36,6 +37,7 @@ export class Sender {
     this.#settings = settings
     this.#delivery = new Delivery(outlet)
     this.#clock = clock
+    this.#setLane()
   }
 
   /** Whether an event would be written at once. */
@@ -45,7 +47,14 @@ export class Sender {
 
   /** Bytes of events and comments handed to the outlet. */
   get bytesSent(): number {
-    return this.#bytesSent
+    return this.#bytesSent + (this.#outlet.lane?.castBytes ?? 0)
+  }
+
+  /** Whether anything was written since this was last asked. */
+  hasWritten(): boolean {
+    const before = this.#bytesBefore
+    this.#bytesBefore = this.bytesSent
+    return this.#bytesBefore !== before
   }
 
   /** Bytes of the events that wait here. */
@@ -80,6 +89,18 @@ export class Sender {
   replay(events: Iterable<EncodedEvent>): void {
     this.#replay = events[Symbol.iterator]()
     this.#pump()
+    this.#setLane()
+  }
+
+  /** What was sent last was a channel's broadcast, the one at `index`. */
+  follow(segment: Segment, index: number): void {
+    this.#delivery.follow(segment, index)
+  }
+
+  /** The short way is open to whoever would be written at once. */
+  #setLane(): void {
+    const { lane } = this.#outlet
+    if (lane !== undefined) lane.ready = !this.#behind && !this.#ending
   }
 
   /** Whether an event has to wait for others. */
@@ -90,8 +111,8 @@ export class Sender {
   /** Bytes that are no event: comments. Only while there is room. */
   write(bytes: Buffer): void {
     this.#bytesSent += bytes.length
-    this.wrote = true
     this.#blocked = !this.#outlet.write(bytes)
+    if (this.#blocked) this.#setLane()
   }
 
   /** Settles when there is room (`true`), or when there never will be again. */
@@ -105,12 +126,14 @@ export class Sender {
   /** The outlet has no more room, as it has found out only now. */
   block(): void {
     this.#blocked = true
+    this.#setLane()
   }
 
   /** The outlet has room again. */
   resume(): void {
     this.#blocked = false
     this.#pump()
+    this.#setLane()
     if (this.#ending) this.#endIfDone()
     else if (!this.#behind) this.#settleRoom(true)
   }
@@ -189,6 +212,7 @@ export class Sender {
 
   #tellEnd(): void {
     this.#ending = true
+    this.#setLane()
     this.#settleRoom(false)
     const listeners = this.#endListeners
     this.#endListeners = undefined

@@ -8,6 +8,7 @@ export class MemoryOutlet implements Outlet {
   readonly pending = 0
   readonly start = undefined
   readonly position = undefined
+  readonly lane = undefined
   finished = false
   writable = true
   closed = false
