@@ -7,10 +7,10 @@ export interface Flushable {
   flush(): void
 }
 
-const OUTLET = Symbol('tcp-sse.outlet')
+const FAST = Symbol('tcp-sse.fast')
 
 interface TakenOver extends ServerResponse {
-  [OUTLET]?: Flushable
+  [FAST]?: Flushable
 }
 
 /**
@@ -19,19 +19,19 @@ interface TakenOver extends ServerResponse {
  */
 export function takeOver(res: TakenOver, outlet: Flushable): boolean {
   if (Object.hasOwn(res, 'write') || Object.hasOwn(res, 'end')) return false
-  res[OUTLET] = outlet
+  res[FAST] = outlet
   res.write = flushAndWrite
   res.end = flushAndEnd
   return true
 }
 
 export function flushAndWrite(this: TakenOver, ...args: unknown[]): boolean {
-  this[OUTLET]?.flush()
+  this[FAST]?.flush()
   return Object.getPrototypeOf(this).write.apply(this, args)
 }
 
 export function flushAndEnd(this: TakenOver, ...args: unknown[]): ServerResponse {
-  this[OUTLET]?.flush()
+  this[FAST]?.flush()
   return Object.getPrototypeOf(this).end.apply(this, args)
 }
 

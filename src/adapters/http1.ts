@@ -9,7 +9,15 @@ import { chunked, type Lane, type Run, type Segment } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
 import type { OutletListener } from '../stream/outlet.js'
 import { flushAndEnd, flushAndWrite, isPassing, sendError, takeOver } from './fast-path.js'
-import { NodeOutlet } from './outlet.js'
+import { type Carrier, NodeOutlet, OUTLET } from './outlet.js'
+
+interface PeerEndCarrier extends Omit<Carrier, typeof OUTLET> {
+  [OUTLET]?: Http1Outlet | undefined
+}
+
+function onPeerEnd(this: PeerEndCarrier): void {
+  this[OUTLET]?.onPeerEnd()
+}
 
 /** `0`, and two line ends. */
 const LAST_CHUNK = 5
@@ -19,9 +27,8 @@ export class Http1Outlet
   extends NodeOutlet<IncomingMessage, ServerResponse>
   implements Berth, Lane
 {
-  readonly multiplexed = false
-  start: number | undefined
-  position: number | undefined
+  start: number | undefined = undefined
+  position: number | undefined = undefined
   #ended = false
   /** The fast path: whether events may go past Node's streams, and what of them is in the batch. */
   #past = false
@@ -29,10 +36,14 @@ export class Http1Outlet
   waiting = 0
   direct = 0
   ready = false
-  run: Run | undefined
+  run: Run | undefined = undefined
   castBytes = 0
   /** What the kernel would not take is on the ordinary path, and not through yet. */
   #short = false
+
+  get multiplexed(): boolean {
+    return false
+  }
 
   get finished(): boolean {
     return this.res.writableFinished
@@ -101,12 +112,20 @@ export class Http1Outlet
 
   override listen(listener: OutletListener): void {
     super.listen(listener)
-    if (this.start !== undefined) this.socket?.on('end', this.#onPeerEnd)
+    const { socket } = this
+    if (this.start === undefined || socket === undefined) return
+    ;(socket as PeerEndCarrier)[OUTLET] = this
+    socket.on('end', onPeerEnd)
   }
 
   override unlisten(): void {
     super.unlisten()
-    this.socket?.off('end', this.#onPeerEnd)
+    this.socket?.off('end', onPeerEnd)
+  }
+
+  /** @internal */
+  onPeerEnd(): void {
+    this.listener?.onPeerEnd()
   }
 
   get lane(): Lane | undefined {
@@ -178,8 +197,6 @@ export class Http1Outlet
     if (this.socket !== undefined) resetConnection(this.socket)
     else this.res.destroy()
   }
-
-  readonly #onPeerEnd = () => this.listener?.onPeerEnd()
 }
 
 /** The size of a write on the wire. */

@@ -26,8 +26,8 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   /** What is left of a large event. */
   #rest: Buffer | undefined
 
-  constructor(req: Http2ServerRequest, res: Http2ServerResponse, socket: Socket | undefined) {
-    super(req, res, socket)
+  constructor(res: Http2ServerResponse, socket: Socket | undefined) {
+    super(res, socket)
     this.#stream = res.stream
   }
 
@@ -58,7 +58,11 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
 
   /** Node tells how far a stream has come by whole writes only: a large event goes slice by slice. */
   override write(bytes: Buffer): boolean {
-    if (bytes.length <= SLICE) return this.#stream.write(bytes, this.#onSent)
+    if (bytes.length <= SLICE) {
+      const room = this.#stream.write(bytes, this.#onSent)
+      if (!room) this.awaitDrain()
+      return room
+    }
     this.#rest = bytes
     this.#writeSlice()
     return false

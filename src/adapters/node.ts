@@ -57,10 +57,9 @@ function outletOf(
   // By class and not by a `stream` property, which applications put on HTTP/1's requests and responses too.
   if (res instanceof Http2ServerResponse) {
     const http2 = req as Http2ServerRequest
-    return new Http2Outlet(http2, res, socketBehind(http2.stream.session?.socket))
+    return new Http2Outlet(res, socketBehind(http2.stream.session?.socket))
   }
-  const http1 = req as IncomingMessage
-  return new Http1Outlet(http1, res, socketBehind(http1.socket))
+  return new Http1Outlet(res as ServerResponse, socketBehind((req as IncomingMessage).socket))
 }
 
 function isExchange(req: NodeRequest, res: NodeResponse): boolean {

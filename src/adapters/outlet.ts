@@ -34,19 +34,38 @@ function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders {
   return head
 }
 
+/** The outlet of a response or of a connection: one listener for all of them, and none made for each. */
+export const OUTLET = Symbol('tcp-sse.outlet')
+
+/** What carries an outlet. */
+export interface Carrier {
+  [OUTLET]?: NodeOutlet<NodeRequest, NodeResponse> | undefined
+}
+
+function onDrain(this: Carrier): void {
+  this[OUTLET]?.onDrain()
+}
+
+function onClose(this: Carrier): void {
+  this[OUTLET]?.onClose()
+}
+
 /** A request and a response of Node's, as an outlet. */
 export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeResponse>
   implements Outlet
 {
-  protected readonly req: Req
   protected readonly res: Res
   readonly socket: Socket | undefined
-  protected listener: OutletListener | undefined
+  protected listener: OutletListener | undefined = undefined
+  #awaitsDrain = false
 
-  constructor(req: Req, res: Res, socket: Socket | undefined) {
-    this.req = req
+  constructor(res: Res, socket: Socket | undefined) {
     this.res = res
     this.socket = socket
+  }
+
+  protected get req(): Req {
+    return this.res.req as Req
   }
 
   abstract readonly multiplexed: boolean
@@ -104,17 +123,32 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
 
   listen(listener: OutletListener): void {
     this.listener = listener
-    this.res.on('drain', this.#onDrain)
-    this.res.on('close', this.#onClose)
+    ;(this.res as Carrier)[OUTLET] = this as unknown as NodeOutlet<NodeRequest, NodeResponse>
+    this.res.on('close', onClose)
   }
 
   unlisten(): void {
-    this.res.off('drain', this.#onDrain)
-    this.res.off('close', this.#onClose)
+    this.res.off('close', onClose)
+    this.#forgetDrain()
   }
 
   write(bytes: Buffer): boolean {
-    return (this.res as unknown as { write(bytes: Buffer): boolean }).write(bytes)
+    const room = (this.res as unknown as { write(bytes: Buffer): boolean }).write(bytes)
+    if (!room) this.awaitDrain()
+    return room
+  }
+
+  /** Listens for Node's word that there is room again; only then, so that an idle response carries nothing for it. */
+  protected awaitDrain(): void {
+    if (this.#awaitsDrain) return
+    this.#awaitsDrain = true
+    this.res.on('drain', onDrain)
+  }
+
+  #forgetDrain(): void {
+    if (!this.#awaitsDrain) return
+    this.#awaitsDrain = false
+    this.res.off('drain', onDrain)
   }
 
   end(): void {
@@ -126,6 +160,14 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     this.listener?.onDrain()
   }
 
-  readonly #onDrain = () => this.drained()
-  readonly #onClose = () => this.listener?.onClose()
+  /** @internal */
+  onDrain(): void {
+    this.#forgetDrain()
+    this.drained()
+  }
+
+  /** @internal */
+  onClose(): void {
+    this.listener?.onClose()
+  }
 }

@@ -3,7 +3,8 @@ import { sharedBatch } from '../socket/batch.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { Deferred } from '../stream/deferred.js'
 import type { EventStream } from '../stream/event-stream.js'
-import { type Lane, Segment } from '../stream/lane.js'
+import { Segment } from '../stream/lane.js'
+import type { Member } from './members.js'
 import type { Work } from './turns.js'
 
 /** What became of a broadcast, in streams; see `SendResult`. */
@@ -20,16 +21,6 @@ export interface BroadcastOptions {
   filter?: ((stream: EventStream) => boolean) | undefined
   /** Subscribers to leave out: one or several. */
   except?: EventStream | Iterable<EventStream> | undefined
-}
-
-/** A subscriber. */
-export interface Member {
-  readonly stream: EventStream
-  readonly lane: Lane | undefined
-  readonly filter: ((event: EncodedEvent) => boolean) | undefined
-  /** How many broadcasts there had been when it came: it gets those after. */
-  readonly joinedAfter: number
-  left: boolean
 }
 
 /** The events that a channel has broadcast, as its subscribers' lanes know them. */
@@ -60,7 +51,8 @@ export class Broadcast implements Work {
   readonly #number: number
   readonly #segment: Segment
   readonly #index: number
-  readonly #members: Iterator<Member>
+  readonly #members: readonly Member[]
+  #at = 0
   readonly #filter: BroadcastOptions['filter']
   readonly #except: ReadonlySet<EventStream> | undefined
   #failed: { error: unknown } | undefined
@@ -69,14 +61,14 @@ export class Broadcast implements Work {
     event: EncodedEvent,
     number: number,
     place: Place,
-    members: Iterable<Member>,
+    members: readonly Member[],
     { filter, except }: BroadcastOptions,
   ) {
     this.#event = event
     this.#number = number
     this.#segment = place.segment
     this.#index = place.index
-    this.#members = members[Symbol.iterator]()
+    this.#members = members
     this.#filter = filter
     this.#except = except === undefined ? undefined : new Set(asList(except))
   }
@@ -88,38 +80,45 @@ export class Broadcast implements Work {
 
   run(until: number): boolean {
     let before = performance.now()
-    for (let count = 1; ; count++) {
-      const step = this.#members.next()
-      if (step.done) return this.#finish()
-      this.#sendTo(step.value)
-      if (count % BETWEEN_LOOKS !== 0) continue
+    while (this.#at < this.#members.length) {
+      this.#sendToSome()
       // The sending itself is most of the work, so it has to be done before the clock can tell.
       sharedBatch.flush()
       const now = performance.now()
       // The next part takes about as long as this one did, and has to fit too.
-      if (now + (now - before) >= until) return false
+      if (now + (now - before) >= until && this.#at < this.#members.length) return false
       before = now
     }
+    return this.#finish()
+  }
+
+  #sendToSome(): void {
+    const members = this.#members
+    const end = Math.min(members.length, this.#at + BETWEEN_LOOKS)
+    for (let at = this.#at; at < end; at++) this.#sendTo(members[at] as Member)
+    this.#at = end
   }
 
   #finish(): true {
-    sharedBatch.flush()
     if (this.#failed === undefined) this.#done.resolve(this.tally)
     else this.#done.reject(this.#failed.error)
     return true
   }
 
-  #sendTo({ stream, lane, filter, joinedAfter, left }: Member): void {
-    if (left || joinedAfter >= this.#number || this.#except?.has(stream)) return
+  #sendTo(member: Member): void {
+    const { stream, lane, filter } = member
+    if (member.left || member.joinedAfter >= this.#number || this.#except?.has(stream)) return
     if (filter !== undefined && !this.#passes(stream, filter)) return
     if (this.#filter !== undefined && !this.#isFor(stream, this.#filter)) return
-    if (lane?.cast(this.#event, this.#segment, this.#index)) {
+    // A comment is no event, and lanes count all that they carry as events.
+    const counted = !this.#event.isComment
+    if (counted && lane?.cast(this.#event, this.#segment, this.#index)) {
       this.tally.sent += 1
       return
     }
     const result = stream.sendEncoded(this.#event)
     this.tally[result] += 1
-    if (result === 'sent' && !this.#event.isComment) stream.follow(this.#segment, this.#index)
+    if (counted && result === 'sent') stream.sender.follow(this.#segment, this.#index)
   }
 
   /** A subscriber whose own filter throws has a bug that concerns nobody else. */

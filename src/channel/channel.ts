@@ -18,15 +18,10 @@ import {
   duration,
   wrongType,
 } from '../validate.js'
-import {
-  Broadcast,
-  BroadcastLog,
-  type BroadcastOptions,
-  type Member,
-  type Tally,
-} from './broadcast.js'
+import { Broadcast, BroadcastLog, type BroadcastOptions, type Tally } from './broadcast.js'
 import type { History, ReplayOutcome } from './history.js'
 import { type Hub, LocalHub, type Message } from './hub.js'
+import { Members } from './members.js'
 import { Turns } from './turns.js'
 
 /** Options of `createChannel`. */
@@ -115,7 +110,7 @@ export class Channel {
   readonly #hub: Hub
   readonly #serialize: Serialize | undefined
   readonly #turns: Turns
-  readonly #members = new Map<EventStream, Member>()
+  readonly #members = new Members()
   /** Own broadcasts that the hub has not brought back yet, by token. */
   readonly #published = new Map<string, Published>()
   readonly #prefix = `${randomUUID()}:`
@@ -163,24 +158,23 @@ export class Channel {
       'SubscribeOptions',
     )
     this.#checkOpen()
-    if (this.#members.has(stream)) {
+    if (this.#members.find(stream) !== undefined) {
       throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
     }
     if (stream.state !== 'open') return { replay: 'complete', replayed: 0 }
     const subscription = this.#replay(stream, filter, lastEventId)
     if (stream.state !== 'open') return subscription
-    const { lane } = stream
-    this.#members.set(stream, { stream, lane, filter, joinedAfter: this.#count, left: false })
-    stream.onEnd(() => this.unsubscribe(stream))
+    this.#members.add(stream, filter, this.#count)
     return subscription
   }
 
   /** Takes a stream out; it stays open. Returns whether it was in. */
   unsubscribe(stream: EventStream): boolean {
-    const member = this.#members.get(stream)
+    const member = this.#members.find(stream)
     if (member === undefined) return false
-    member.left = true
-    return this.#members.delete(stream)
+    this.#members.remove(member)
+    stream.sender.offEnd(member)
+    return true
   }
 
   /**
@@ -207,7 +201,7 @@ export class Channel {
   /** The subscribers, as of now; those that leave meanwhile are left out. Gives the event loop its turn now and then. */
   async *[Symbol.asyncIterator](): AsyncGenerator<EventStream, void, undefined> {
     let count = 0
-    for (const member of [...this.#members.values()]) {
+    for (const member of this.#members.lend()) {
       if (!member.left) yield member.stream
       count += 1
       if (count % BETWEEN_TURNS === 0) await new Promise(setImmediate)
@@ -225,7 +219,7 @@ export class Channel {
     const { outcome, events } = this.#history.since(lastEventId)
     try {
       const missed = filter === undefined ? events : events.filter((event) => filter(event))
-      stream.replay(missed)
+      stream.sender.replay(missed)
       return { replay: outcome, replayed: missed.length }
     } catch (error) {
       stream.fail(error)
@@ -250,7 +244,7 @@ export class Channel {
     this.#history?.append(event)
     const own = this.#published.get(token)
     const place = this.#log.add(event)
-    const members = this.#members.values()
+    const members = this.#members.lend()
     const broadcast = new Broadcast(event, this.#count, place, members, own?.whom ?? {})
     this.#last = broadcast.done.catch(() => {})
     own?.tally.resolve(broadcast.done)

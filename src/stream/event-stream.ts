@@ -19,48 +19,46 @@ import {
 } from '../sse/encode.js'
 import { onAbort } from './abort.js'
 import { type CloseInfo, type CloseReason, reasonOf } from './close-info.js'
-import { Deadlines } from './deadlines.js'
+import { checkDeadlines } from './deadlines.js'
 import { Deferred } from './deferred.js'
 import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
-import type { Lane, Segment } from './lane.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
 import type { Dropped } from './queue.js'
-import { Sender } from './sender.js'
+import { Sender, type SenderOwner } from './sender.js'
 import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
 import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
 
 /** One client's event stream. Made by `createEventStream`. */
-export class EventStream {
+export class EventStream implements OutletListener, Watcher, SenderOwner {
   /** The `Last-Event-ID` that the client sent, `''` for none. */
   readonly lastEventId: string
   readonly #outlet: Outlet
   readonly #settings: StreamSettings
-  readonly #openedAt = systemClock.now()
+  /** Whole milliseconds: they stay out of the heap. */
+  readonly #openedAt = Math.round(systemClock.now())
   #state: StreamState = 'open'
-  #watch: Watch | undefined
+  #watch: Watch | undefined = undefined
   readonly #sender: Sender
-  readonly #deadlines: Deadlines
   /** How it is to end once everything has been sent. */
-  #ending: { reason: CloseReason; error: Error | undefined } | undefined
-  #info: CloseInfo | undefined
-  #closed: Deferred<CloseInfo> | undefined
-  #controller: AbortController | undefined
-  #forgetSignal: (() => void) | undefined
+  #ending: { reason: CloseReason; error: Error | undefined } | undefined = undefined
+  #info: CloseInfo | undefined = undefined
+  #closed: Deferred<CloseInfo> | undefined = undefined
+  #controller: AbortController | undefined = undefined
+  #forgetSignal: (() => void) | undefined = undefined
 
   /** @internal */
   constructor(outlet: Outlet, settings: StreamSettings, lastEventId: string) {
     this.#outlet = outlet
     this.#settings = settings
-    this.#sender = new Sender(outlet, settings, systemClock, () => this.#unwatch())
-    this.#deadlines = new Deadlines(outlet, this.#sender, settings, this.#openedAt)
+    this.#sender = new Sender(outlet, settings, this, this.#openedAt)
     this.lastEventId = lastEventId
     if (outlet.closed) {
       this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
       return
     }
-    outlet.listen(this.#listener)
+    outlet.listen(this)
     const { signal, retry, padding } = settings
     if (signal?.aborted) {
       this.abort(asError(signal.reason))
@@ -174,30 +172,6 @@ export class EventStream {
   }
 
   /**
-   * The short way for broadcasts, where there is one: for `Channel`.
-   * @internal
-   */
-  get lane(): Lane | undefined {
-    return this.#outlet.lane
-  }
-
-  /**
-   * What was sent last was the broadcast at `index`: for `Channel`, whose next one may take the lane.
-   * @internal
-   */
-  follow(segment: Segment, index: number): void {
-    this.#sender.follow(segment, index)
-  }
-
-  /**
-   * Events that come before whatever is sent from now on, at the client's pace: for `Channel`.
-   * @internal
-   */
-  replay(events: Iterable<EncodedEvent>): void {
-    if (this.#open) this.#sender.replay(events)
-  }
-
-  /**
    * Ends the stream because of what the application has done: what waits is sent, and the reason is `error`.
    * @internal
    */
@@ -206,11 +180,11 @@ export class EventStream {
   }
 
   /**
-   * Calls back once, in the tick in which the stream takes no more events. Returns what stops that.
+   * The write loop beneath: for `Channel`.
    * @internal
    */
-  onEnd(listener: () => void): () => void {
-    return this.#sender.onEnd(listener)
+  get sender(): Sender {
+    return this.#sender
   }
 
   /** What the client's kernel has acknowledged, as of now; `undefined` where that cannot be known. */
@@ -262,7 +236,7 @@ export class EventStream {
 
   #watchOver(socket: Socket): void {
     const { plan, notSentLowWater } = this.#settings
-    this.#watch = sharedMonitor.watch(socket, plan, this.#watcher, {
+    this.#watch = sharedMonitor.watch(socket, plan, this, {
       notSentLowWater: notSentLowWater === false ? undefined : notSentLowWater,
     })
   }
@@ -282,41 +256,66 @@ export class EventStream {
     return 'closed'
   }
 
-  readonly #listener: OutletListener = {
-    onDrain: () => this.#sender.resume(),
-    onBlocked: () => this.#sender.block(),
-    onPeerEnd: () => this.#sender.delivery.look(),
-    onClose: () => {
-      const { finished, error } = this.#outlet
-      if (finished) this.#close(this.#ending?.reason ?? 'ended', this.#ending?.error)
-      else this.#close(reasonOf(error), error)
-    },
+  /** @internal */
+  onDrain(): void {
+    this.#sender.resume()
   }
 
-  readonly #watcher: Watcher = {
-    onPeerDead: (evidence) => {
-      const message = `The peer left everything unanswered for ${Math.round(evidence.silentFor)} ms.`
-      this.#close('peer-dead', new TcpSseError('ERR_PEER_DEAD', message), evidence)
-    },
-    onPeerGone: (evidence) => {
-      const error = this.#outlet.error
-      const left = evidence.verdict === 'half-closed' || this.#outlet.socket?.destroyed === true
-      const gone = left ? 'client-closed' : 'client-reset'
-      this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
-    },
-    onLook: (now, stalledFor) => this.#onLook(now, stalledFor),
+  /** @internal */
+  onBlocked(): void {
+    this.#sender.block()
   }
 
-  #onLook(now: number, stalledFor: number): number {
-    const { delivery } = this.#sender
-    if (delivery.inFlight) delivery.look()
-    const observation = this.#watch?.observation
-    return this.#deadlines.check({ now, stalledFor, observation }, (ownStalledFor) => {
-      const message = `The client took no byte for ${Math.round(ownStalledFor)} ms.`
-      // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
-      const stuck = stalledFor >= ownStalledFor / 2 && this.#watch?.shared !== true
-      this.#giveUp('stalled', new TcpSseError('ERR_PEER_STALLED', message), stuck)
+  /** @internal */
+  onPeerEnd(): void {
+    this.#sender.delivery.look()
+  }
+
+  /** @internal */
+  onClose(): void {
+    const { finished, error } = this.#outlet
+    if (finished) this.#close(this.#ending?.reason ?? 'ended', this.#ending?.error)
+    else this.#close(reasonOf(error), error)
+  }
+
+  /** @internal */
+  onPeerDead(evidence: PeerEvidence): void {
+    const message = `The peer left everything unanswered for ${Math.round(evidence.silentFor)} ms.`
+    this.#close('peer-dead', new TcpSseError('ERR_PEER_DEAD', message), evidence)
+  }
+
+  /** @internal */
+  onPeerGone(evidence: PeerEvidence): void {
+    const error = this.#outlet.error
+    const left = evidence.verdict === 'half-closed' || this.#outlet.socket?.destroyed === true
+    const gone = left ? 'client-closed' : 'client-reset'
+    this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
+  }
+
+  /** @internal */
+  onLook(now: number, stalledFor: number): number {
+    if (this.#sender.inFlight) this.#sender.delivery.look()
+    return checkDeadlines({
+      outlet: this.#outlet,
+      sender: this.#sender,
+      settings: this.#settings,
+      openedAt: this.#openedAt,
+      observation: this.#watch?.observation,
+      now,
+      stalledFor,
+      onStalled: (ownStalledFor) => {
+        const message = `The client took no byte for ${Math.round(ownStalledFor)} ms.`
+        // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
+        const stuck = stalledFor >= ownStalledFor / 2 && this.#watch?.shared !== true
+        this.#giveUp('stalled', new TcpSseError('ERR_PEER_STALLED', message), stuck)
+      },
     })
+  }
+
+  /** @internal */
+  beforeEnd(): void {
+    this.#watch?.release()
+    this.#watch = undefined
   }
 
   /** Ends the stream once everything has been sent. */
@@ -334,11 +333,6 @@ export class EventStream {
     this.#outlet.destroy(entirely)
   }
 
-  #unwatch(): void {
-    this.#watch?.release()
-    this.#watch = undefined
-  }
-
   /** The one way into `closed`. After it nothing of the stream's runs on. */
   #close(reason: CloseReason, error?: Error, evidence?: PeerEvidence): void {
     if (this.#state === 'closed') return
@@ -346,7 +340,7 @@ export class EventStream {
     this.#outlet.unlisten()
     const { delivery, queue, bytesSent, dropped } = this.#sender
     delivery.look()
-    this.#unwatch()
+    this.beforeEnd()
     this.#forgetSignal?.()
     this.#info = {
       reason,

@@ -1,42 +1,53 @@
 // The write loop: events go to the outlet while it has room, and wait in the queue while it has not.
-import type { Clock } from '../clock.js'
+import { systemClock } from '../clock.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { Deferred } from './deferred.js'
 import { Delivery } from './delivery.js'
 import type { DeliveryOutcome, Ticket } from './delivery-log.js'
-import type { Segment } from './lane.js'
+import type { Lane, Segment } from './lane.js'
 import type { StreamSettings } from './options.js'
 import type { Outlet } from './outlet.js'
 import { Poll } from './poll.js'
 import { type Dropped, EventQueue } from './queue.js'
 import type { SendResult } from './states.js'
 
+/** Whose sender it is. */
+export interface SenderOwner {
+  /** Everything has been acknowledged, and the outlet is about to be ended. */
+  beforeEnd(): void
+}
+
+/** Somebody who must know when a stream takes no more events. */
+export interface EndListener {
+  /** Called once, in that tick. */
+  onEnd(): void
+}
+
 /** Sends one stream's events and follows them to the client's kernel. */
 export class Sender {
   readonly #outlet: Outlet
   readonly #settings: StreamSettings
-  readonly #clock: Clock
-  #poll: Poll | undefined
-  readonly #delivery: Delivery
-  #queue: EventQueue | undefined
-  #room: Deferred<boolean> | undefined
+  readonly #owner: SenderOwner
+  #poll: Poll | undefined = undefined
+  #delivery: Delivery | undefined = undefined
+  #queue: EventQueue | undefined = undefined
+  #room: Deferred<boolean> | undefined = undefined
   /** Events that come before everything else. */
-  #replay: Iterator<EncodedEvent> | undefined
+  #replay: Iterator<EncodedEvent> | undefined = undefined
   #blocked = false
   #ending = false
-  #endListeners: Set<() => void> | undefined
-  readonly #beforeEnd: () => void
+  /** One or several: most streams have one, their channel's. */
+  #endListeners: EndListener | EndListener[] | undefined = undefined
   #bytesSent = 0
-  /** What `bytesSent` was when it was last asked whether anything has been written. */
-  #bytesBefore = -1
+  /** When something had last been written, and how much at all, as seen by `lastTraffic`. */
+  #trafficAt: number
+  #trafficBytes = 0
 
-  /** @param beforeEnd - called when everything has been acknowledged, right before the outlet is ended */
-  constructor(outlet: Outlet, settings: StreamSettings, clock: Clock, beforeEnd: () => void) {
-    this.#beforeEnd = beforeEnd
+  constructor(outlet: Outlet, settings: StreamSettings, owner: SenderOwner, now: number) {
+    this.#owner = owner
     this.#outlet = outlet
     this.#settings = settings
-    this.#delivery = new Delivery(outlet)
-    this.#clock = clock
+    this.#trafficAt = now
     this.#setLane()
   }
 
@@ -50,11 +61,14 @@ export class Sender {
     return this.#bytesSent + (this.#outlet.lane?.castBytes ?? 0)
   }
 
-  /** Whether anything was written since this was last asked. */
-  hasWritten(): boolean {
-    const before = this.#bytesBefore
-    this.#bytesBefore = this.bytesSent
-    return this.#bytesBefore !== before
+  /** The time of the last call before which something had been written; ms on the monitor's clock, to the next whole one. */
+  lastTraffic(now: number): number {
+    const bytes = this.bytesSent
+    if (bytes !== this.#trafficBytes) {
+      this.#trafficAt = Math.round(now)
+      this.#trafficBytes = bytes
+    }
+    return this.#trafficAt
   }
 
   /** Bytes of the events that wait here. */
@@ -67,8 +81,23 @@ export class Sender {
     return { events: droppedEvents, bytes: droppedBytes }
   }
 
+  /** The short way for broadcasts, where there is one. */
+  get lane(): Lane | undefined {
+    return this.#outlet.lane
+  }
+
+  /** Made when it is first needed: most streams of a quiet server have sent no event yet. */
   get delivery(): Delivery {
+    this.#delivery ??= new Delivery(this.#outlet)
     return this.#delivery
+  }
+
+  /** Whether events are on their way, so that a look could bring news. */
+  get inFlight(): boolean {
+    return (
+      (this.#delivery !== undefined || this.#outlet.lane?.run !== undefined) &&
+      this.delivery.inFlight
+    )
   }
 
   get queue(): EventQueue | undefined {
@@ -94,7 +123,7 @@ export class Sender {
 
   /** What was sent last was a channel's broadcast, the one at `index`. */
   follow(segment: Segment, index: number): void {
-    this.#delivery.follow(segment, index)
+    this.delivery.follow(segment, index)
   }
 
   /** The short way is open to whoever would be written at once. */
@@ -146,32 +175,45 @@ export class Sender {
 
   /** A promise for the latest event with this id. */
   outcomeOf(id: string): Promise<DeliveryOutcome> {
-    const outcome = this.#delivery.of(id, this.#queue)
-    if (this.#delivery.awaited) this.#startPolling()
+    const outcome = this.delivery.of(id, this.#queue)
+    if (this.delivery.awaited) this.#startPolling()
     return outcome
   }
 
   /** Nothing of it runs on; whoever waits is told. */
   stop(): void {
     this.#poll?.stop()
-    this.#delivery.end(this.#queue)
+    this.#delivery?.end(this.#queue)
     this.#queue = undefined
     this.#replay = undefined
     this.#tellEnd()
   }
 
-  /** Calls back once, in the tick in which no more events are taken. Returns what stops that. */
-  onEnd(listener: () => void): () => void {
-    this.#endListeners ??= new Set()
-    this.#endListeners.add(listener)
-    return () => this.#endListeners?.delete(listener)
+  /** Tells the listener once, in the tick in which no more events are taken. */
+  onEnd(listener: EndListener): void {
+    const others = this.#endListeners
+    if (others === undefined) this.#endListeners = listener
+    else this.#endListeners = Array.isArray(others) ? [...others, listener] : [others, listener]
+  }
+
+  /** Takes that back. */
+  offEnd(listener: EndListener): void {
+    const all = this.endListeners.filter((each) => each !== listener)
+    this.#endListeners = all.length > 1 ? all : all[0]
+  }
+
+  /** Those that are still to be told. */
+  get endListeners(): readonly EndListener[] {
+    const all = this.#endListeners
+    if (all === undefined) return []
+    return Array.isArray(all) ? all : [all]
   }
 
   #writeEvent({ bytes, id, isComment }: EncodedEvent, ticket: Ticket | undefined): void {
     this.write(bytes)
     if (isComment && ticket === undefined) return
-    this.#delivery.record(id, ticket)
-    if (ticket !== undefined && this.#delivery.awaited) this.#startPolling()
+    this.delivery.record(id, ticket)
+    if (ticket !== undefined && this.delivery.awaited) this.#startPolling()
   }
 
   #pump(): void {
@@ -200,28 +242,28 @@ export class Sender {
 
   /** News of what somebody waits for, the end among them. Returns whether to ask again. */
   #onPoll(): boolean {
-    this.#delivery.look()
+    this.delivery.look()
     if (this.#ending && !this.#replay && !this.#queue?.length && this.#outlet.writable) {
       const drained = this.#outlet.isDrained()
       if (drained === false) return true
-      if (drained) this.#beforeEnd()
+      if (drained) this.#owner.beforeEnd()
       this.#outlet.end()
     }
-    return this.#delivery.awaited
+    return this.delivery.awaited
   }
 
   #tellEnd(): void {
     this.#ending = true
     this.#setLane()
     this.#settleRoom(false)
-    const listeners = this.#endListeners
+    const listeners = this.endListeners
     this.#endListeners = undefined
-    for (const listener of listeners ?? []) listener()
+    for (const listener of listeners) listener.onEnd()
   }
 
   #startPolling(): void {
     const { urgentPace } = this.#settings.plan
-    this.#poll ??= new Poll(this.#clock, urgentPace, () => this.#onPoll())
+    this.#poll ??= new Poll(systemClock, urgentPace, () => this.#onPoll())
     this.#poll.start()
   }
 

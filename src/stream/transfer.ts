@@ -3,7 +3,7 @@ import type { EncodedEvent, EventInput } from '../sse/encode.js'
 import { abortSignal, type Checks, checkOptions } from '../validate.js'
 import { onAbort } from './abort.js'
 import { Deferred } from './deferred.js'
-import type { Sender } from './sender.js'
+import type { EndListener, Sender } from './sender.js'
 import { type EventSourceLike, isThenable, openSource, type Puller } from './source.js'
 import type { SendResult } from './states.js'
 
@@ -53,7 +53,7 @@ export function transfer(
 
 const NO_MORE = Symbol('no more')
 
-class Transfer {
+class Transfer implements EndListener {
   readonly #sink: Sink
   readonly #source: Puller
   readonly #result = new Deferred<SendAllResult>()
@@ -72,10 +72,15 @@ class Transfer {
     } else {
       // The callbacks come in the tick of the end itself, whatever the loop below waits for.
       if (signal !== undefined) this.#cleanups.push(onAbort(signal, () => this.#halt('aborted')))
-      this.#cleanups.push(this.#sink.sender.onEnd(() => this.#halt('closed')))
+      this.#sink.sender.onEnd(this)
+      this.#cleanups.push(() => this.#sink.sender.offEnd(this))
       void this.#run()
     }
     return this.#result.promise
+  }
+
+  onEnd(): void {
+    this.#halt('closed')
   }
 
   /** The source is foreign code: whatever it does wrong, wherever, is the end of the transfer and not more. */

@@ -34,6 +34,7 @@ const FLOORS = [
   ['stream/transfer', 'stream/deadlines'],
   ['stream/event-stream'],
   ['channel/history', 'channel/hub', 'channel/turns'],
+  ['channel/members'],
   ['channel/broadcast'],
   ['channel/channel'],
   ['adapters/outlet', 'adapters/fast-path'],
