@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { isPeerDeath } from '../liveness/death.js'
 import { sharedMonitor } from '../liveness/monitor.js'
-import { silentFor } from '../liveness/verdict.js'
+import { copyOf, silentFor } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { rethrowLater } from '../rethrow.js'
 import { resetConnection } from '../socket/binding.js'
@@ -193,7 +193,7 @@ export class Connection implements Watcher {
     const { verdict, observation } = this.#watch
     return {
       verdict,
-      observation: observation && { ...observation },
+      observation: observation && copyOf(observation),
       silentFor: observation === undefined ? 0 : silentFor(observation),
     }
   }

@@ -7,8 +7,9 @@ import type { KernelSettings } from '../socket/options.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { adoptLowWater } from './low-water.js'
 import type { LivenessPlan } from './plan.js'
-import { evidenceOf, hasEnded, isQuiet, paceOf, passOver, Subject } from './subject.js'
+import { evidenceOf, hasEnded, paceOf, passOver, Subject, type Watching } from './subject.js'
 import {
+  copyOf,
   judge,
   type Look,
   type Observation,
@@ -46,15 +47,14 @@ export class Monitor {
     const now = this.#clock.now()
     const before = this.#subjects.get(socket)
     const subject = before ?? this.#take(socket, plan, options, now)
-    // Not by `push`, which would make room for sixteen more.
-    const { notSentLowWater } = options
-    subject.watchers = [...subject.watchers, { watcher, plan, notSentLowWater }]
+    const handle = new Handle(this, subject, watcher, plan, options.notSentLowWater)
+    subject.add(handle)
     if (before !== undefined) this.#adopt(subject)
     else if (options.inheritedFrom === undefined) adoptLowWater(this.#kernel, subject)
     subject.nextLook = Math.min(subject.nextLook, now + subject.plan.urgentPace)
     subject.deadline = 0
     this.#scheduleFor(subject)
-    return new Handle(this, subject, watcher)
+    return handle
   }
 
   /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
@@ -72,8 +72,8 @@ export class Monitor {
     this.#subjects.set(socket, subject)
     const [look] = this.#kernel.look([socket])
     if (look !== undefined) {
-      subject.observation = observe(undefined, look, plan, now)
-      this.#setUserTimeout(subject, subject.observation, now)
+      subject.observe(observe(undefined, look, plan, now, latest))
+      this.#setUserTimeout(subject, subject, now)
     }
     return subject
   }
@@ -88,27 +88,24 @@ export class Monitor {
     if (subject.socket.destroyed) return
     this.#kernel.arm(subject.socket, strictest)
     // What the window allows is known from the last look; the next one is soon.
-    if (subject.observation !== undefined) {
-      this.#setUserTimeout(subject, subject.observation, this.#clock.now())
-    }
+    if (subject.looked) this.#setUserTimeout(subject, subject, this.#clock.now())
     this.hurry(subject)
   }
 
   /** @internal */
-  release(subject: Subject, watcher: Watcher): void {
-    const index = subject.watchers.findIndex((each) => each.watcher === watcher)
-    if (index < 0) return
-    subject.watchers = subject.watchers.filter((_, at) => at !== index)
-    if (subject.watchers.length === 0) this.#drop(subject)
+  release(subject: Subject, watching: Watching): void {
+    if (!subject.remove(watching)) return
+    if (subject.first === undefined) this.#drop(subject)
     else this.#adopt(subject)
   }
 
   #drop(subject: Subject): void {
     if (!this.#subjects.delete(subject.socket)) return
-    if (!subject.socket.destroyed && subject.observation?.state !== TCP_CLOSE) {
+    if (!subject.socket.destroyed && subject.state !== TCP_CLOSE) {
       this.#kernel.restore(subject.socket, subject.saved)
       adoptLowWater(this.#kernel, subject)
     }
+    subject.giveBack()
     if (this.#subjects.size > 0) return
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
@@ -160,7 +157,7 @@ export class Monitor {
         else if (this.#isUnchanged(subject, horizon)) passOver(subject, now)
         else due.push(subject)
       }
-      next = Math.min(next, subject.nextLook)
+      next = sooner(next, subject)
     }
     this.#gap = pace / 2
     if (due.length > 0) next = Math.min(next, this.#lookAt(due, now))
@@ -174,7 +171,7 @@ export class Monitor {
     for (let i = 0; i < due.length; i++) {
       const subject = due[i] as Subject
       isolated(() => this.#look(subject, looks[i], now))
-      next = Math.min(next, subject.nextLook)
+      next = sooner(next, subject)
     }
     return next
   }
@@ -201,7 +198,7 @@ export class Monitor {
 
   /** What one watcher does wrong harms no other. */
   #tell(subject: Subject, action: (watcher: Watcher) => void): void {
-    for (const { watcher } of [...subject.watchers]) isolated(() => action(watcher))
+    for (const { watcher } of subject.watchers) isolated(() => action(watcher))
   }
 
   #look(subject: Subject, look: Look | undefined, now: number): void {
@@ -212,9 +209,8 @@ export class Monitor {
     subject.activity = this.#kernel.activity(subject.socket)
     const previous = before(subject.observation)
     if (look !== undefined) {
-      const current = observe(previous, look, plan, now, subject.observation)
-      subject.observation = current
-      subject.quiet = isQuiet(current)
+      const current = observe(previous, look, plan, now, latest)
+      subject.observe(current)
       subject.verdict = judge(previous, current, plan, now)
       if (this.#end(subject, previous, current)) return
       this.#setUserTimeout(subject, current, now)
@@ -290,15 +286,26 @@ export class Monitor {
 export const sharedMonitor = new Monitor()
 
 /** One watcher's hold on a socket. */
-class Handle implements Watch {
+class Handle implements Watch, Watching {
   readonly #monitor: Monitor
   readonly #subject: Subject
-  readonly #watcher: Watcher
+  readonly watcher: Watcher
+  readonly plan: LivenessPlan
+  readonly notSentLowWater: number | undefined
+  next: Watching | undefined = undefined
 
-  constructor(monitor: Monitor, subject: Subject, watcher: Watcher) {
+  constructor(
+    monitor: Monitor,
+    subject: Subject,
+    watcher: Watcher,
+    plan: LivenessPlan,
+    notSentLowWater: number | undefined,
+  ) {
     this.#monitor = monitor
     this.#subject = subject
-    this.#watcher = watcher
+    this.watcher = watcher
+    this.plan = plan
+    this.notSentLowWater = notSentLowWater
   }
 
   get verdict(): Verdict {
@@ -310,7 +317,7 @@ class Handle implements Watch {
   }
 
   get shared(): boolean {
-    return this.#subject.watchers.length > 1
+    return this.#subject.first?.next !== undefined
   }
 
   hurry(): void {
@@ -318,19 +325,22 @@ class Handle implements Watch {
   }
 
   release(): void {
-    this.#monitor.release(this.#subject, this.#watcher)
+    this.#monitor.release(this.#subject, this)
   }
 }
 
+/** The look that is being judged, and the one before it: what is kept of them is in the subject's row. */
+const latest = new Sight()
 const last = new Sight()
 
 /** A copy of the latest observation, which is about to be overwritten. Valid until the next call. */
-function before(observation: Sight | undefined): Sight | undefined {
-  if (observation === undefined) return undefined
-  last.copy(observation)
-  last.at = observation.at
-  last.silentSince = observation.silentSince
-  return last
+function before(observation: Observation | undefined): Sight | undefined {
+  return observation && copyOf(observation, last)
+}
+
+/** A subject that has just been dropped has no next look any more: NaN, which is never less. */
+function sooner(next: number, { nextLook }: Subject): number {
+  return nextLook < next ? nextLook : next
 }
 
 /** An error is its owner's, and is told as one; the tick goes on. */

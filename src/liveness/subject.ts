@@ -3,7 +3,8 @@ import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
 import type { LivenessPlan } from './plan.js'
-import { type Observation, type Sight, silentFor, type Verdict } from './verdict.js'
+import { Row } from './row.js'
+import { copyOf, type Observation, silentFor, type Verdict } from './verdict.js'
 import type { PeerEvidence, Watcher } from './watch.js'
 
 /** What one watcher wants of a socket. */
@@ -11,48 +12,78 @@ export interface Watching {
   readonly watcher: Watcher
   readonly plan: LivenessPlan
   readonly notSentLowWater: number | undefined
+  /** The next one's: nearly every socket has one watcher, which needs no list. */
+  next: Watching | undefined
 }
 
 /** A socket and what is remembered of it. */
-export class Subject {
+export class Subject extends Row {
   readonly socket: Socket
   plan: LivenessPlan
-  watchers: readonly Watching[] = []
+  /** The first of its watchers. */
+  first: Watching | undefined = undefined
   /** What was in force before the watch. */
   readonly saved: KernelSettings
   /** TCP_NOTSENT_LOWAT, bytes: what the watch has set, and what was in force before it did. */
-  notSentLowWater: number | undefined
-  notSentLowWaterBefore: number | undefined
+  notSentLowWater: number | undefined = undefined
+  notSentLowWaterBefore: number | undefined = undefined
   /** What was last set by a tick; `undefined` before the first. */
-  userTimeout: number | undefined
+  userTimeout: number | undefined = undefined
   verdict: Verdict = 'alive'
-  /** The latest look, overwritten by the next one. */
-  observation: Sight | undefined
-  /** Whether nothing was outstanding at it. */
+  /** Whether the kernel was ever looked at. */
+  looked = false
+  /** Whether nothing was outstanding at the last look. */
   quiet = false
-  nextLook: number
-  /** When bytes last moved, or nothing waited. */
-  progressAt: number
-  /** Only where the kernel tells nothing. */
-  progress = 0
-  /** The time of the next look, whatever happens on the connection. */
-  deadline = 0
-  /** What the kernel's `activity` said at the last look. */
-  activity = Number.NaN
   seenDestroyed = false
-  silenceBeforeClose = 0
-  /** The last look at which the peer's window had never held anything up; see `userTimeoutFor`. */
-  unlimitedAt: number
-  limitedSince: number | undefined
 
   constructor(socket: Socket, plan: LivenessPlan, saved: KernelSettings, now: number) {
+    super()
     this.socket = socket
     this.plan = plan
     this.saved = saved
     this.nextLook = now + plan.urgentPace
     this.progressAt = now
+    this.progress = 0
+    this.deadline = 0
+    this.silenceBeforeClose = 0
     // What happened before the watch, during earlier responses on the connection, is not known.
     this.unlimitedAt = Number.NEGATIVE_INFINITY
+  }
+
+  /** The latest look, overwritten by the next one. */
+  get observation(): Observation | undefined {
+    return this.looked ? this : undefined
+  }
+
+  /** Notes a look. */
+  observe(observation: Observation): void {
+    this.looked = true
+    this.note(observation)
+    this.quiet = isQuiet(observation)
+  }
+
+  /** The watchers, as of now. */
+  get watchers(): Watching[] {
+    const all: Watching[] = []
+    for (let each = this.first; each !== undefined; each = each.next) all.push(each)
+    return all
+  }
+
+  add(watching: Watching): void {
+    const last = this.watchers.at(-1)
+    if (last === undefined) this.first = watching
+    else last.next = watching
+  }
+
+  /** Returns whether it was there. */
+  remove(watching: Watching): boolean {
+    const all = this.watchers
+    const at = all.indexOf(watching)
+    if (at < 0) return false
+    const before = all[at - 1]
+    if (before === undefined) this.first = watching.next
+    else before.next = watching.next
+    return true
   }
 }
 
@@ -77,7 +108,7 @@ export function passOver(subject: Subject, now: number): void {
 
 /** What is known of a peer that is given up: a copy, because the observation is overwritten. */
 export function evidenceOf({ verdict, observation }: Subject, silence: number): PeerEvidence {
-  return { verdict, silentFor: silence, observation: observation && { ...observation } }
+  return { verdict, silentFor: silence, observation: observation && copyOf(observation) }
 }
 
 /**

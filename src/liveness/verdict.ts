@@ -95,6 +95,14 @@ export class Sight implements Observation {
   }
 }
 
+/** A copy that stays as it is: observations are overwritten by the next look. */
+export function copyOf(observation: Observation, copy: Sight = new Sight()): Sight {
+  copy.copy(observation)
+  copy.at = observation.at
+  copy.silentSince = observation.silentSince
+  return copy
+}
+
 /** The kernel's clocks are coarse (4 ms at HZ = 250) and not ours. */
 const CLOCK_TOLERANCE = 10
 

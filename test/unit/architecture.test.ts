@@ -11,7 +11,7 @@ const FLOORS = [
   ['sse/encode', 'socket/options', 'socket/inspect', 'socket/capabilities', 'socket/batch'],
   ['socket/saved-options', 'liveness/plan', 'liveness/death'],
   ['liveness/verdict'],
-  ['liveness/kernel', 'liveness/watch'],
+  ['liveness/kernel', 'liveness/row', 'liveness/watch'],
   ['liveness/subject'],
   ['liveness/low-water'],
   ['liveness/monitor'],
