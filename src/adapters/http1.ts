@@ -7,7 +7,6 @@ import { acknowledgedOffset, isDrained } from '../socket/inspect.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { chunked, type Lane, type Run, type Segment } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
-import type { OutletListener } from '../stream/outlet.js'
 import { flushAndEnd, flushAndWrite, isPassing, sendError, takeOver } from './fast-path.js'
 import { type Carrier, NodeOutlet, OUTLET } from './outlet.js'
 
@@ -110,8 +109,7 @@ export class Http1Outlet
     if (this.#past) countsFor(socket, this)
   }
 
-  override listen(listener: OutletListener): void {
-    super.listen(listener)
+  expectPeerEnd(): void {
     const { socket } = this
     if (this.start === undefined || socket === undefined) return
     ;(socket as PeerEndCarrier)[OUTLET] = this

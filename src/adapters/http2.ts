@@ -51,6 +51,8 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
 
   checkPosition(): void {}
 
+  expectPeerEnd(): void {}
+
   /** Only as far as this side of the connection goes. */
   isDrained(): false | undefined {
     return this.#rest === undefined ? undefined : false

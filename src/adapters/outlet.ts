@@ -75,6 +75,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   abstract readonly position: number | undefined
   abstract readonly lane: Lane | undefined
   abstract checkPosition(): void
+  abstract expectPeerEnd(): void
   abstract isDrained(): boolean | undefined
   abstract stalledFor(now: number, connection: number): number
   abstract discardUnread(): void

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { isPeerDeath } from '../liveness/death.js'
 import { sharedMonitor } from '../liveness/monitor.js'
+import type { LivenessPlan } from '../liveness/plan.js'
 import { copyOf, silentFor } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { rethrowLater } from '../rethrow.js'
@@ -31,6 +32,8 @@ interface Judged {
 /** Watches one socket for a guard, until either of them goes. */
 export class Connection implements Watcher {
   readonly socket: Socket
+  readonly plan: LivenessPlan
+  readonly notSentLowWater: number | undefined
   readonly #keeper: Keeper
   readonly #watch: Watch
   readonly #openedAt = systemClock.now()
@@ -52,10 +55,9 @@ export class Connection implements Watcher {
     this.#remotePort = socket.remotePort
     const { settings, inheritance } = keeper
     const before = inheritance.userTimeoutBefore(socket)
-    this.#watch = sharedMonitor.watch(socket, settings.plan, this, {
-      inheritedFrom: before,
-      notSentLowWater: settings.notSentLowWater,
-    })
+    this.plan = settings.plan
+    this.notSentLowWater = settings.notSentLowWater
+    this.#watch = sharedMonitor.watch(socket, this, { inheritedFrom: before })
     socket.on('close', this.#onClose)
   }
 
@@ -80,7 +82,7 @@ export class Connection implements Watcher {
   release(): void {
     this.#released = true
     this.socket.off('close', this.#onClose)
-    this.#watch.release()
+    this.#watch.release(this)
     this.#keeper.forget(this)
   }
 

@@ -6,8 +6,7 @@ import { TCP_CLOSE } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { adoptLowWater } from './low-water.js'
-import type { LivenessPlan } from './plan.js'
-import { evidenceOf, hasEnded, paceOf, passOver, Subject, type Watching } from './subject.js'
+import { evidenceOf, hasEnded, type Keeper, paceOf, passOver, Subject } from './subject.js'
 import {
   copyOf,
   judge,
@@ -17,15 +16,26 @@ import {
   Sight,
   silentFor,
   userTimeoutFor,
-  type Verdict,
 } from './verdict.js'
 import type { Watch, Watcher, WatchOptions } from './watch.js'
 
+/** The longest that looks hold the event loop at a time, ms; with thousands of sockets the rest comes a turn later. */
+const BUDGET = 4
+/** So many looks are made with one native call. */
+const AT_ONCE = 128
+
+/** A socket, as far as marks on it go. */
+interface Marked {
+  [mark: symbol]: Subject | undefined
+}
+
 /** Watches sockets. Its cost is proportional to the sockets watched; with none there is no timer. */
-export class Monitor {
+export class Monitor implements Keeper {
   readonly #clock: Clock
   readonly #kernel: Kernel
-  readonly #subjects = new Map<Socket, Subject>()
+  readonly #subjects: Subject[] = []
+  /** Where a socket's subject is found: on the socket. */
+  readonly #mark = Symbol('tcp-sse.subject')
   #cancelTimer: (() => void) | undefined
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
@@ -39,37 +49,39 @@ export class Monitor {
 
   /** How many sockets are under watch. */
   get size(): number {
-    return this.#subjects.size
+    return this.#subjects.length
   }
 
-  /** Arms a socket by the plan and looks at it from now on. Of several plans for one socket the strictest rules. */
-  watch(socket: Socket, plan: LivenessPlan, watcher: Watcher, options: WatchOptions = {}): Watch {
+  /** Arms a socket by the watcher's plan and looks at it from now on. Of several plans for one socket the strictest rules. */
+  watch(socket: Socket, watcher: Watcher, options: WatchOptions = {}): Watch {
     const now = this.#clock.now()
-    const before = this.#subjects.get(socket)
-    const subject = before ?? this.#take(socket, plan, options, now)
-    const handle = new Handle(this, subject, watcher, plan, options.notSentLowWater)
-    subject.add(handle)
+    const before = (socket as unknown as Marked)[this.#mark]
+    const subject = before ?? this.#take(socket, watcher, options, now)
+    subject.add(watcher)
     if (before !== undefined) this.#adopt(subject)
     else if (options.inheritedFrom === undefined) adoptLowWater(this.#kernel, subject)
     subject.nextLook = Math.min(subject.nextLook, now + subject.plan.urgentPace)
     subject.deadline = 0
     this.#scheduleFor(subject)
-    return handle
+    return subject
   }
 
   /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
-  #take(socket: Socket, plan: LivenessPlan, options: WatchOptions, now: number): Subject {
+  #take(socket: Socket, watcher: Watcher, options: WatchOptions, now: number): Subject {
     const { inheritedFrom } = options
+    const { plan, notSentLowWater } = watcher
     const inherited = inheritedFrom !== undefined
     const saved: KernelSettings = inherited
       ? [['TCP_USER_TIMEOUT', inheritedFrom]]
       : this.#kernel.save(socket, plan)
-    const subject = new Subject(socket, plan, saved, now)
+    const subject = new Subject(this, socket, plan, saved, now)
     if (!inherited) this.#kernel.arm(socket, plan)
     else if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
     // Inherited options stay with the connection, this one too.
-    if (inherited) subject.notSentLowWater = options.notSentLowWater
-    this.#subjects.set(socket, subject)
+    if (inherited) subject.notSentLowWater = notSentLowWater
+    subject.index = this.#subjects.length
+    this.#subjects.push(subject)
+    ;(socket as unknown as Marked)[this.#mark] = subject
     const [look] = this.#kernel.look([socket])
     if (look !== undefined) {
       subject.observe(observe(undefined, look, plan, now, latest))
@@ -88,27 +100,37 @@ export class Monitor {
     if (subject.socket.destroyed) return
     this.#kernel.arm(subject.socket, strictest)
     // What the window allows is known from the last look; the next one is soon.
-    if (subject.looked) this.#setUserTimeout(subject, subject, this.#clock.now())
+    if (subject.observation !== undefined) this.#setUserTimeout(subject, subject, this.#clock.now())
     this.hurry(subject)
   }
 
   /** @internal */
-  release(subject: Subject, watching: Watching): void {
-    if (!subject.remove(watching)) return
-    if (subject.first === undefined) this.#drop(subject)
+  release(subject: Subject, watcher: Watcher): void {
+    if (!subject.remove(watcher)) return
+    if (subject.watchers.length === 0) this.#drop(subject)
     else this.#adopt(subject)
   }
 
   #drop(subject: Subject): void {
-    if (!this.#subjects.delete(subject.socket)) return
+    if (!this.#holds(subject)) return
+    const last = this.#subjects.pop() as Subject
+    if (last !== subject) {
+      this.#subjects[subject.index] = last
+      last.index = subject.index
+    }
+    ;(subject.socket as unknown as Marked)[this.#mark] = undefined
     if (!subject.socket.destroyed && subject.state !== TCP_CLOSE) {
       this.#kernel.restore(subject.socket, subject.saved)
       adoptLowWater(this.#kernel, subject)
     }
     subject.giveBack()
-    if (this.#subjects.size > 0) return
+    if (this.#subjects.length > 0) return
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
+  }
+
+  #holds({ socket, index }: Subject): boolean {
+    return this.#subjects[index]?.socket === socket
   }
 
   /**
@@ -141,39 +163,44 @@ export class Monitor {
     this.#setTimer(nextLook, this.#clock.now())
   }
 
-  /** One pass over all sockets, and a look at those that are due. */
+  /** One pass over all sockets, and a look at those that are due: as many as the budget allows. */
   #tick(): void {
     const now = this.#clock.now()
     const horizon = now + this.#gap / 2
-    this.#lastTick = now
     let next = Number.POSITIVE_INFINITY
     let pace = Number.POSITIVE_INFINITY
     const due: Subject[] = []
-    for (const subject of this.#subjects.values()) {
-      // No more than this is touched of most: with thousands of sockets memory is what takes the time.
+    for (const subject of this.#subjects) {
       pace = Math.min(pace, subject.plan.urgentPace)
-      if (subject.nextLook <= horizon) {
-        if (subject.socket.destroyed) this.#dropDestroyed(subject)
-        else if (this.#isUnchanged(subject, horizon)) passOver(subject, now)
-        else due.push(subject)
-      }
-      next = sooner(next, subject)
+      if (subject.nextLook <= horizon) due.push(subject)
+      else next = sooner(next, subject)
     }
     this.#gap = pace / 2
-    if (due.length > 0) next = Math.min(next, this.#lookAt(due, now))
-    if (this.#subjects.size > 0) this.#setTimer(next, now)
+    let seen = 0
+    while (seen < due.length && (seen === 0 || this.#clock.now() < now + BUDGET)) {
+      const some = due.slice(seen, seen + AT_ONCE)
+      this.#visit(some, now, horizon)
+      next = some.reduce(sooner, next)
+      seen += some.length
+    }
+    // What was not seen is due still, and the gap between ticks is for sharing looks, not for putting them off.
+    const cut = seen < due.length
+    this.#lastTick = cut ? Number.NEGATIVE_INFINITY : now
+    if (this.#subjects.length > 0) this.#setTimer(cut ? now : next, this.#clock.now())
   }
 
-  /** Returns the time of the next look at one of them. */
-  #lookAt(due: readonly Subject[], now: number): number {
-    let next = Number.POSITIVE_INFINITY
-    const looks = this.#kernel.look(due.map(({ socket }) => socket))
-    for (let i = 0; i < due.length; i++) {
-      const subject = due[i] as Subject
-      isolated(() => this.#look(subject, looks[i], now))
-      next = sooner(next, subject)
+  #visit(due: readonly Subject[], now: number, horizon: number): void {
+    const some: Subject[] = []
+    for (const subject of due) {
+      // Whoever was called earlier in this tick may have ended it.
+      if (!this.#holds(subject)) continue
+      if (subject.socket.destroyed) this.#dropDestroyed(subject)
+      else if (this.#isUnchanged(subject, horizon)) passOver(subject, now)
+      else some.push(subject)
     }
-    return next
+    if (some.length === 0) return
+    const looks = this.#kernel.look(some.map(({ socket }) => socket))
+    for (const [i, subject] of some.entries()) isolated(() => this.#look(subject, looks[i], now))
   }
 
   /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
@@ -198,12 +225,12 @@ export class Monitor {
 
   /** What one watcher does wrong harms no other. */
   #tell(subject: Subject, action: (watcher: Watcher) => void): void {
-    for (const { watcher } of subject.watchers) isolated(() => action(watcher))
+    for (const watcher of subject.watchers) isolated(() => action(watcher))
   }
 
   #look(subject: Subject, look: Look | undefined, now: number): void {
     // A watcher that was called earlier in this tick may have ended this one.
-    if (subject.socket.destroyed || !this.#subjects.has(subject.socket)) return
+    if (subject.socket.destroyed || !this.#holds(subject)) return
     const { plan } = subject
     subject.nextLook = now + plan.pace
     subject.activity = this.#kernel.activity(subject.socket)
@@ -284,50 +311,6 @@ export class Monitor {
 
 /** The monitor that everything in this process shares. */
 export const sharedMonitor = new Monitor()
-
-/** One watcher's hold on a socket. */
-class Handle implements Watch, Watching {
-  readonly #monitor: Monitor
-  readonly #subject: Subject
-  readonly watcher: Watcher
-  readonly plan: LivenessPlan
-  readonly notSentLowWater: number | undefined
-  next: Watching | undefined = undefined
-
-  constructor(
-    monitor: Monitor,
-    subject: Subject,
-    watcher: Watcher,
-    plan: LivenessPlan,
-    notSentLowWater: number | undefined,
-  ) {
-    this.#monitor = monitor
-    this.#subject = subject
-    this.watcher = watcher
-    this.plan = plan
-    this.notSentLowWater = notSentLowWater
-  }
-
-  get verdict(): Verdict {
-    return this.#subject.verdict
-  }
-
-  get observation(): Observation | undefined {
-    return this.#subject.observation
-  }
-
-  get shared(): boolean {
-    return this.#subject.first?.next !== undefined
-  }
-
-  hurry(): void {
-    this.#monitor.hurry(this.#subject)
-  }
-
-  release(): void {
-    this.#monitor.release(this.#subject, this)
-  }
-}
 
 /** The look that is being judged, and the one before it: what is kept of them is in the subject's row. */
 const latest = new Sight()

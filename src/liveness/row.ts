@@ -29,11 +29,14 @@ const REMEMBERED = [
   'silenceBeforeClose',
   'unlimitedAt',
   'limitedSince',
+  'userTimeout',
+  'notSentLowWater',
+  'notSentLowWaterBefore',
 ] as const
 
 const COLUMNS = [...OBSERVED, ...REMEMBERED]
 /** NaN stands for `undefined` in these; in the others it is what the kernel does not tell. */
-const OPTIONAL = new Set<string>(['silentSince', 'limitedSince'])
+const OPTIONAL = new Set<string>(['silentSince', ...REMEMBERED.slice(-4)])
 
 let numbers = new Float64Array(64 * COLUMNS.length)
 let used = 0
@@ -56,6 +59,11 @@ export interface Row extends Observation {
   /** The last look at which the peer's window had never held anything up; see `userTimeoutFor`. */
   unlimitedAt: number
   limitedSince: number | undefined
+  /** TCP_USER_TIMEOUT, ms, as last set by a tick; `undefined` before the first. */
+  userTimeout: number | undefined
+  /** TCP_NOTSENT_LOWAT, bytes: what the watch has set, and what was in force before it did. */
+  notSentLowWater: number | undefined
+  notSentLowWaterBefore: number | undefined
 }
 
 /** One socket's row. */

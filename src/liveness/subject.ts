@@ -5,39 +5,40 @@ import type { KernelSettings } from '../socket/options.js'
 import type { LivenessPlan } from './plan.js'
 import { Row } from './row.js'
 import { copyOf, type Observation, silentFor, type Verdict } from './verdict.js'
-import type { PeerEvidence, Watcher } from './watch.js'
+import type { PeerEvidence, Watch, Watcher } from './watch.js'
 
-/** What one watcher wants of a socket. */
-export interface Watching {
-  readonly watcher: Watcher
-  readonly plan: LivenessPlan
-  readonly notSentLowWater: number | undefined
-  /** The next one's: nearly every socket has one watcher, which needs no list. */
-  next: Watching | undefined
+/** Who keeps subjects: the monitor. */
+export interface Keeper {
+  hurry(subject: Subject): void
+  release(subject: Subject, watcher: Watcher): void
 }
 
 /** A socket and what is remembered of it. */
-export class Subject extends Row {
+export class Subject extends Row implements Watch {
+  readonly #keeper: Keeper
   readonly socket: Socket
+  /** The strictest of its watchers'. */
   plan: LivenessPlan
-  /** The first of its watchers. */
-  first: Watching | undefined = undefined
+  /** One or several: nearly every socket has one, which needs no list. */
+  #watchers: Watcher | readonly Watcher[] = []
   /** What was in force before the watch. */
   readonly saved: KernelSettings
-  /** TCP_NOTSENT_LOWAT, bytes: what the watch has set, and what was in force before it did. */
-  notSentLowWater: number | undefined = undefined
-  notSentLowWaterBefore: number | undefined = undefined
-  /** What was last set by a tick; `undefined` before the first. */
-  userTimeout: number | undefined = undefined
   verdict: Verdict = 'alive'
-  /** Whether the kernel was ever looked at. */
-  looked = false
   /** Whether nothing was outstanding at the last look. */
   quiet = false
   seenDestroyed = false
+  /** Its place in the keeper's list. */
+  index = -1
 
-  constructor(socket: Socket, plan: LivenessPlan, saved: KernelSettings, now: number) {
+  constructor(
+    keeper: Keeper,
+    socket: Socket,
+    plan: LivenessPlan,
+    saved: KernelSettings,
+    now: number,
+  ) {
     super()
+    this.#keeper = keeper
     this.socket = socket
     this.plan = plan
     this.saved = saved
@@ -52,46 +53,58 @@ export class Subject extends Row {
 
   /** The latest look, overwritten by the next one. */
   get observation(): Observation | undefined {
-    return this.looked ? this : undefined
+    return Number.isNaN(this.at) ? undefined : this
+  }
+
+  /** The watchers, as of now. */
+  get watchers(): readonly Watcher[] {
+    const all = this.#watchers
+    return isList(all) ? all : [all]
+  }
+
+  get shared(): boolean {
+    return this.watchers.length > 1
+  }
+
+  hurry(): void {
+    this.#keeper.hurry(this)
+  }
+
+  release(watcher: Watcher): void {
+    this.#keeper.release(this, watcher)
   }
 
   /** Notes a look. */
   observe(observation: Observation): void {
-    this.looked = true
     this.note(observation)
     this.quiet = isQuiet(observation)
   }
 
-  /** The watchers, as of now. */
-  get watchers(): Watching[] {
-    const all: Watching[] = []
-    for (let each = this.first; each !== undefined; each = each.next) all.push(each)
-    return all
-  }
-
-  add(watching: Watching): void {
-    const last = this.watchers.at(-1)
-    if (last === undefined) this.first = watching
-    else last.next = watching
+  add(watcher: Watcher): void {
+    const others = this.watchers
+    this.#watchers = others.length === 0 ? watcher : [...others, watcher]
   }
 
   /** Returns whether it was there. */
-  remove(watching: Watching): boolean {
-    const all = this.watchers
-    const at = all.indexOf(watching)
+  remove(watcher: Watcher): boolean {
+    const left = [...this.watchers]
+    const at = left.indexOf(watcher)
     if (at < 0) return false
-    const before = all[at - 1]
-    if (before === undefined) this.first = watching.next
-    else before.next = watching.next
+    left.splice(at, 1)
+    this.#watchers = left.length === 1 ? (left[0] as Watcher) : left
     return true
   }
+}
+
+function isList(watchers: Watcher | readonly Watcher[]): watchers is readonly Watcher[] {
+  return Array.isArray(watchers)
 }
 
 /** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
 export function hasEnded({ watchers }: Subject, { state }: Observation): boolean {
   if (state === TCP_CLOSE) return true
   if (state !== TCP_CLOSE_WAIT) return false
-  return watchers.some(({ watcher }) => watcher.mayHalfClose?.() !== true)
+  return watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
 }
 
 /** Whether nothing is outstanding: without a write only keepalive can change that. */

@@ -1,4 +1,5 @@
 // Between the monitor and those who have a socket watched.
+import type { LivenessPlan } from './plan.js'
 import type { Observation, Verdict } from './verdict.js'
 
 /** What was known of a peer when it was given up. */
@@ -12,6 +13,10 @@ export interface PeerEvidence {
 
 /** Who is told about a socket. Called from the tick; what it throws is thrown again outside of it. */
 export interface Watcher {
+  /** What it needs of the connection. */
+  readonly plan: LivenessPlan
+  /** TCP_NOTSENT_LOWAT while the socket is under watch, bytes; the lowest of all watchers'. */
+  readonly notSentLowWater?: number | undefined
   /** The peer is dead. The monitor resets the connection right after. */
   onPeerDead(evidence: PeerEvidence): void
   /** The peer's kernel, or ours, has ended the connection and Node has not noticed: it is not reading. */
@@ -32,7 +37,7 @@ export interface Watcher {
   onLook(now: number, stalledFor: number, verdict: Verdict): number
 }
 
-/** A socket under watch, from one watcher's side. */
+/** A socket under watch, from a watcher's side. */
 export interface Watch {
   readonly verdict: Verdict
   /** The latest look. */
@@ -45,7 +50,7 @@ export interface Watch {
    * Ends this watcher's interest. The last one leaves the socket's options as they were before: the connection may
    * serve others, and nobody would be there to switch TCP_USER_TIMEOUT off behind a shut window.
    */
-  release(): void
+  release(watcher: Watcher): void
 }
 
 /** How a socket is taken under watch. */
@@ -55,6 +60,4 @@ export interface WatchOptions {
    * behind at the end. Saves the system calls.
    */
   readonly inheritedFrom?: number | undefined
-  /** TCP_NOTSENT_LOWAT while the socket is under watch, bytes. */
-  readonly notSentLowWater?: number | undefined
 }

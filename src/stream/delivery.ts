@@ -25,6 +25,7 @@ export class Delivery {
 
   constructor(outlet: Outlet) {
     this.#outlet = outlet
+    outlet.expectPeerEnd()
   }
 
   /** Whether somebody waits for an acknowledgement that a look could bring. */

@@ -2,10 +2,10 @@
 //
 //   open --close()--> draining --everything acknowledged--> closed
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
-import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { asError, TcpSseError } from '../errors.js'
 import { sharedMonitor } from '../liveness/monitor.js'
+import type { LivenessPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
@@ -68,7 +68,7 @@ export class EventStream implements OutletListener, Watcher, SenderOwner {
       this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
     }
     const { socket } = outlet
-    if (socket !== undefined) this.#watchOver(socket)
+    if (socket !== undefined) this.#watch = sharedMonitor.watch(socket, this)
     if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
     if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
   }
@@ -234,13 +234,6 @@ export class EventStream implements OutletListener, Watcher, SenderOwner {
     return this.#state === 'open' && this.#outlet.writable
   }
 
-  #watchOver(socket: Socket): void {
-    const { plan, notSentLowWater } = this.#settings
-    this.#watch = sharedMonitor.watch(socket, plan, this, {
-      notSentLowWater: notSentLowWater === false ? undefined : notSentLowWater,
-    })
-  }
-
   #encodeAndSend(event: EventInput | EncodedEvent, ticket: Ticket | undefined): SendResult {
     const encoded = isEncoded(event) ? event : encodeEvent(event, this.#settings.serialize)
     return this.#deliver(encoded, ticket)
@@ -254,6 +247,16 @@ export class EventStream implements OutletListener, Watcher, SenderOwner {
     const message = `${this.#sender.pending} bytes wait and one more event has no room.`
     this.#giveUp('overflow', new TcpSseError('ERR_OVERFLOW', message))
     return 'closed'
+  }
+
+  /** @internal */
+  get plan(): LivenessPlan {
+    return this.#settings.plan
+  }
+
+  /** @internal */
+  get notSentLowWater(): number | undefined {
+    return this.#settings.notSentLowWater || undefined
   }
 
   /** @internal */
@@ -314,7 +317,7 @@ export class EventStream implements OutletListener, Watcher, SenderOwner {
 
   /** @internal */
   beforeEnd(): void {
-    this.#watch?.release()
+    this.#watch?.release(this)
     this.#watch = undefined
   }
 

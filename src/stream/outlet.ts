@@ -50,6 +50,8 @@ export interface Outlet {
   stalledFor(now: number, connection: number): number
   /** Starts telling; called once. */
   listen(listener: OutletListener): void
+  /** From now on the peer's end is of interest, because something is on its way to it. */
+  expectPeerEnd(): void
   /** Stops telling: after it no listener of ours is left on anything. */
   unlisten(): void
   /** Takes the bytes. `false`: taken, and no more until `onDrain`. */

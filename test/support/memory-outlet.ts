@@ -62,5 +62,7 @@ export class MemoryOutlet implements Outlet {
 
   checkPosition(): void {}
 
+  expectPeerEnd(): void {}
+
   discardUnread(): void {}
 }

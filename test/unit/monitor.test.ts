@@ -6,8 +6,8 @@ import type { Clock } from '../../src/clock.js'
 import { type LivenessPlan, livenessPlan } from '../../src/index.js'
 import type { Kernel } from '../../src/liveness/kernel.js'
 import { Monitor } from '../../src/liveness/monitor.js'
-import type { Look } from '../../src/liveness/verdict.js'
-import type { Watch, Watcher } from '../../src/liveness/watch.js'
+import type { Look, Verdict } from '../../src/liveness/verdict.js'
+import type { Watcher, WatchOptions } from '../../src/liveness/watch.js'
 
 class FakeClock implements Clock {
   time = 0
@@ -92,6 +92,27 @@ class FakeKernel implements Kernel {
 
 const plan = livenessPlan(6_000)
 
+/** A watch that one watcher asks for, with what is its own. */
+function watch(
+  monitor: Monitor,
+  socket: Socket,
+  plan: LivenessPlan,
+  { ...watcher }: Omit<Watcher, 'plan'>,
+  { notSentLowWater, ...options }: WatchOptions & Pick<Watcher, 'notSentLowWater'> = {},
+): { readonly shared: boolean; readonly verdict: Verdict; release(): void } {
+  const whole = { ...watcher, plan, notSentLowWater }
+  const watch = monitor.watch(socket, whole, options)
+  return {
+    get shared() {
+      return watch.shared
+    },
+    get verdict() {
+      return watch.verdict
+    },
+    release: () => watch.release(whole),
+  }
+}
+
 describe('Monitor', () => {
   let clock: FakeClock
   let kernel: FakeKernel
@@ -105,7 +126,7 @@ describe('Monitor', () => {
     calls = []
     stalls = []
   })
-  const watcher = (release?: () => Watch): Watcher => ({
+  const watcher = (release?: () => { release(): void }): Omit<Watcher, 'plan'> => ({
     onPeerDead: () => void calls.push('dead'),
     onPeerGone: () => {
       calls.push('gone')
@@ -118,7 +139,9 @@ describe('Monitor', () => {
   })
 
   it('looks at all due sockets with one sweep, at the plan’s pace, and has no timer without sockets', () => {
-    const watches = [new Socket(), new Socket()].map((each) => monitor.watch(each, plan, watcher()))
+    const watches = [new Socket(), new Socket()].map((each) =>
+      watch(monitor, each, plan, watcher()),
+    )
     const before = { sweeps: kernel.sweeps, looks: kernel.looks }
     clock.run(6_000)
     const sweeps = kernel.sweeps - before.sweeps
@@ -138,7 +161,7 @@ describe('Monitor', () => {
       clock.time < silentFrom
         ? {}
         : { unacked: 1, retransmits: 3, lastAckReceived: clock.time - silentFrom }
-    monitor.watch(socket, plan, watcher())
+    watch(monitor, socket, plan, watcher())
     clock.run(3_000)
     silentFrom = 3_000
     clock.run(3_000 + plan.pace + plan.silence + plan.urgentPace + 1)
@@ -151,7 +174,7 @@ describe('Monitor', () => {
   it('switches TCP_USER_TIMEOUT off behind a shut window, and arms it again with the time on top', () => {
     let look: Partial<Look> = {}
     kernel.answer = () => look
-    monitor.watch(new Socket(), plan, watcher())
+    watch(monitor, new Socket(), plan, watcher())
     clock.run(1_000)
     look = { unsent: 5_000, windowLimited: 300 }
     clock.run(3_000)
@@ -165,7 +188,7 @@ describe('Monitor', () => {
 
   it('leaves Node one look’s time to notice a close, then tells of it', () => {
     const socket = new Socket()
-    monitor.watch(socket, plan, watcher())
+    watch(monitor, socket, plan, watcher())
     clock.run(1_000)
     kernel.answer = () => ({ state: 8 })
     clock.run(1_250)
@@ -178,7 +201,7 @@ describe('Monitor', () => {
   it('counts a stall only while bytes wait and none is acknowledged', () => {
     let acked = 0
     kernel.answer = () => ({ unsent: 10, bytesAcked: acked })
-    monitor.watch(new Socket(), plan, watcher())
+    watch(monitor, new Socket(), plan, watcher())
     clock.run(5_000)
     expect(stalls.at(-1)).toBeGreaterThan(4_000)
     acked = 1
@@ -189,7 +212,7 @@ describe('Monitor', () => {
   it('without the kernel’s word, counts what leaves user space', () => {
     kernel.answer = () => undefined
     kernel.pendingBytes = 100
-    monitor.watch(new Socket(), plan, watcher())
+    watch(monitor, new Socket(), plan, watcher())
     clock.run(5_000)
     expect(stalls.at(-1)).toBeGreaterThan(4_000)
     kernel.pendingBytes = 50
@@ -200,8 +223,8 @@ describe('Monitor', () => {
   it('never sets TCP_USER_TIMEOUT behind a window that is shut already, whoever comes', () => {
     kernel.answer = () => ({ unsent: 5_000, windowLimited: 100 })
     const socket = new Socket()
-    monitor.watch(socket, plan, watcher())
-    monitor.watch(socket, livenessPlan(4_000), watcher())
+    watch(monitor, socket, plan, watcher())
+    watch(monitor, socket, livenessPlan(4_000), watcher())
     clock.run(2_000)
     expect(kernel.userTimeouts.filter((milliseconds) => milliseconds !== 0)).toEqual([])
   })
@@ -209,8 +232,8 @@ describe('Monitor', () => {
   it('follows the strictest plan of those who are there', () => {
     const socket = new Socket()
     const strict = livenessPlan(4_000)
-    monitor.watch(socket, plan, watcher())
-    const second = monitor.watch(socket, strict, watcher())
+    watch(monitor, socket, plan, watcher())
+    const second = watch(monitor, socket, strict, watcher())
     expect([kernel.armed, kernel.userTimeouts]).toEqual([
       [6_000, 4_000],
       [plan.userTimeout, strict.userTimeout],
@@ -226,7 +249,7 @@ describe('Monitor', () => {
 
     it('is looked at so often only that a silent peer is found in time', () => {
       kernel.written = 5
-      monitor.watch(socket(), slow, watcher())
+      watch(monitor, socket(), slow, watcher())
       clock.run(1_000)
       const before = kernel.looks
       clock.run(1_000 + 10 * slow.quietPace)
@@ -250,7 +273,7 @@ describe('Monitor', () => {
           const probes = age < idle ? 0 : 1 + Math.floor((age - idle) / 3_000)
           return { probes, lastAckReceived: age, lastDataReceived: clock.time }
         }
-        monitor.watch(socket(), slow, watcher())
+        watch(monitor, socket(), slow, watcher())
         clock.run(silentAt + slow.detectWithin - 4_000)
         expect(calls).toEqual([])
         clock.run(silentAt + slow.detectWithin + 1_000)
@@ -261,7 +284,7 @@ describe('Monitor', () => {
 
     it('is looked at within the pace after a write, and a stall counts from then only', () => {
       kernel.written = 5
-      monitor.watch(socket(), slow, watcher())
+      watch(monitor, socket(), slow, watcher())
       clock.run(20_000)
       const before = kernel.looks
       kernel.written = 6
@@ -274,7 +297,7 @@ describe('Monitor', () => {
     it('calls its watcher when that has asked for it, and when a further watcher comes', () => {
       kernel.written = 5
       const at: number[] = []
-      const asking = (): Watcher => ({
+      const asking = (): Omit<Watcher, 'plan'> => ({
         ...watcher(),
         onLook: (now) => {
           at.push(now)
@@ -282,28 +305,28 @@ describe('Monitor', () => {
         },
       })
       const one = socket()
-      monitor.watch(one, slow, asking())
+      watch(monitor, one, slow, asking())
       clock.run(12_900)
       expect(at.length).toBeGreaterThanOrEqual(4)
       expect(at.length).toBeLessThanOrEqual(5)
       const before = stalls.length
-      monitor.watch(one, slow, watcher())
+      watch(monitor, one, slow, watcher())
       clock.run(14_000)
       expect(stalls.length).toBe(before + 1)
     })
 
     it('is looked at as ever while Node does not read, or the kernel holds something', () => {
-      monitor.watch(socket(), slow, watcher())
+      watch(monitor, socket(), slow, watcher())
       clock.run(1_000)
       const paused = kernel.looks
       clock.run(1_000 + 10 * slow.pace)
       expect(kernel.looks - paused).toBeGreaterThanOrEqual(9)
       kernel.written = 5
       kernel.answer = () => ({ state: 8 })
-      const halfClosed: Watcher = { ...watcher(), mayHalfClose: () => true }
+      const halfClosed: Omit<Watcher, 'plan'> = { ...watcher(), mayHalfClose: () => true }
       const other = new Monitor(clock, kernel)
       monitor = other
-      other.watch(socket(), slow, halfClosed)
+      watch(other, socket(), slow, halfClosed)
       const before = kernel.looks
       clock.run(30_000 + 10 * slow.pace)
       expect(kernel.looks - before).toBeGreaterThanOrEqual(9)
@@ -313,9 +336,9 @@ describe('Monitor', () => {
   it('keeps the lowest low-water mark that a watcher asks for, and puts the old one back', () => {
     const socket = new Socket()
     kernel.lowWaters.push(7)
-    const without = monitor.watch(socket, plan, watcher())
-    const high = monitor.watch(socket, plan, watcher(), { notSentLowWater: 300 })
-    const low = monitor.watch(socket, plan, watcher(), { notSentLowWater: 200 })
+    const without = watch(monitor, socket, plan, watcher())
+    const high = watch(monitor, socket, plan, watcher(), { notSentLowWater: 300 })
+    const low = watch(monitor, socket, plan, watcher(), { notSentLowWater: 200 })
     expect(kernel.lowWaters).toEqual([7, 300, 200])
     low.release()
     without.release()
@@ -326,7 +349,7 @@ describe('Monitor', () => {
 
   it('tells watchers of a socket that was destroyed and of which Node says nothing, once', () => {
     const socket = new Socket()
-    monitor.watch(socket, plan, watcher())
+    watch(monitor, socket, plan, watcher())
     socket.destroy()
     clock.run(3_000)
     expect([calls, monitor.size, clock.armed]).toEqual([['gone'], 0, false])
@@ -340,7 +363,7 @@ describe('Monitor', () => {
     const problem = new Error('bug')
     const socket = new Socket()
     let times = 0
-    monitor.watch(socket, plan, {
+    watch(monitor, socket, plan, {
       ...watcher(),
       onLook: () => {
         times += 1
@@ -348,7 +371,7 @@ describe('Monitor', () => {
         return Number.POSITIVE_INFINITY
       },
     })
-    monitor.watch(socket, plan, watcher())
+    watch(monitor, socket, plan, watcher())
     clock.run(3_000)
     await new Promise(setImmediate)
     for (const listener of before) process.on('uncaughtException', listener)
@@ -392,7 +415,7 @@ describe('Monitor', () => {
           .sort((a, b) => a.at - b.at)
         for (const { socket, plan: own, at } of order) {
           fake.run(at)
-          one.watch(socket, own, {
+          watch(one, socket, own, {
             ...watcher(),
             onPeerDead: () => void deadAt.set(socket, fake.time - silentFrom),
           })
@@ -409,10 +432,10 @@ describe('Monitor', () => {
   })
 
   it('makes no call for a socket that was born with the plan’s options, and leaves what it is told', () => {
-    const watch = monitor.watch(new Socket(), plan, watcher(), { inheritedFrom: 77 })
+    const own = watch(monitor, new Socket(), plan, watcher(), { inheritedFrom: 77 })
     clock.run(5_000)
     expect([kernel.armed, kernel.userTimeouts]).toEqual([[], []])
-    watch.release()
+    own.release()
     expect(kernel.restored).toEqual([[['TCP_USER_TIMEOUT', 77]]])
   })
 
@@ -421,8 +444,8 @@ describe('Monitor', () => {
     const patient = { ...watcher(), mayHalfClose: () => true }
     let look: Partial<Look> = { state: 8 }
     kernel.answer = () => look
-    const first = monitor.watch(socket, plan, patient)
-    const second = monitor.watch(socket, plan, patient)
+    const first = watch(monitor, socket, plan, patient)
+    const second = watch(monitor, socket, plan, patient)
     clock.run(10_000)
     expect([first.shared, first.verdict, calls]).toEqual([true, 'half-closed', []])
     second.release()
@@ -433,14 +456,14 @@ describe('Monitor', () => {
   })
 
   it('ends a half-closed connection as soon as one watcher does not want it', () => {
-    monitor.watch(new Socket(), plan, { ...watcher(), mayHalfClose: () => true })
+    watch(monitor, new Socket(), plan, { ...watcher(), mayHalfClose: () => true })
     kernel.answer = () => ({ state: 8 })
     clock.run(3_000)
     expect(calls).toEqual([])
-    monitor.watch(new Socket(), plan, watcher())
+    watch(monitor, new Socket(), plan, watcher())
     const socket = new Socket()
-    monitor.watch(socket, plan, { ...watcher(), mayHalfClose: () => true })
-    monitor.watch(socket, plan, watcher())
+    watch(monitor, socket, plan, { ...watcher(), mayHalfClose: () => true })
+    watch(monitor, socket, plan, watcher())
     clock.run(6_000)
     expect(kernel.resets).toContain(socket)
   })
