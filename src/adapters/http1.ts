@@ -28,15 +28,12 @@ export class Http1Outlet
 {
   start: number | undefined = undefined
   position: number | undefined = undefined
-  #ended = false
-  /** The fast path: whether events may go past Node's streams, and what of them is in the batch. */
-  #past = false
+  /** Whether events may go past Node's streams; nothing goes after our own end. */
+  #way: 'ordinary' | 'direct' | 'ended' = 'ordinary'
   row = -1
   waiting = 0
   direct = 0
-  ready = false
   run: Run | undefined = undefined
-  castBytes = 0
   /** What the kernel would not take is on the ordinary path, and not through yet. */
   #short = false
 
@@ -61,14 +58,14 @@ export class Http1Outlet
     const { socket, res, position } = this
     if (position === undefined || socket === undefined) return
     // A socket that is gone has forgotten what it had not written yet; after our own end nothing is asked any more.
-    if (socket.destroyed || this.#ended) return
+    if (socket.destroyed || this.#way === 'ended') return
     const end = res.writableEnded && res.chunkedEncoding ? LAST_CHUNK : 0
     if (position + end !== wireOffset(socket) + this.waiting) this.position = undefined
   }
 
   override end(): void {
     this.flush()
-    this.#ended = true
+    this.#way = 'ended'
     super.end()
   }
 
@@ -105,8 +102,9 @@ export class Http1Outlet
     if (acknowledgedOffset(socket) === undefined) return
     this.start = wireOffset(socket)
     this.position = this.start
-    if (fastPath) this.#past = takeOver(res, this)
-    if (this.#past) countsFor(socket, this)
+    if (!fastPath || !takeOver(res, this)) return
+    this.#way = 'direct'
+    countsFor(socket, this)
   }
 
   expectPeerEnd(): void {
@@ -127,24 +125,23 @@ export class Http1Outlet
   }
 
   get lane(): Lane | undefined {
-    return this.#past && this.res.chunkedEncoding ? this : undefined
+    return this.#way !== 'ordinary' && this.res.chunkedEncoding ? this : undefined
   }
 
   cast({ bytes }: EncodedEvent, segment: Segment, index: number): boolean {
     const { run } = this
-    if (!this.ready || run === undefined || run.segment !== segment || run.next !== index)
-      return false
+    if (run === undefined || run.segment !== segment || run.next !== index) return false
     // Anything that was written since the last broadcast has moved the position on.
     if (this.position !== run.base + (segment.ends[index - 1] as number)) return false
-    if (!this.#mayGoDirectly(bytes)) return false
+    if (!this.#mayGoDirectly(bytes.length)) return false
     this.position += sharedBatch.add(this, bytes, true)
-    this.castBytes += bytes.length
+    run.bytes += bytes.length
     run.next = index + 1
     return true
   }
 
   override write(bytes: Buffer): boolean {
-    if (this.#mayGoDirectly(bytes)) {
+    if (this.#mayGoDirectly(bytes.length)) {
       const length = sharedBatch.add(this, bytes, this.res.chunkedEncoding)
       if (this.position !== undefined) this.position += length
       // Whether the kernel takes it is known after the tick, or when there is so much that it matters before.
@@ -156,10 +153,21 @@ export class Http1Outlet
     return super.write(bytes)
   }
 
+  override writeText(text: string): number {
+    // UTF-8 takes three bytes at most for each of a string's units.
+    if (!this.#mayGoDirectly(text.length * 3)) return -1
+    const { chunkedEncoding } = this.res
+    const before = this.waiting
+    const bytes = sharedBatch.addText(this, text, chunkedEncoding)
+    if (this.position !== undefined) this.position += this.waiting - before
+    if (this.waiting >= FLUSH_AT) sharedBatch.flush()
+    return bytes
+  }
+
   /** Plain TCP, our response is the socket's, nothing is queued, nobody has wrapped the response's methods. */
-  #mayGoDirectly(bytes: Buffer): boolean {
-    if (!this.#past || bytes.length > LARGEST_PIECE) return false
-    if (!sharedBatch.fits(bytes)) sharedBatch.flush()
+  #mayGoDirectly(length: number): boolean {
+    if (this.#way !== 'direct' || length > LARGEST_PIECE) return false
+    if (!sharedBatch.fits(length)) sharedBatch.flush()
     const socket = this.socket as Socket
     return (
       socket.writableLength === 0 &&

@@ -4,7 +4,8 @@ import { type Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
 import { socketOf } from '../socket/binding.js'
-import { EventStream } from '../stream/event-stream.js'
+import type { EventStream } from '../stream/event-stream.js'
+import { LiveStream } from '../stream/live-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
 import { Http1Outlet } from './http1.js'
 import { Http2Outlet } from './http2.js'
@@ -33,7 +34,7 @@ export function createEventStream(
   const settings = streamSettings(options)
   const outlet = outletOf(req, res)
   if (!outlet.closed) outlet.open(settings)
-  return new EventStream(outlet, settings, lastEventIdOf(req))
+  return new LiveStream(outlet, settings, lastEventIdOf(req))
 }
 
 /** Header values are Latin-1 to Node; the ids in them are UTF-8 (HTML Standard, 9.2.4). */

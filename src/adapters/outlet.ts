@@ -139,6 +139,10 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     return room
   }
 
+  writeText(_text: string): number {
+    return -1
+  }
+
   /** Listens for Node's word that there is room again; only then, so that an idle response carries nothing for it. */
   protected awaitDrain(): void {
     if (this.#awaitsDrain) return

@@ -4,6 +4,7 @@ import type { EncodedEvent } from '../sse/encode.js'
 import { Deferred } from '../stream/deferred.js'
 import type { EventStream } from '../stream/event-stream.js'
 import { Segment } from '../stream/lane.js'
+import type { LiveStream } from '../stream/live-stream.js'
 import type { Member } from './members.js'
 import type { Work } from './turns.js'
 
@@ -106,23 +107,24 @@ export class Broadcast implements Work {
   }
 
   #sendTo(member: Member): void {
-    const { stream, lane, filter } = member
-    if (member.left || member.joinedAfter >= this.#number || this.#except?.has(stream)) return
-    if (filter !== undefined && !this.#passes(stream, filter)) return
-    if (this.#filter !== undefined && !this.#isFor(stream, this.#filter)) return
+    if (member.left || member.joinedAfter >= this.#number) return
+    // Most broadcasts are for everybody, and nobody's stream need be touched to know that.
+    if (this.#except?.has(member.stream)) return
+    if (member.filter !== undefined && !this.#passes(member.stream, member.filter)) return
+    if (this.#filter !== undefined && !this.#isFor(member.stream, this.#filter)) return
     // A comment is no event, and lanes count all that they carry as events.
     const counted = !this.#event.isComment
-    if (counted && lane?.cast(this.#event, this.#segment, this.#index)) {
+    if (counted && member.lane?.cast(this.#event, this.#segment, this.#index)) {
       this.tally.sent += 1
       return
     }
-    const result = stream.sendEncoded(this.#event)
+    const result = member.stream.sendEncoded(this.#event)
     this.tally[result] += 1
-    if (counted && result === 'sent') stream.sender.follow(this.#segment, this.#index)
+    if (counted && result === 'sent') member.stream.sender.follow(this.#segment, this.#index)
   }
 
   /** A subscriber whose own filter throws has a bug that concerns nobody else. */
-  #passes(stream: EventStream, filter: (event: EncodedEvent) => boolean): boolean {
+  #passes(stream: LiveStream, filter: (event: EncodedEvent) => boolean): boolean {
     try {
       return filter(this.#event)
     } catch (error) {

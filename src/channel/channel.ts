@@ -9,7 +9,8 @@ import {
   type Serialize,
 } from '../sse/encode.js'
 import { Deferred } from '../stream/deferred.js'
-import { EventStream } from '../stream/event-stream.js'
+import type { EventStream } from '../stream/event-stream.js'
+import { LiveStream } from '../stream/live-stream.js'
 import {
   type Check,
   type Checks,
@@ -149,7 +150,7 @@ export class Channel {
    * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
    */
   subscribe(stream: EventStream, options: SubscribeOptions = {}): Subscription {
-    if (!(stream instanceof EventStream)) {
+    if (!(stream instanceof LiveStream)) {
       throw new TcpSseError('ERR_NOT_A_STREAM', 'subscribe(stream) needs an EventStream.')
     }
     const { filter, lastEventId = stream.lastEventId } = checkOptions(
@@ -170,11 +171,7 @@ export class Channel {
 
   /** Takes a stream out; it stays open. Returns whether it was in. */
   unsubscribe(stream: EventStream): boolean {
-    const member = this.#members.find(stream)
-    if (member === undefined) return false
-    this.#members.remove(member)
-    stream.sender.offEnd(member)
-    return true
+    return stream instanceof LiveStream && this.#members.leave(stream)
   }
 
   /**
@@ -210,7 +207,7 @@ export class Channel {
 
   /** Hands the stream what it has missed. The caller subscribes it in the same step. */
   #replay(
-    stream: EventStream,
+    stream: LiveStream,
     filter: SubscribeOptions['filter'],
     lastEventId: string,
   ): Subscription {

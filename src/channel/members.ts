@@ -1,7 +1,7 @@
 // Who is subscribed to a channel.
 import type { EncodedEvent } from '../sse/encode.js'
-import type { EventStream } from '../stream/event-stream.js'
 import type { Lane } from '../stream/lane.js'
+import type { LiveStream } from '../stream/live-stream.js'
 import type { EndListener } from '../stream/sender.js'
 
 const GONE = -1
@@ -9,7 +9,7 @@ const GONE = -1
 /** One stream's subscription. The stream keeps it among its end listeners, and that is where it is found. */
 export class Member implements EndListener {
   readonly members: Members
-  readonly stream: EventStream
+  readonly stream: LiveStream
   readonly lane: Lane | undefined
   readonly filter: ((event: EncodedEvent) => boolean) | undefined
   /** How many broadcasts there had been when it came: it gets those after. */
@@ -17,12 +17,7 @@ export class Member implements EndListener {
   /** Its place in the list. */
   index = GONE
 
-  constructor(
-    members: Members,
-    stream: EventStream,
-    filter: Member['filter'],
-    joinedAfter: number,
-  ) {
+  constructor(members: Members, stream: LiveStream, filter: Member['filter'], joinedAfter: number) {
     this.members = members
     this.stream = stream
     this.lane = stream.sender.lane
@@ -55,19 +50,28 @@ export class Members {
     return this.#list
   }
 
-  find(stream: EventStream): Member | undefined {
+  find(stream: LiveStream): Member | undefined {
     const found = stream.sender.endListeners.find(
       (each) => each instanceof Member && each.members === this,
     )
     return found as Member | undefined
   }
 
-  add(stream: EventStream, filter: Member['filter'], joinedAfter: number): void {
+  add(stream: LiveStream, filter: Member['filter'], joinedAfter: number): void {
     const member = new Member(this, stream, filter, joinedAfter)
     const list = this.#own()
     member.index = list.length
     list.push(member)
     stream.sender.onEnd(member)
+  }
+
+  /** Takes a stream out that goes on without the channel. Returns whether it was in. */
+  leave(stream: LiveStream): boolean {
+    const member = this.find(stream)
+    if (member === undefined) return false
+    this.remove(member)
+    stream.sender.offEnd(member)
+    return true
   }
 
   remove(member: Member): void {

@@ -8,7 +8,6 @@ import { type Kernel, systemKernel } from './kernel.js'
 import { adoptLowWater } from './low-water.js'
 import { evidenceOf, hasEnded, type Keeper, paceOf, passOver, Subject } from './subject.js'
 import {
-  copyOf,
   judge,
   type Look,
   type Observation,
@@ -234,7 +233,7 @@ export class Monitor implements Keeper {
     const { plan } = subject
     subject.nextLook = now + plan.pace
     subject.activity = this.#kernel.activity(subject.socket)
-    const previous = before(subject.observation)
+    const previous = subject.recall(last)
     if (look !== undefined) {
       const current = observe(previous, look, plan, now, latest)
       subject.observe(current)
@@ -315,11 +314,6 @@ export const sharedMonitor = new Monitor()
 /** The look that is being judged, and the one before it: what is kept of them is in the subject's row. */
 const latest = new Sight()
 const last = new Sight()
-
-/** A copy of the latest observation, which is about to be overwritten. Valid until the next call. */
-function before(observation: Observation | undefined): Sight | undefined {
-  return observation && copyOf(observation, last)
-}
 
 /** A subject that has just been dropped has no next look any more: NaN, which is never less. */
 function sooner(next: number, { nextLook }: Subject): number {

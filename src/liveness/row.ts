@@ -1,8 +1,8 @@
 // Numbers of the sockets under watch, one row each: outside of the heap, where ten thousand of them cost the garbage
 // collector nothing.
-import type { Observation } from './verdict.js'
+import type { Observation, Sight } from './verdict.js'
 
-/** What a look has shown, and what has been made of it. */
+/** What a look has shown, and what has been made of it: `note` and `recall` have the same order. */
 const OBSERVED = [
   'at',
   'state',
@@ -32,11 +32,20 @@ const REMEMBERED = [
   'userTimeout',
   'notSentLowWater',
   'notSentLowWaterBefore',
+  'quiet',
+  'seenDestroyed',
 ] as const
 
 const COLUMNS = [...OBSERVED, ...REMEMBERED]
 /** NaN stands for `undefined` in these; in the others it is what the kernel does not tell. */
-const OPTIONAL = new Set<string>(['silentSince', ...REMEMBERED.slice(-4)])
+const OPTIONAL = new Set<string>([
+  'silentSince',
+  'limitedSince',
+  'userTimeout',
+  'notSentLowWater',
+  'notSentLowWaterBefore',
+])
+const FLAGS = new Set<string>(['quiet', 'seenDestroyed'])
 
 let numbers = new Float64Array(64 * COLUMNS.length)
 let used = 0
@@ -64,35 +73,67 @@ export interface Row extends Observation {
   /** TCP_NOTSENT_LOWAT, bytes: what the watch has set, and what was in force before it did. */
   notSentLowWater: number | undefined
   notSentLowWaterBefore: number | undefined
+  /** Whether nothing was outstanding at the last look. */
+  quiet: boolean
+  /** Whether a tick has found the socket destroyed. */
+  seenDestroyed: boolean
 }
 
 /** One socket's row. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the accessors are made below, one for each column
 export class Row {
-  #start: number
+  /** Where the row starts. Not private: the accessors read it at every use. */
+  rowStart: number
 
   constructor() {
-    this.#start = free.pop() ?? newRow()
-    numbers.fill(Number.NaN, this.#start, this.#start + COLUMNS.length)
+    this.rowStart = free.pop() ?? newRow()
+    numbers.fill(Number.NaN, this.rowStart, this.rowStart + COLUMNS.length)
   }
 
-  /** Where the row starts. */
-  static start(row: Row): number {
-    return row.#start
-  }
-
-  /** Takes over an observation. */
+  /** Takes over an observation. Written out, as `recall` is: this is what a look costs. */
   note(observation: Observation): void {
-    for (let i = 0; i < OBSERVED.length; i++) {
-      const value = observation[OBSERVED[i] as keyof Observation]
-      numbers[this.#start + i] = value ?? Number.NaN
-    }
+    const { rowStart: start } = this
+    numbers[start] = observation.at
+    numbers[start + 1] = observation.state
+    numbers[start + 2] = observation.unacked
+    numbers[start + 3] = observation.unsent
+    numbers[start + 4] = observation.retransmits
+    numbers[start + 5] = observation.probes
+    numbers[start + 6] = observation.lastAckReceived
+    numbers[start + 7] = observation.lastDataReceived
+    numbers[start + 8] = observation.lost
+    numbers[start + 9] = observation.totalRetransmits
+    numbers[start + 10] = observation.bytesAcked
+    numbers[start + 11] = observation.windowLimited
+    numbers[start + 12] = observation.silentSince ?? Number.NaN
+  }
+
+  /** The observation that was last noted, or `undefined` before the first. */
+  recall(into: Sight): Sight | undefined {
+    const { rowStart: start } = this
+    const at = numbers[start] ?? Number.NaN
+    if (Number.isNaN(at)) return undefined
+    into.at = at
+    into.state = numbers[start + 1] as number
+    into.unacked = numbers[start + 2] as number
+    into.unsent = numbers[start + 3] as number
+    into.retransmits = numbers[start + 4] as number
+    into.probes = numbers[start + 5] as number
+    into.lastAckReceived = numbers[start + 6] as number
+    into.lastDataReceived = numbers[start + 7] as number
+    into.lost = numbers[start + 8] as number
+    into.totalRetransmits = numbers[start + 9] as number
+    into.bytesAcked = numbers[start + 10] as number
+    into.windowLimited = numbers[start + 11] as number
+    const silentSince = numbers[start + 12] as number
+    into.silentSince = Number.isNaN(silentSince) ? undefined : silentSince
+    return into
   }
 
   /** Gives the row to the next socket. From now on this one reads as empty and takes nothing. */
   giveBack(): void {
-    if (this.#start !== NOWHERE) free.push(this.#start)
-    this.#start = NOWHERE
+    if (this.rowStart !== NOWHERE) free.push(this.rowStart)
+    this.rowStart = NOWHERE
   }
 }
 
@@ -100,18 +141,19 @@ export class Row {
 const NOWHERE = 2 ** 30
 
 for (const [index, name] of COLUMNS.entries()) {
-  const read = (row: Row): number => numbers[Row.start(row) + index] ?? Number.NaN
+  const read = (row: Row): number => numbers[row.rowStart + index] ?? Number.NaN
   const readOptional = (row: Row): number | undefined => {
     const value = read(row)
     return Number.isNaN(value) ? undefined : value
   }
-  const get = OPTIONAL.has(name) ? readOptional : read
+  const readFlag = (row: Row): boolean => read(row) === 1
+  const get = FLAGS.has(name) ? readFlag : OPTIONAL.has(name) ? readOptional : read
   Object.defineProperty(Row.prototype, name, {
     get(this: Row) {
       return get(this)
     },
-    set(this: Row, value: number | undefined) {
-      numbers[Row.start(this) + index] = value ?? Number.NaN
+    set(this: Row, value: number | boolean | undefined) {
+      numbers[this.rowStart + index] = Number(value)
     },
   })
 }

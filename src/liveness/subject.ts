@@ -24,9 +24,6 @@ export class Subject extends Row implements Watch {
   /** What was in force before the watch. */
   readonly saved: KernelSettings
   verdict: Verdict = 'alive'
-  /** Whether nothing was outstanding at the last look. */
-  quiet = false
-  seenDestroyed = false
   /** Its place in the keeper's list. */
   index = -1
 

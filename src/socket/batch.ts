@@ -64,17 +64,33 @@ export class Batch {
    */
   add(berth: Berth, bytes: Uint8Array, chunked: boolean): number {
     if (bytes !== this.#copied) this.#copy(bytes)
+    return this.#take(berth, chunked)
+  }
+
+  /**
+   * The same for a text. Only what `fits` with three bytes for each of its units.
+   *
+   * @returns how many bytes of UTF-8 it makes
+   */
+  addText(berth: Berth, text: string, chunked: boolean): number {
+    const bytes = this.#copyText(text)
+    this.#take(berth, chunked)
+    return bytes
+  }
+
+  /** Whether so many bytes have room beside what is there. If not, there is room after `flush`, up to `LARGEST_PIECE` x 3. */
+  fits(length: number): boolean {
+    return this.#used + length + MOST_FRAME <= SLAB
+  }
+
+  /** What was copied last is for this socket. */
+  #take(berth: Berth, chunked: boolean): number {
     const offset = chunked ? this.#start : this.#body
-    const length = (chunked ? this.#end : this.#body + bytes.length) - offset
+    const length = (chunked ? this.#end : this.#end - FRAME_END) - offset
     if (berth.row === NONE) this.#open(berth)
     this.#append(berth.row, offset, length)
     berth.waiting += length
     return length
-  }
-
-  /** Whether the bytes have room beside what is there. If not, there is room after `flush`, up to `LARGEST_PIECE`. */
-  fits(bytes: Uint8Array): boolean {
-    return bytes === this.#copied || this.#used + bytes.length + MOST_FRAME <= SLAB
   }
 
   /** Sends everything now. */
@@ -107,7 +123,7 @@ export class Batch {
       berth.row = NONE
       berth.waiting = 0
     }
-    this.#berths.length = 0
+    this.#berths = []
     this.#rowCount = 0
     this.#pieceCount = 0
     this.#used = 0
@@ -151,20 +167,45 @@ export class Batch {
 
   /** Puts the bytes into the slab with the frame of a chunk around them. */
   #copy(bytes: Uint8Array): void {
-    const { length } = bytes
+    this.#startChunk(bytes.length)
+    this.#slab.set(bytes, this.#body)
+    this.#endChunk(bytes.length)
+    this.#copied = bytes
+  }
+
+  /** Most texts are ASCII, and then their length is known before they are written. */
+  #copyText(text: string): number {
+    this.#startChunk(text.length)
+    const bytes = putText(this.#slab, this.#body, text)
+    const digits = this.#body - this.#start - LINE_END
+    if (bytes >= 16 ** digits) {
+      const body = this.#body
+      this.#startChunk(bytes)
+      this.#slab.copyWithin(this.#body, body, body + bytes)
+    } else if (bytes !== text.length) {
+      this.#startChunk(bytes)
+    }
+    this.#endChunk(bytes)
+    this.#copied = undefined
+    return bytes
+  }
+
+  /** The size of a chunk, in front of its bytes. */
+  #startChunk(length: number): void {
     const slab = this.#slab
     this.#start = this.#used
-    let at = putHex(slab, this.#used, length)
-    slab[at++] = CR
-    slab[at++] = LF
-    this.#body = at
-    slab.set(bytes, at)
-    at += length
-    slab[at++] = CR
-    slab[at++] = LF
-    this.#end = at
-    this.#used = at
-    this.#copied = bytes
+    const at = putHex(slab, this.#used, length)
+    slab[at] = CR
+    slab[at + 1] = LF
+    this.#body = at + LINE_END
+  }
+
+  #endChunk(length: number): void {
+    const at = this.#body + length
+    this.#slab[at] = CR
+    this.#slab[at + 1] = LF
+    this.#end = at + FRAME_END
+    this.#used = this.#end
   }
 
   #collectShorts(): Short[] {
@@ -198,11 +239,29 @@ export const sharedBatch = new Batch()
 
 const CR = 13
 const LF = 10
+const LINE_END = 2
+/** What a chunk has after its bytes. */
+const FRAME_END = LINE_END
 /** Eight hexadecimal digits and two line ends. */
 const MOST_FRAME = 12
 
 function flushAtEndOfTick(batch: Batch): void {
   batch.flushScheduled()
+}
+
+/** So short that a loop is faster than a call into C++. */
+const SHORT_TEXT = 256
+
+/** Writes text as UTF-8; returns how many bytes that makes. */
+function putText(target: Buffer, at: number, text: string): number {
+  const { length } = text
+  if (length > SHORT_TEXT) return target.write(text, at)
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 127) return target.write(text, at)
+    target[at + i] = code
+  }
+  return length
 }
 
 /** Writes a number in hexadecimal; returns where it ends. */

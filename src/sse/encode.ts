@@ -64,6 +64,25 @@ export function isEncoded(event: unknown): event is EncodedEvent {
  * // 'event: tick\nid: 7\ndata: {"n":1}\n\n'
  */
 export function encodeEvent(event: EventInput, serialize: Serialize = toJson): EncodedEvent {
+  return encodeText(eventText(event, serialize), event)
+}
+
+/** The event of which this is the text. */
+export function encodeText(text: string, { id, key }: EventInput): EncodedEvent {
+  return new EncodedEvent(Buffer.from(text), idOf(id), key)
+}
+
+/** An id as it is sent. */
+export function idOf(id: EventInput['id']): string | undefined {
+  return typeof id === 'number' ? String(id) : id
+}
+
+/**
+ * An event as text, checked.
+ *
+ * @throws {TcpSseError} `ERR_EVENT_INVALID`; what `serialize` throws passes through
+ */
+export function eventText(event: EventInput, serialize: Serialize = toJson): string {
   if (typeof event !== 'object' || event === null || Array.isArray(event)) {
     throw invalid('An event is an object such as { data: … }.')
   }
@@ -75,7 +94,7 @@ export function encodeEvent(event: EventInput, serialize: Serialize = toJson): E
   const { id, retry, data, comment } = event
   let text = comment === undefined ? '' : lines('', comment)
   if (event.event !== undefined) text += `event: ${oneLine('event', event.event)}\n`
-  if (id !== undefined) text += `id: ${oneLine('id', typeof id === 'number' ? String(id) : id)}\n`
+  if (id !== undefined) text += `id: ${oneLine('id', idOf(id))}\n`
   if (retry !== undefined) text += `retry: ${wholeNumber(retry)}\n`
   if (data !== undefined) {
     text += lines('data', typeof data === 'string' ? data : serialized(data, serialize))
@@ -83,11 +102,7 @@ export function encodeEvent(event: EventInput, serialize: Serialize = toJson): E
   if (text === '') throw invalid('An event needs at least one field.')
   if (event.key !== undefined && typeof event.key !== 'string')
     throw invalid('key must be a string.')
-  return new EncodedEvent(
-    Buffer.from(`${text}\n`),
-    id === undefined ? undefined : String(id),
-    event.key,
-  )
+  return `${text}\n`
 }
 
 /**

@@ -1,4 +1,5 @@
 // Why a stream ended, in words that an application can switch on.
+import { TcpSseError } from '../errors.js'
 import { isPeerDeath } from '../liveness/death.js'
 import type { PeerEvidence } from '../liveness/watch.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
@@ -28,13 +29,8 @@ export type CloseReason =
   | 'aborted'
   | 'error'
 
-/** How a stream ended. */
-export interface CloseInfo {
-  readonly reason: CloseReason
-  /** What is behind it: the connection's error, what an application threw, or one of this library's with a `code`. */
-  readonly error?: Error | undefined
-  /** Milliseconds that the stream was open. */
-  readonly openedFor: number
+/** What became of what was sent. */
+export interface Account {
   /** Bytes of events and comments handed to the connection; not how many arrived. */
   readonly bytesSent: number
   /** What the overflow policy dropped. */
@@ -43,6 +39,15 @@ export interface CloseInfo {
   readonly delivered?: Delivered | undefined
   /** What was sent or queued and not acknowledged; `undefined` where that cannot be known. */
   readonly undelivered?: Undelivered | undefined
+}
+
+/** How a stream ended. */
+export interface CloseInfo extends Account {
+  readonly reason: CloseReason
+  /** What is behind it: the connection's error, what an application threw, or one of this library's with a `code`. */
+  readonly error?: Error | undefined
+  /** Milliseconds that the stream was open. */
+  readonly openedFor: number
   /** What the kernel said of a peer that was given up. */
   readonly evidence?: PeerEvidence | undefined
 }
@@ -56,4 +61,23 @@ export function reasonOf(error: Error | undefined): CloseReason {
   if (isPeerDeath(error)) return 'peer-dead'
   if (PEER_RESET.has(code)) return 'client-reset'
   return 'error'
+}
+
+/** The error of a peer that left everything unanswered, by the ms for which it did. */
+export function fellSilent(silentFor: number): TcpSseError {
+  const message = `The peer left everything unanswered for ${Math.round(silentFor)} ms.`
+  return new TcpSseError('ERR_PEER_DEAD', message)
+}
+
+/** The error of a client that took no byte, by the ms for which it did not. */
+export function stalled(stalledFor: number): TcpSseError {
+  return new TcpSseError(
+    'ERR_PEER_STALLED',
+    `The client took no byte for ${Math.round(stalledFor)} ms.`,
+  )
+}
+
+/** The error of a queue that is full, by the bytes in it. */
+export function overflowed(pending: number): TcpSseError {
+  return new TcpSseError('ERR_OVERFLOW', `${pending} bytes wait and one more event has no room.`)
 }

@@ -47,7 +47,8 @@ const LARGE = 64
  */
 export class DeliveryLog {
   #ends: number[] = []
-  #ids: (string | undefined)[] = []
+  /** Made with the first id: token streams have none. */
+  #ids: (string | undefined)[] | undefined
   #tickets: Map<number, Ticket> | undefined
   /** Sequence numbers: [first, acknowledged) are remembered and acknowledged, [acknowledged, next) are not. */
   #first = 0
@@ -97,7 +98,8 @@ export class DeliveryLog {
     if (remembered === this.#ends.length) this.#makeRoom()
     const slot = this.#next % this.#ends.length
     this.#ends[slot] = end
-    this.#ids[slot] = id
+    if (id !== undefined) this.#ids ??= new Array(this.#ends.length).fill(undefined)
+    if (this.#ids !== undefined) this.#ids[slot] = id
     if (ticket !== undefined) this.#wait(this.#next, ticket)
     this.#next += 1
   }
@@ -114,7 +116,7 @@ export class DeliveryLog {
     while (this.#acknowledged < this.#next) {
       const slot = this.#acknowledged % size
       if ((this.#ends[slot] as number) > offset) return
-      if (this.#ids[slot] !== undefined) this.#lastId = this.#ids[slot]
+      this.#lastId = this.#ids?.[slot] ?? this.#lastId
       this.#settle(this.#acknowledged, 'delivered')
       this.#acknowledged += 1
     }
@@ -122,8 +124,10 @@ export class DeliveryLog {
 
   /** The latest event with this id: settled if it is known to be delivered, waiting if not; absent if forgotten. */
   find(id: string): Ticket | undefined {
+    const ids = this.#ids
+    if (ids === undefined) return undefined
     for (let sequence = this.#next - 1; sequence >= this.#first; sequence--) {
-      if (this.#ids[sequence % this.#ids.length] !== id) continue
+      if (ids[sequence % ids.length] !== id) continue
       const waiting = this.#tickets?.get(sequence)
       if (waiting !== undefined) return waiting
       const ticket: Ticket = new Deferred()
@@ -143,7 +147,7 @@ export class DeliveryLog {
       sequence < this.#next;
       sequence++
     ) {
-      const id = this.#ids[sequence % this.#ids.length]
+      const id = this.#ids?.[sequence % this.#ends.length]
       if (id !== undefined) ids.push(id)
     }
     return ids
@@ -181,17 +185,19 @@ export class DeliveryLog {
     const slot = this.#first % this.#ends.length
     this.#settle(this.#first, 'unknown')
     this.#forgottenEnd = this.#ends[slot] as number
-    this.#forgottenId = this.#ids[slot] ?? this.#forgottenId
+    this.#forgottenId = this.#ids?.[slot] ?? this.#forgottenId
   }
 
   #grow(size: number): void {
-    const ends: number[] = new Array(size).fill(0)
-    const ids: (string | undefined)[] = new Array(size).fill(undefined)
+    this.#ends = this.#moved(this.#ends, new Array(size).fill(0))
+    if (this.#ids !== undefined) this.#ids = this.#moved(this.#ids, new Array(size).fill(undefined))
+  }
+
+  /** What is remembered, in a larger ring. */
+  #moved<T>(from: readonly T[], into: T[]): T[] {
     for (let sequence = this.#first; sequence < this.#next; sequence++) {
-      ends[sequence % size] = this.#ends[sequence % this.#ends.length] as number
-      ids[sequence % size] = this.#ids[sequence % this.#ids.length]
+      into[sequence % into.length] = from[sequence % from.length] as T
     }
-    this.#ends = ends
-    this.#ids = ids
+    return into
   }
 }

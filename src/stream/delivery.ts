@@ -30,20 +30,20 @@ export class Delivery {
 
   /** Whether somebody waits for an acknowledgement that a look could bring. */
   get awaited(): boolean {
-    this.#readUp()
+    this.readUp()
     return this.#known && this.#log?.awaited === true
   }
 
   /** Whether events are on their way, so that a look could bring news. */
   get inFlight(): boolean {
-    this.#readUp()
+    this.readUp()
     const log = this.#log
     return this.#known && log !== undefined && log.delivered < log.recorded
   }
 
   /** An event has been written to the outlet. */
   record(id: string | undefined, ticket: Ticket | undefined): void {
-    this.#readUp()
+    this.readUp()
     const { position } = this.#outlet
     if (position === undefined) this.#forget()
     if (!this.#known || position === undefined) {
@@ -68,12 +68,12 @@ export class Delivery {
   }
 
   /** Records what went the short way since the last time. */
-  #readUp(): void {
+  readUp(): void {
     const run = this.#outlet.lane?.run
     if (run === undefined || run.first === run.next) return
     const { segment, first, next, base } = run
     run.first = next
-    if (!this.#known) return
+    if (!this.#known || segment === undefined) return
     for (let index = first; index < next; index++) {
       this.#note(segment.ids[index], base + (segment.ends[index] as number))
     }
@@ -89,7 +89,7 @@ export class Delivery {
 
   /** What the peer's kernel has acknowledged of the connection's bytes, by a look of this moment. */
   acknowledge(offset: number): void {
-    this.#readUp()
+    this.readUp()
     this.#check()
     if (!this.#known || !(offset > this.#acknowledged)) return
     this.#acknowledged = offset
@@ -98,7 +98,7 @@ export class Delivery {
 
   /** A promise for the latest event with this id, queued or sent. */
   of(id: string, queue: EventQueue | undefined): Promise<DeliveryOutcome> {
-    this.#readUp()
+    this.readUp()
     if (this.#unsent?.has(id)) return Promise.resolve('undelivered')
     const ticket = queue?.ticketOf(id) ?? (this.#known ? this.#log?.find(id) : undefined)
     return (
@@ -109,7 +109,7 @@ export class Delivery {
 
   /** `undefined` where it cannot be known. */
   get delivered(): Delivered | undefined {
-    this.#readUp()
+    this.readUp()
     this.#check()
     const { start, position } = this.#outlet
     if (!this.#known || start === undefined || position === undefined) return undefined
@@ -119,7 +119,7 @@ export class Delivery {
 
   /** What was sent or queued and not acknowledged; `undefined` where that cannot be known. */
   undelivered(queue: EventQueue | undefined): Undelivered | undefined {
-    this.#readUp()
+    this.readUp()
     if (!this.#known || this.#outlet.start === undefined) return undefined
     const log = this.#log
     const ids = log?.undeliveredIds() ?? []
@@ -137,7 +137,7 @@ export class Delivery {
 
   /** The stream has ended: whoever still waits is told. */
   end(queue: EventQueue | undefined): void {
-    this.#readUp()
+    this.readUp()
     this.#log?.settleAll(this.#known ? 'undelivered' : 'unknown')
     queue?.settleTickets('undelivered')
     if (queue?.length) this.#unsent = new Set(Array.from(queue.events(), (event) => event.id))

@@ -1,106 +1,34 @@
-// One client. Data flows down (event -> bytes -> outlet), knowledge flows up (kernel -> monitor -> stream).
-//
-//   open --close()--> draining --everything acknowledged--> closed
-//     \-- peer dead or gone, stalled, overflow, abort, error --> closed
-import { systemClock } from '../clock.js'
-import { asError, TcpSseError } from '../errors.js'
-import { sharedMonitor } from '../liveness/monitor.js'
-import type { LivenessPlan } from '../liveness/plan.js'
+// One client, as the application sees it.
+
 import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
-import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
-import {
-  type EncodedEvent,
-  type EventInput,
-  encodeComment,
-  encodeEvent,
-  encodePadding,
-  isEncoded,
-} from '../sse/encode.js'
-import { onAbort } from './abort.js'
-import { type CloseInfo, type CloseReason, reasonOf } from './close-info.js'
-import { checkDeadlines } from './deadlines.js'
-import { Deferred } from './deferred.js'
-import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
-import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
-import type { Outlet, OutletListener } from './outlet.js'
+import type { SocketSnapshot } from '../socket/inspect.js'
+import type { EncodedEvent, EventInput } from '../sse/encode.js'
+import type { CloseInfo } from './close-info.js'
+import type { Delivered, DeliveryOutcome } from './delivery-log.js'
 import type { Dropped } from './queue.js'
-import { Sender, type SenderOwner } from './sender.js'
 import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
-import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
+import type { SendAllOptions, SendAllResult } from './transfer.js'
 
 /** One client's event stream. Made by `createEventStream`. */
-export class EventStream implements OutletListener, Watcher, SenderOwner {
+export interface EventStream {
   /** The `Last-Event-ID` that the client sent, `''` for none. */
   readonly lastEventId: string
-  readonly #outlet: Outlet
-  readonly #settings: StreamSettings
-  /** Whole milliseconds: they stay out of the heap. */
-  readonly #openedAt = Math.round(systemClock.now())
-  #state: StreamState = 'open'
-  #watch: Watch | undefined = undefined
-  readonly #sender: Sender
-  /** How it is to end once everything has been sent. */
-  #ending: { reason: CloseReason; error: Error | undefined } | undefined = undefined
-  #info: CloseInfo | undefined = undefined
-  #closed: Deferred<CloseInfo> | undefined = undefined
-  #controller: AbortController | undefined = undefined
-  #forgetSignal: (() => void) | undefined = undefined
-
-  /** @internal */
-  constructor(outlet: Outlet, settings: StreamSettings, lastEventId: string) {
-    this.#outlet = outlet
-    this.#settings = settings
-    this.#sender = new Sender(outlet, settings, this, this.#openedAt)
-    this.lastEventId = lastEventId
-    if (outlet.closed) {
-      this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
-      return
-    }
-    outlet.listen(this)
-    const { signal, retry, padding } = settings
-    if (signal?.aborted) {
-      this.abort(asError(signal.reason))
-      return
-    }
-    if (signal !== undefined) {
-      this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
-    }
-    const { socket } = outlet
-    if (socket !== undefined) this.#watch = sharedMonitor.watch(socket, this)
-    if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
-    if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
-  }
 
   /** Where the stream is in its life. */
-  get state(): StreamState {
-    return this.#state
-  }
+  readonly state: StreamState
 
   /** Settles once, when the stream has ended, with the reason. Never rejects. */
-  get closed(): Promise<CloseInfo> {
-    this.#closed ??= new Deferred()
-    if (this.#info !== undefined) this.#closed.resolve(this.#info)
-    return this.#closed.promise
-  }
+  readonly closed: Promise<CloseInfo>
 
   /** Aborted when the stream has ended; its `reason` is the `CloseInfo`. For `fetch`, timers, database cursors. */
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
-    if (this.#info !== undefined) this.#controller.abort(this.#info)
-    return this.#controller.signal
-  }
+  readonly signal: AbortSignal
 
   /** What the monitor last made of the client. */
-  get verdict(): Verdict {
-    return this.#watch?.verdict ?? (this.#info?.evidence?.verdict || 'alive')
-  }
+  readonly verdict: Verdict
 
   /** What the overflow policy has dropped so far. */
-  get dropped(): Dropped {
-    return this.#info?.dropped ?? this.#sender.dropped
-  }
+  readonly dropped: Dropped
 
   /**
    * Sends an event. Never throws because of the client: that is a result.
@@ -113,36 +41,19 @@ export class EventStream implements OutletListener, Watcher, SenderOwner {
    */
   send(event: EventInput | EncodedEvent): SendResult
   send(event: EventInput | EncodedEvent, options: { confirm: true }): Promise<DeliveryOutcome>
-  send(
-    event: EventInput | EncodedEvent,
-    options?: SendOptions,
-  ): SendResult | Promise<DeliveryOutcome> {
-    const ticket =
-      options !== undefined && wantsConfirmation(options)
-        ? new Deferred<DeliveryOutcome>()
-        : undefined
-    const result = this.#state === 'open' ? this.#encodeAndSend(event, ticket) : 'closed'
-    if (ticket === undefined) return result
-    if (result === 'closed') ticket.resolve('undelivered')
-    return ticket.promise
-  }
 
   /**
    * Sends a comment, which clients ignore.
    *
    * @throws {TcpSseError} `ERR_EVENT_INVALID` for something that is no string
    */
-  comment(text: string): SendResult {
-    return this.sendEncoded(encodeComment(text))
-  }
+  comment(text: string): SendResult
 
   /**
    * Whether an event would be sent at once: `true` as soon as there is room, `false` when the stream has ended or is
    * ending. Settles in any case, once; never rejects. Any number of callers may wait.
    */
-  writable(): Promise<boolean> {
-    return this.#sender.writable()
-  }
+  writable(): Promise<boolean>
 
   /**
    * Sends all that a source yields, at the client's pace: nothing is pulled while there is no room. When the stream ends
@@ -154,209 +65,29 @@ export class EventStream implements OutletListener, Watcher, SenderOwner {
    * @example
    * const { sent, reason } = await stream.sendAll(rows(), { signal: AbortSignal.timeout(60_000) })
    */
-  sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult> {
-    const sink = {
-      sender: this.#sender,
-      send: (event: EventInput | EncodedEvent) => this.send(event),
-      fail: (error: unknown) => this.fail(error),
-    }
-    return transfer(sink, source, options)
-  }
-
-  /**
-   * Sends an event in its final form: the short way, for `Channel`.
-   * @internal
-   */
-  sendEncoded(event: EncodedEvent): SendResult {
-    return this.#state === 'open' ? this.#deliver(event) : 'closed'
-  }
-
-  /**
-   * Ends the stream because of what the application has done: what waits is sent, and the reason is `error`.
-   * @internal
-   */
-  fail(error: unknown): void {
-    this.#end('error', asError(error))
-  }
-
-  /**
-   * The write loop beneath: for `Channel`.
-   * @internal
-   */
-  get sender(): Sender {
-    return this.#sender
-  }
+  sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult>
 
   /** What the client's kernel has acknowledged, as of now; `undefined` where that cannot be known. */
-  delivered(): Delivered | undefined {
-    if (this.#info !== undefined) return this.#info.delivered
-    const { delivery } = this.#sender
-    delivery.look()
-    return delivery.delivered
-  }
+  delivered(): Delivered | undefined
 
   /**
    * What becomes of the latest event with this id: settles as `send` with `confirm` does. `'unknown'` also for an id
    * that was never sent, or so long ago that it is forgotten.
    */
-  delivery(id: string): Promise<DeliveryOutcome> {
-    return this.#sender.outcomeOf(String(id))
-  }
+  delivery(id: string): Promise<DeliveryOutcome>
 
   /**
    * Ends the stream properly: what waits is sent, and the response ends when the client's kernel has acknowledged it.
    * Returns `closed`. A client that reads slowly takes its time; one that does not read is `stalled`.
    */
-  close(): Promise<CloseInfo> {
-    this.#end('ended', undefined)
-    return this.closed
-  }
+  close(): Promise<CloseInfo>
 
   /** Ends the stream at once, whatever waits; reason `aborted`. */
-  abort(error?: Error): void {
-    this.#giveUp('aborted', error)
-  }
+  abort(error?: Error): void
 
   /** Bytes that wait for the client, by place. On HTTP/2 those in the kernel are the connection's. */
-  queue(): QueueSizes {
-    const pending = this.#sender.pending + this.#outlet.pending
-    const { unsent, unacked } = this.inspect() ?? {}
-    return { pending, unsent, unacked }
-  }
+  queue(): QueueSizes
 
   /** What the kernel knows about the connection now; `undefined` where there is no socket to ask about. */
-  inspect(): SocketSnapshot | undefined {
-    return this.#outlet.socket && inspectSocket(this.#outlet.socket)
-  }
-
-  /** Whether events are taken. The application can have ended the response behind our back: its close is on its way. */
-  get #open(): boolean {
-    return this.#state === 'open' && this.#outlet.writable
-  }
-
-  #encodeAndSend(event: EventInput | EncodedEvent, ticket: Ticket | undefined): SendResult {
-    const encoded = isEncoded(event) ? event : encodeEvent(event, this.#settings.serialize)
-    return this.#deliver(encoded, ticket)
-  }
-
-  #deliver(event: EncodedEvent, ticket?: Ticket): SendResult {
-    // Asked again: the application's serializer may have ended the stream.
-    if (!this.#open) return 'closed'
-    const result = this.#sender.deliver(event, ticket)
-    if (result !== 'overflow') return result
-    const message = `${this.#sender.pending} bytes wait and one more event has no room.`
-    this.#giveUp('overflow', new TcpSseError('ERR_OVERFLOW', message))
-    return 'closed'
-  }
-
-  /** @internal */
-  get plan(): LivenessPlan {
-    return this.#settings.plan
-  }
-
-  /** @internal */
-  get notSentLowWater(): number | undefined {
-    return this.#settings.notSentLowWater || undefined
-  }
-
-  /** @internal */
-  onDrain(): void {
-    this.#sender.resume()
-  }
-
-  /** @internal */
-  onBlocked(): void {
-    this.#sender.block()
-  }
-
-  /** @internal */
-  onPeerEnd(): void {
-    this.#sender.delivery.look()
-  }
-
-  /** @internal */
-  onClose(): void {
-    const { finished, error } = this.#outlet
-    if (finished) this.#close(this.#ending?.reason ?? 'ended', this.#ending?.error)
-    else this.#close(reasonOf(error), error)
-  }
-
-  /** @internal */
-  onPeerDead(evidence: PeerEvidence): void {
-    const message = `The peer left everything unanswered for ${Math.round(evidence.silentFor)} ms.`
-    this.#close('peer-dead', new TcpSseError('ERR_PEER_DEAD', message), evidence)
-  }
-
-  /** @internal */
-  onPeerGone(evidence: PeerEvidence): void {
-    const error = this.#outlet.error
-    const left = evidence.verdict === 'half-closed' || this.#outlet.socket?.destroyed === true
-    const gone = left ? 'client-closed' : 'client-reset'
-    this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
-  }
-
-  /** @internal */
-  onLook(now: number, stalledFor: number): number {
-    if (this.#sender.inFlight) this.#sender.delivery.look()
-    return checkDeadlines({
-      outlet: this.#outlet,
-      sender: this.#sender,
-      settings: this.#settings,
-      openedAt: this.#openedAt,
-      observation: this.#watch?.observation,
-      now,
-      stalledFor,
-      onStalled: (ownStalledFor) => {
-        const message = `The client took no byte for ${Math.round(ownStalledFor)} ms.`
-        // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
-        const stuck = stalledFor >= ownStalledFor / 2 && this.#watch?.shared !== true
-        this.#giveUp('stalled', new TcpSseError('ERR_PEER_STALLED', message), stuck)
-      },
-    })
-  }
-
-  /** @internal */
-  beforeEnd(): void {
-    this.#watch?.release(this)
-    this.#watch = undefined
-  }
-
-  /** Ends the stream once everything has been sent. */
-  #end(reason: CloseReason, error: Error | undefined): void {
-    if (this.#state !== 'open') return
-    this.#state = 'draining'
-    this.#ending = { reason, error }
-    this.#sender.end()
-  }
-
-  /** Ends the stream from our side and the connection with it. */
-  #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
-    if (this.#state === 'closed') return
-    this.#close(reason, error)
-    this.#outlet.destroy(entirely)
-  }
-
-  /** The one way into `closed`. After it nothing of the stream's runs on. */
-  #close(reason: CloseReason, error?: Error, evidence?: PeerEvidence): void {
-    if (this.#state === 'closed') return
-    this.#state = 'closed'
-    this.#outlet.unlisten()
-    const { delivery, queue, bytesSent, dropped } = this.#sender
-    delivery.look()
-    this.beforeEnd()
-    this.#forgetSignal?.()
-    this.#info = {
-      reason,
-      error,
-      openedFor: systemClock.now() - this.#openedAt,
-      bytesSent,
-      dropped,
-      delivered: delivery.delivered,
-      undelivered: delivery.undelivered(queue),
-      evidence,
-    }
-    this.#sender.stop()
-    this.#closed?.resolve(this.#info)
-    this.#controller?.abort(this.#info)
-  }
+  inspect(): SocketSnapshot | undefined
 }

@@ -36,22 +36,24 @@ export function chunked(length: number): number {
 
 /** Broadcasts of one segment that a stream has been sent one after the other and with nothing between them. */
 export interface Run {
-  segment: Segment
+  /** `undefined` once something else has come between. */
+  segment: Segment | undefined
   /** The indices of those that the stream has not read up yet: from `first` up to `next`. */
   first: number
   next: number
   /** Where the segment starts, in the connection's outgoing bytes. */
   base: number
+  /** Bytes of events that went this way, in this run and those before it. */
+  bytes: number
 }
 
 /** What an outlet has that can take broadcasts on the short way. */
 export interface Lane {
-  /** Whether the stream has nothing against it: it is open, nobody waits. Kept by the stream. */
-  ready: boolean
   run: Run | undefined
-  /** Bytes of events that went this way. */
-  readonly castBytes: number
-  /** Sends the event if it may go at once, right after the one before it. If not, nothing has happened. */
+  /**
+   * Sends the event if it goes on with the run and may go at once. If not, nothing has happened. Whoever writes past the
+   * outlet's stream, or keeps it from sending, breaks the run.
+   */
   cast(event: EncodedEvent, segment: Segment, index: number): boolean
 }
 
@@ -59,6 +61,6 @@ export interface Lane {
 export function follow(lane: Lane, segment: Segment, index: number, position: number): void {
   const next = index + 1
   const base = position - (segment.ends[index] as number)
-  if (lane.run === undefined) lane.run = { segment, first: next, next, base }
+  if (lane.run === undefined) lane.run = { segment, first: next, next, base, bytes: 0 }
   else Object.assign(lane.run, { segment, first: next, next, base })
 }

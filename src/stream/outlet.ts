@@ -56,6 +56,12 @@ export interface Outlet {
   unlisten(): void
   /** Takes the bytes. `false`: taken, and no more until `onDrain`. */
   write(bytes: Buffer): boolean
+  /**
+   * Takes an event's text, where that can go at once; the same as `write` with its bytes, without making them.
+   *
+   * @returns how many bytes it makes; -1 where it has to go by `write`, and nothing has happened
+   */
+  writeText(text: string): number
   /** Throws away request data that nobody reads and that hides the client's FIN. Called now and then. */
   discardUnread(): void
   /** Ends the response properly. */

@@ -1,6 +1,7 @@
 // The write loop: events go to the outlet while it has room, and wait in the queue while it has not.
 import { systemClock } from '../clock.js'
-import type { EncodedEvent } from '../sse/encode.js'
+import { type EncodedEvent, type EventInput, encodeText, idOf } from '../sse/encode.js'
+import type { Account } from './close-info.js'
 import { Deferred } from './deferred.js'
 import { Delivery } from './delivery.js'
 import type { DeliveryOutcome, Ticket } from './delivery-log.js'
@@ -25,8 +26,8 @@ export interface EndListener {
 
 /** Sends one stream's events and follows them to the client's kernel. */
 export class Sender {
-  readonly #outlet: Outlet
-  readonly #settings: StreamSettings
+  readonly outlet: Outlet
+  readonly settings: StreamSettings
   readonly #owner: SenderOwner
   #poll: Poll | undefined = undefined
   #delivery: Delivery | undefined = undefined
@@ -45,20 +46,19 @@ export class Sender {
 
   constructor(outlet: Outlet, settings: StreamSettings, owner: SenderOwner, now: number) {
     this.#owner = owner
-    this.#outlet = outlet
-    this.#settings = settings
+    this.outlet = outlet
+    this.settings = settings
     this.#trafficAt = now
-    this.#setLane()
   }
 
   /** Whether an event would be written at once. */
   get hasRoom(): boolean {
-    return this.#outlet.writable && !this.#behind && !this.#ending
+    return this.outlet.writable && !this.#behind && !this.#ending
   }
 
   /** Bytes of events and comments handed to the outlet. */
   get bytesSent(): number {
-    return this.#bytesSent + (this.#outlet.lane?.castBytes ?? 0)
+    return this.#bytesSent + (this.lane?.run?.bytes ?? 0)
   }
 
   /** The time of the last call before which something had been written; ms on the monitor's clock, to the next whole one. */
@@ -81,21 +81,29 @@ export class Sender {
     return { events: droppedEvents, bytes: droppedBytes }
   }
 
+  /** What became of what was sent, by a last look. */
+  account(): Account {
+    const { delivery, bytesSent, dropped } = this
+    delivery.look()
+    const { delivered } = delivery
+    return { bytesSent, dropped, delivered, undelivered: delivery.undelivered(this.#queue) }
+  }
+
   /** The short way for broadcasts, where there is one. */
   get lane(): Lane | undefined {
-    return this.#outlet.lane
+    return this.outlet.lane
   }
 
   /** Made when it is first needed: most streams of a quiet server have sent no event yet. */
   get delivery(): Delivery {
-    this.#delivery ??= new Delivery(this.#outlet)
+    this.#delivery ??= new Delivery(this.outlet)
     return this.#delivery
   }
 
   /** Whether events are on their way, so that a look could bring news. */
   get inFlight(): boolean {
     return (
-      (this.#delivery !== undefined || this.#outlet.lane?.run !== undefined) &&
+      (this.#delivery !== undefined || this.outlet.lane?.run !== undefined) &&
       this.delivery.inFlight
     )
   }
@@ -107,10 +115,23 @@ export class Sender {
   /** Writes the event or lets it wait; `overflow` leaves it out. Only while the outlet is writable. */
   deliver(event: EncodedEvent, ticket?: Ticket): Exclude<SendResult, 'closed'> | 'overflow' {
     if (this.#behind) {
-      this.#queue ??= new EventQueue(this.#settings.limits)
+      this.#queue ??= new EventQueue(this.settings.limits)
       return this.#queue.push(event, ticket)
     }
     this.#writeEvent(event, ticket)
+    return this.#blocked ? 'queued' : 'sent'
+  }
+
+  /** The same for an event that is still text: that is enough, where it can go at once. */
+  deliverText(
+    text: string,
+    event: EventInput,
+    ticket?: Ticket,
+  ): Exclude<SendResult, 'closed'> | 'overflow' {
+    const bytes = this.#behind ? -1 : this.outlet.writeText(text)
+    if (bytes < 0) return this.deliver(encodeText(text, event), ticket)
+    this.#bytesSent += bytes
+    this.#record(idOf(event.id), ticket)
     return this.#blocked ? 'queued' : 'sent'
   }
 
@@ -118,7 +139,6 @@ export class Sender {
   replay(events: Iterable<EncodedEvent>): void {
     this.#replay = events[Symbol.iterator]()
     this.#pump()
-    this.#setLane()
   }
 
   /** What was sent last was a channel's broadcast, the one at `index`. */
@@ -126,10 +146,12 @@ export class Sender {
     this.delivery.follow(segment, index)
   }
 
-  /** The short way is open to whoever would be written at once. */
-  #setLane(): void {
-    const { lane } = this.#outlet
-    if (lane !== undefined) lane.ready = !this.#behind && !this.#ending
+  /** Broadcasts have to come through here again. */
+  #breakRun(): void {
+    const run = this.lane?.run
+    if (run?.segment === undefined) return
+    this.delivery.readUp()
+    run.segment = undefined
   }
 
   /** Whether an event has to wait for others. */
@@ -140,13 +162,13 @@ export class Sender {
   /** Bytes that are no event: comments. Only while there is room. */
   write(bytes: Buffer): void {
     this.#bytesSent += bytes.length
-    this.#blocked = !this.#outlet.write(bytes)
-    if (this.#blocked) this.#setLane()
+    this.#blocked = !this.outlet.write(bytes)
+    if (this.#blocked) this.#breakRun()
   }
 
   /** Settles when there is room (`true`), or when there never will be again. */
   writable(): Promise<boolean> {
-    if (this.#ending || !this.#outlet.writable) return Promise.resolve(false)
+    if (this.#ending || !this.outlet.writable) return Promise.resolve(false)
     if (!this.#behind) return Promise.resolve(true)
     this.#room ??= new Deferred()
     return this.#room.promise
@@ -155,14 +177,13 @@ export class Sender {
   /** The outlet has no more room, as it has found out only now. */
   block(): void {
     this.#blocked = true
-    this.#setLane()
+    this.#breakRun()
   }
 
   /** The outlet has room again. */
   resume(): void {
     this.#blocked = false
     this.#pump()
-    this.#setLane()
     if (this.#ending) this.#endIfDone()
     else if (!this.#behind) this.#settleRoom(true)
   }
@@ -211,13 +232,16 @@ export class Sender {
 
   #writeEvent({ bytes, id, isComment }: EncodedEvent, ticket: Ticket | undefined): void {
     this.write(bytes)
-    if (isComment && ticket === undefined) return
+    if (!isComment || ticket !== undefined) this.#record(id, ticket)
+  }
+
+  #record(id: string | undefined, ticket: Ticket | undefined): void {
     this.delivery.record(id, ticket)
     if (ticket !== undefined && this.delivery.awaited) this.#startPolling()
   }
 
   #pump(): void {
-    while (!this.#blocked && this.#outlet.writable) {
+    while (!this.#blocked && this.outlet.writable) {
       const replayed = this.#nextReplayed()
       if (replayed !== undefined) {
         this.#writeEvent(replayed, undefined)
@@ -243,18 +267,18 @@ export class Sender {
   /** News of what somebody waits for, the end among them. Returns whether to ask again. */
   #onPoll(): boolean {
     this.delivery.look()
-    if (this.#ending && !this.#replay && !this.#queue?.length && this.#outlet.writable) {
-      const drained = this.#outlet.isDrained()
+    if (this.#ending && !this.#replay && !this.#queue?.length && this.outlet.writable) {
+      const drained = this.outlet.isDrained()
       if (drained === false) return true
       if (drained) this.#owner.beforeEnd()
-      this.#outlet.end()
+      this.outlet.end()
     }
     return this.delivery.awaited
   }
 
   #tellEnd(): void {
     this.#ending = true
-    this.#setLane()
+    this.#breakRun()
     this.#settleRoom(false)
     const listeners = this.endListeners
     this.#endListeners = undefined
@@ -262,7 +286,7 @@ export class Sender {
   }
 
   #startPolling(): void {
-    const { urgentPace } = this.#settings.plan
+    const { urgentPace } = this.settings.plan
     this.#poll ??= new Poll(systemClock, urgentPace, () => this.#onPoll())
     this.#poll.start()
   }

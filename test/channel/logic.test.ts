@@ -10,19 +10,20 @@ import {
   MemoryHistory,
   type Message,
 } from '../../src/index.js'
-import { EventStream } from '../../src/stream/event-stream.js'
+import type { EventStream } from '../../src/stream/event-stream.js'
+import { LiveStream } from '../../src/stream/live-stream.js'
 import { streamSettings } from '../../src/stream/options.js'
 import { idsOf } from '../support/chunked.js'
 import { MemoryOutlet } from '../support/memory-outlet.js'
 
 interface Client {
   readonly outlet: MemoryOutlet
-  readonly stream: EventStream
+  readonly stream: LiveStream
 }
 
 function client(lastEventId = '', options: EventStreamOptions = {}): Client {
   const outlet = new MemoryOutlet()
-  return { outlet, stream: new EventStream(outlet, streamSettings(options), lastEventId) }
+  return { outlet, stream: new LiveStream(outlet, streamSettings(options), lastEventId) }
 }
 
 function withClients(count: number, options?: ChannelOptions): [Channel, Client[]] {
@@ -49,10 +50,10 @@ describe('Channel', () => {
   it('leaves out by filter and except', async () => {
     const [channel, clients] = withClients(4)
     const [a, b, c, d] = clients.map(({ stream }) => stream) as [
-      EventStream,
-      EventStream,
-      EventStream,
-      EventStream,
+      LiveStream,
+      LiveStream,
+      LiveStream,
+      LiveStream,
     ]
     expect((await channel.broadcast({ data: 1 }, { except: a })).sent).toBe(3)
     expect((await channel.broadcast({ data: 1 }, { except: [a, b] })).sent).toBe(2)

@@ -31,6 +31,10 @@ export class MemoryOutlet implements Outlet {
     return this.room > 0
   }
 
+  writeText(): number {
+    return -1
+  }
+
   /** Makes room for so many writes. */
   drain(room: number): void {
     this.room = room

@@ -33,6 +33,7 @@ const FLOORS = [
   ['stream/sender'],
   ['stream/transfer', 'stream/deadlines'],
   ['stream/event-stream'],
+  ['stream/live-stream'],
   ['channel/history', 'channel/hub', 'channel/turns'],
   ['channel/members'],
   ['channel/broadcast'],

@@ -1,0 +1,302 @@
+// One client. Data flows down (event -> bytes -> outlet), knowledge flows up (kernel -> monitor -> stream).
+//
+//   open --close()--> draining --everything acknowledged--> closed
+//     \-- peer dead or gone, stalled, overflow, abort, error --> closed
+import { systemClock } from '../clock.js'
+import { asError } from '../errors.js'
+import { sharedMonitor } from '../liveness/monitor.js'
+import type { LivenessPlan } from '../liveness/plan.js'
+import type { Verdict } from '../liveness/verdict.js'
+import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
+import {
+  type EncodedEvent,
+  type EventInput,
+  encodeComment,
+  encodeEvent,
+  encodePadding,
+  eventText,
+  isEncoded,
+} from '../sse/encode.js'
+import { onAbort } from './abort.js'
+import {
+  type CloseInfo,
+  type CloseReason,
+  fellSilent,
+  overflowed,
+  reasonOf,
+  stalled,
+} from './close-info.js'
+import { checkDeadlines } from './deadlines.js'
+import { Deferred } from './deferred.js'
+import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
+import type { EventStream } from './event-stream.js'
+import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
+import type { Outlet, OutletListener } from './outlet.js'
+import type { Dropped } from './queue.js'
+import { Sender, type SenderOwner } from './sender.js'
+import type { EventSourceLike } from './source.js'
+import type { QueueSizes, SendResult, StreamState } from './states.js'
+import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
+
+/** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
+export class LiveStream implements EventStream, OutletListener, Watcher, SenderOwner {
+  readonly lastEventId: string
+  /** Whole milliseconds: they stay out of the heap. */
+  readonly #openedAt = Math.round(systemClock.now())
+  #state: StreamState = 'open'
+  #watch: Watch | undefined = undefined
+  readonly #sender: Sender
+  /** How it is to end once everything has been sent. */
+  #ending: { reason: CloseReason; error: Error | undefined } | undefined = undefined
+  #info: CloseInfo | undefined = undefined
+  #closed: Deferred<CloseInfo> | undefined = undefined
+  #controller: AbortController | undefined = undefined
+  #forgetSignal: (() => void) | undefined = undefined
+
+  constructor(outlet: Outlet, settings: StreamSettings, lastEventId: string) {
+    this.#sender = new Sender(outlet, settings, this, this.#openedAt)
+    this.lastEventId = lastEventId
+    if (outlet.closed) {
+      this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
+      return
+    }
+    outlet.listen(this)
+    const { signal, retry, padding } = settings
+    if (signal?.aborted) {
+      this.abort(asError(signal.reason))
+      return
+    }
+    if (signal !== undefined) {
+      this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
+    }
+    const { socket } = outlet
+    if (socket !== undefined) this.#watch = sharedMonitor.watch(socket, this)
+    if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
+    if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
+  }
+
+  get state(): StreamState {
+    return this.#state
+  }
+
+  get closed(): Promise<CloseInfo> {
+    this.#closed ??= new Deferred()
+    if (this.#info !== undefined) this.#closed.resolve(this.#info)
+    return this.#closed.promise
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#info !== undefined) this.#controller.abort(this.#info)
+    return this.#controller.signal
+  }
+
+  get verdict(): Verdict {
+    return this.#watch?.verdict ?? (this.#info?.evidence?.verdict || 'alive')
+  }
+
+  get dropped(): Dropped {
+    return this.#info?.dropped ?? this.#sender.dropped
+  }
+
+  send(event: EventInput | EncodedEvent): SendResult
+  send(event: EventInput | EncodedEvent, options: { confirm: true }): Promise<DeliveryOutcome>
+  send(
+    event: EventInput | EncodedEvent,
+    options?: SendOptions,
+  ): SendResult | Promise<DeliveryOutcome> {
+    const ticket =
+      options !== undefined && wantsConfirmation(options)
+        ? new Deferred<DeliveryOutcome>()
+        : undefined
+    const result = this.#state === 'open' ? this.#encodeAndSend(event, ticket) : 'closed'
+    if (ticket === undefined) return result
+    if (result === 'closed') ticket.resolve('undelivered')
+    return ticket.promise
+  }
+
+  comment(text: string): SendResult {
+    return this.sendEncoded(encodeComment(text))
+  }
+
+  writable(): Promise<boolean> {
+    return this.#sender.writable()
+  }
+
+  sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult> {
+    const sink = {
+      sender: this.#sender,
+      send: (event: EventInput | EncodedEvent) => this.send(event),
+      fail: (error: unknown) => this.fail(error),
+    }
+    return transfer(sink, source, options)
+  }
+
+  /**
+   * Sends an event in its final form: the short way, for `Channel`.
+   */
+  sendEncoded(event: EncodedEvent): SendResult {
+    return this.#state === 'open' ? this.#deliver(event) : 'closed'
+  }
+
+  /**
+   * Ends the stream because of what the application has done: what waits is sent, and the reason is `error`.
+   */
+  fail(error: unknown): void {
+    this.#end('error', asError(error))
+  }
+
+  /**
+   * The write loop beneath: for `Channel`.
+   */
+  get sender(): Sender {
+    return this.#sender
+  }
+
+  delivered(): Delivered | undefined {
+    if (this.#info !== undefined) return this.#info.delivered
+    const { delivery } = this.#sender
+    delivery.look()
+    return delivery.delivered
+  }
+
+  delivery(id: string): Promise<DeliveryOutcome> {
+    return this.#sender.outcomeOf(String(id))
+  }
+
+  close(): Promise<CloseInfo> {
+    this.#end('ended', undefined)
+    return this.closed
+  }
+
+  abort(error?: Error): void {
+    this.#giveUp('aborted', error)
+  }
+
+  queue(): QueueSizes {
+    const pending = this.#sender.pending + this.#outlet.pending
+    const { unsent, unacked } = this.inspect() ?? {}
+    return { pending, unsent, unacked }
+  }
+
+  inspect(): SocketSnapshot | undefined {
+    return this.#outlet.socket && inspectSocket(this.#outlet.socket)
+  }
+
+  get #outlet(): Outlet {
+    return this.#sender.outlet
+  }
+
+  /** Whether events are taken. The application can have ended the response behind our back: its close is on its way. */
+  get #open(): boolean {
+    return this.#state === 'open' && this.#outlet.writable
+  }
+
+  #encodeAndSend(event: EventInput | EncodedEvent, ticket: Ticket | undefined): SendResult {
+    if (isEncoded(event)) return this.#deliver(event, ticket)
+    const text = eventText(event, this.#sender.settings.serialize)
+    // Asked after it: the application's serializer may have ended the stream.
+    return this.#open ? this.#concluded(this.#sender.deliverText(text, event, ticket)) : 'closed'
+  }
+
+  #deliver(event: EncodedEvent, ticket?: Ticket): SendResult {
+    return this.#open ? this.#concluded(this.#sender.deliver(event, ticket)) : 'closed'
+  }
+
+  #concluded(result: SendResult | 'overflow'): SendResult {
+    if (result !== 'overflow') return result
+    this.#giveUp('overflow', overflowed(this.#sender.pending))
+    return 'closed'
+  }
+
+  get plan(): LivenessPlan {
+    return this.#sender.settings.plan
+  }
+
+  get notSentLowWater(): number | undefined {
+    return this.#sender.settings.notSentLowWater || undefined
+  }
+
+  onDrain(): void {
+    this.#sender.resume()
+  }
+
+  onBlocked(): void {
+    this.#sender.block()
+  }
+
+  onPeerEnd(): void {
+    this.#sender.delivery.look()
+  }
+
+  onClose(): void {
+    const { finished, error } = this.#outlet
+    if (finished) this.#close(this.#ending?.reason ?? 'ended', this.#ending?.error)
+    else this.#close(reasonOf(error), error)
+  }
+
+  onPeerDead(evidence: PeerEvidence): void {
+    this.#close('peer-dead', fellSilent(evidence.silentFor), evidence)
+  }
+
+  onPeerGone(evidence: PeerEvidence): void {
+    const error = this.#outlet.error
+    const left = evidence.verdict === 'half-closed' || this.#outlet.socket?.destroyed === true
+    const gone = left ? 'client-closed' : 'client-reset'
+    this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
+  }
+
+  onLook(now: number, stalledFor: number): number {
+    if (this.#sender.inFlight) this.#sender.delivery.look()
+    return checkDeadlines({
+      outlet: this.#outlet,
+      sender: this.#sender,
+      settings: this.#sender.settings,
+      openedAt: this.#openedAt,
+      observation: this.#watch?.observation,
+      now,
+      stalledFor,
+      onStalled: (ownStalledFor) => {
+        // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
+        const stuck = stalledFor >= ownStalledFor / 2 && this.#watch?.shared !== true
+        this.#giveUp('stalled', stalled(ownStalledFor), stuck)
+      },
+    })
+  }
+
+  beforeEnd(): void {
+    this.#watch?.release(this)
+    this.#watch = undefined
+  }
+
+  /** Ends the stream once everything has been sent. */
+  #end(reason: CloseReason, error: Error | undefined): void {
+    if (this.#state !== 'open') return
+    this.#state = 'draining'
+    this.#ending = { reason, error }
+    this.#sender.end()
+  }
+
+  /** Ends the stream from our side and the connection with it. */
+  #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
+    if (this.#state === 'closed') return
+    this.#close(reason, error)
+    this.#outlet.destroy(entirely)
+  }
+
+  /** The one way into `closed`. After it nothing of the stream's runs on. */
+  #close(reason: CloseReason, error?: Error, evidence?: PeerEvidence): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#outlet.unlisten()
+    const account = this.#sender.account()
+    this.beforeEnd()
+    this.#forgetSignal?.()
+    const openedFor = systemClock.now() - this.#openedAt
+    this.#info = { reason, error, openedFor, ...account, evidence }
+    this.#sender.stop()
+    this.#closed?.resolve(this.#info)
+    this.#controller?.abort(this.#info)
+  }
+}
