@@ -77,6 +77,8 @@ export class Delivery {
     for (let index = first; index < next; index++) {
       this.#note(segment.ids[index], base + (segment.ends[index] as number))
     }
+    // A look in between may have seen the acknowledgement of those that were noted after it.
+    this.#log?.acknowledge(this.#acknowledged)
   }
 
   /** Asks the kernel. Nothing is taken back: what has been acknowledged once stays so. */

@@ -239,6 +239,7 @@ describe.each([
         weight: 6,
         arbitrary: fc.record({ kind: fc.constant('broadcast' as const), size: fc.nat(3_000) }),
       },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant('comment' as const), who: fc.nat(3) }) },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('pause' as const), who: fc.nat(3) }) },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('resume' as const), who: fc.nat(3) }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('reset' as const), who: fc.nat(3) }) },
@@ -266,7 +267,8 @@ describe.each([
               if (stream.state === 'open') sent[who]?.push(id)
             })
             await channel.broadcast(event(id, each.size))
-          } else if (each.kind === 'pause') pairs[each.who]?.client.pause()
+          } else if (each.kind === 'comment') pairs[each.who]?.stream.comment('between')
+          else if (each.kind === 'pause') pairs[each.who]?.client.pause()
           else if (each.kind === 'resume') pairs[each.who]?.client.resume()
           else if (each.kind === 'reset') {
             dead.add(each.who)
@@ -279,7 +281,8 @@ describe.each([
           if (info.reason === 'ended' && !dead.has(who)) {
             await waitFor('the whole response', () => parseChunked(pair.received()).complete)
           }
-          const got = idsOf(parseChunked(pair.received()).body)
+          const { body } = parseChunked(pair.received())
+          const got = idsOf(body)
           let from = 0
           for (const id of got) {
             from = (sent[who] as string[]).indexOf(id, from) + 1
@@ -287,6 +290,11 @@ describe.each([
           }
           if (info.reason === 'ended' && !dead.has(who)) {
             expect(got.length + info.dropped.events).toBe(sent[who]?.length)
+            expect(info.bytesSent).toBe(Buffer.byteLength(body))
+            if (capabilities().addon) {
+              expect(info.delivered).toMatchObject({ events: got.length, id: got.at(-1) })
+              expect(info.undelivered).toMatchObject({ events: 0, ids: [] })
+            }
           } else expect(dead.has(who) || info.reason === 'overflow').toBe(true)
         }
         for (const undo of cleanup.splice(0)) undo()
