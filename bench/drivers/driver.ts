@@ -23,8 +23,10 @@ export interface Service<Handle> {
   readonly server: Server
   /** The request's path; every client sends `Accept: text/event-stream`. */
   readonly path: string
-  /** Clients that are connected, in the order of their arrival. */
+  /** Clients that are connected, in the order of their arrival; empty where the library keeps them itself: see `Need`. */
   readonly handles: ReadonlySet<Handle>
+  /** How many clients are connected, where `handles` does not tell. */
+  connected?(): number
   /** The forms that this library has. */
   readonly forms: readonly Form[]
   /** Sends to everybody, the library's own way where it has one. A promise is the library's own. */
@@ -42,9 +44,15 @@ export interface Service<Handle> {
   close(): Promise<void>
 }
 
+/** What an application needs of its clients. */
+export interface Need {
+  /** To send to each one by itself. An application that only broadcasts keeps no list beside its library's. */
+  readonly individually: boolean
+}
+
 /** Starts a library's server on a free loopback port. */
 export interface Driver<Handle = unknown> {
-  serve(host: string): Promise<Service<Handle>>
+  serve(host: string, need?: Need): Promise<Service<Handle>>
 }
 
 /** Listens, and says where. */

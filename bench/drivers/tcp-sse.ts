@@ -10,18 +10,22 @@ const built: typeof import('../../src/index.js') = await import(
 const { createChannel, createEventStream } = built
 
 /** A constant, as an application should pass it: checked once, not for each of 10 000 streams. */
-const OPTIONS: EventStreamOptions = Object.freeze(
-  process.env.BENCH_HEARTBEAT === 'off' ? { heartbeat: false } : {},
-)
+const OPTIONS: EventStreamOptions = Object.freeze({
+  ...(process.env.BENCH_HEARTBEAT === 'off' ? { heartbeat: false } : {}),
+  ...(process.env.BENCH_DETECT_WITHIN === undefined
+    ? {}
+    : { detectWithin: Number(process.env.BENCH_DETECT_WITHIN) }),
+})
 
 export const driver: Driver<EventStream> = {
-  async serve(host) {
+  async serve(host, { individually } = { individually: true }) {
     const handles = new Set<EventStream>()
     const channel = createChannel()
     const server = http.createServer((req, res) => {
       const stream = createEventStream(req, res, OPTIONS)
-      handles.add(stream)
       channel.subscribe(stream)
+      if (!individually) return
+      handles.add(stream)
       void stream.closed.then(() => handles.delete(stream))
     })
     const port = await listen(server, host)
@@ -30,6 +34,7 @@ export const driver: Driver<EventStream> = {
       server,
       path: '/',
       handles,
+      connected: () => channel.size,
       forms: ['loop', 'awaited', 'source'],
       broadcast: (data) => channel.broadcast({ data }),
       send: (stream, data) => stream.send({ data }),

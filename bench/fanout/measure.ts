@@ -7,6 +7,7 @@ import { type Peer, startPeer } from '../../test/support/rpc.js'
 import { waitFor } from '../../test/support/wait-for.js'
 import { program } from '../load/build.js'
 import { Clients } from '../load/clients.js'
+import { measureNchan } from './nchan.js'
 import type { Used } from './server.js'
 import type { Trial } from './trials.js'
 
@@ -25,6 +26,7 @@ const VARIANTS: Record<string, { driver: string; env: Record<string, string> }> 
 /** Runs it once. */
 export async function measure(trial: Trial, name: string): Promise<Sample> {
   if (name === 'floor') return measureFloor(trial)
+  if (name === 'nchan') return nchanSample(trial)
   const { driver, env } = VARIANTS[name] ?? { driver: name, env: {} }
   const prefix = ['taskset', '-c', SERVER_CORE]
   const server = startPeer(new URL('./server.ts', import.meta.url), prefix, {
@@ -32,7 +34,9 @@ export async function measure(trial: Trial, name: string): Promise<Sample> {
     NODE_OPTIONS: '--expose-gc',
   })
   try {
-    const { port, path } = await server.call<{ port: number; path: string }>('serve', driver)
+    const { port, path } = await server.call<{ port: number; path: string }>('serve', driver, {
+      individually: trial.what === 'unicast' || trial.what === 'stream',
+    })
     const empty = await server.call<{ heapUsed: number; rss: number }>('memory')
     const clients = await Clients.open(LOAD_CORE, port, trial.clients, path)
     await waitFor(
@@ -40,7 +44,7 @@ export async function measure(trial: Trial, name: string): Promise<Sample> {
       async () => (await server.call<number>('connected')) >= trial.clients,
       60_000,
     )
-    const sample = await take(server, trial, empty)
+    const sample = await take(server, trial, empty, clients)
     const load = await clients.close()
     if (trial.what === 'broadcast' && load.bytes < trial.rounds * trial.clients * trial.bytes) {
       throw new Error(`${name}: the clients have had ${load.bytes} bytes only`)
@@ -55,13 +59,14 @@ async function take(
   server: Peer,
   trial: Trial,
   empty: { heapUsed: number; rss: number },
+  clients: Clients,
 ): Promise<Sample> {
-  const { what, clients, rounds } = trial
+  const { what, clients: count, rounds } = trial
   if (what === 'memory') {
     const full = await server.call<{ heapUsed: number; rss: number }>('memory')
     return {
-      heap: (full.heapUsed - empty.heapUsed) / clients,
-      rss: (full.rss - empty.rss) / clients,
+      heap: (full.heapUsed - empty.heapUsed) / count,
+      rss: (full.rss - empty.rss) / count,
     }
   }
   if (what === 'idle') {
@@ -69,9 +74,11 @@ async function take(
     const { user, system, wall } = await server.call<Used>('idle', trial.gapMs)
     return { 'percent of a core': (user + system) / 10 / wall }
   }
-  await server.call(what, { ...trial, rounds: Math.max(5, Math.ceil(rounds / 4)) })
+  await server.call(what, { ...trial, rounds: warmUp(rounds) })
+  const before = clients.cpu()
   const used = await server.call<Used>(what, trial)
-  const events = rounds * clients
+  const load = (clients.cpu() - before) / (used.wall / 1_000)
+  const events = rounds * count
   const wall = what === 'stream' ? { wall: (used.wall * 1_000) / events } : {}
   return {
     ...wall,
@@ -81,7 +88,19 @@ async function take(
     'loop p50': used.p50,
     'loop p99': used.p99,
     'loop max': used.max,
+    'load CPU %': load * 100,
   }
+}
+
+/** As many rounds as it takes until nothing of the code is new to the compiler. */
+function warmUp(rounds: number): number {
+  return Math.max(5, Math.ceil(rounds / 2))
+}
+
+async function nchanSample(trial: Trial): Promise<Sample> {
+  const { user, system } = await measureNchan(trial, { server: SERVER_CORE, load: LOAD_CORE })
+  const events = trial.rounds * trial.clients
+  return { user: user / events, system: system / events, total: (user + system) / events }
 }
 
 /** The same from C, without HTTP. */
@@ -99,7 +118,7 @@ async function measureFloor({ clients, rounds, bytes, gapMs }: Trial): Promise<S
       child.stdin.write(`${count} ${bytes + 14} ${gapMs * 1_000}\n`)
       return JSON.parse((await lines.next()).value as string)
     }
-    await ask(Math.max(5, Math.ceil(rounds / 4)))
+    await ask(warmUp(rounds))
     const { user, system } = await ask(rounds)
     await load.close()
     const events = rounds * clients

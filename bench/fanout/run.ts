@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { commandLine, describeMachine, machine } from '../report/machine.js'
 import { markdownTable } from '../report/table.js'
 import { measure, type Sample } from './measure.js'
+import { nchanInstalled } from './nchan.js'
 import { type Trial, trials } from './trials.js'
 
 const { values } = parseArgs({
@@ -26,7 +27,10 @@ console.log(
 )
 const results: { trial: Trial; samples: Record<string, Sample[]> }[] = []
 for (const trial of chosen) {
-  const names = trial.drivers.filter((name) => values.drivers?.split(',').includes(name) ?? true)
+  const names = trial.drivers.filter(
+    (name) =>
+      (values.drivers?.split(',').includes(name) ?? true) && (name !== 'nchan' || nchanInstalled()),
+  )
   const samples: Record<string, Sample[]> = Object.fromEntries(names.map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
@@ -42,7 +46,7 @@ if (values.json !== undefined) {
 }
 
 function table(samples: Record<string, Sample[]>): string {
-  const columns = Object.keys(Object.values(samples)[0]?.[0] ?? {})
+  const columns = [...new Set(Object.values(samples).flatMap((all) => Object.keys(all[0] ?? {})))]
   const rows = Object.entries(samples).map(([name, all]) => [
     name,
     ...columns.map((column) => cell(all.map((sample) => sample[column]))),

@@ -1,7 +1,7 @@
 // One driver in a process of its own: sends, and measures itself.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { answer } from '../../test/support/rpc.js'
-import type { Service } from '../drivers/driver.js'
+import type { Need, Service } from '../drivers/driver.js'
 import { loadDriver } from '../drivers/index.js'
 
 /** CPU of this process over a measurement, microseconds; delays of the event loop, ms. */
@@ -33,11 +33,11 @@ async function measured(work: () => Promise<void>): Promise<Used> {
 }
 
 answer({
-  async serve(driver: string) {
-    service = await (await loadDriver(driver)).serve('127.0.0.1')
+  async serve(driver: string, need: Need) {
+    service = await (await loadDriver(driver)).serve('127.0.0.1', need)
     return { port: service.port, path: service.path }
   },
-  connected: () => service.handles.size,
+  connected: () => service.connected?.() ?? service.handles.size,
   /** Broadcasts, one after the other, with a pause between them. */
   broadcast: ({ rounds, bytes, gapMs }: { rounds: number; bytes: number; gapMs: number }) => {
     const data = 'x'.repeat(bytes)

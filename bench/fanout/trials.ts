@@ -24,7 +24,7 @@ const RIVALS = [
   'http-buffer',
 ] as const
 /** Ours, with the fast path on and off, and the bare floor in C. */
-const OURS = ['tcp-sse', 'tcp-sse-slow', 'floor'] as const
+const OURS = ['tcp-sse', 'tcp-sse-slow', 'floor', 'nchan'] as const
 
 /** 170 bytes on the wire. */
 const EVENT = 162
@@ -34,7 +34,7 @@ export const trials: readonly Trial[] = [
     name: 'fan-out 100',
     what: 'broadcast',
     clients: 100,
-    rounds: 400,
+    rounds: 1_000,
     bytes: EVENT,
     gapMs: 2,
     drivers: [...OURS, ...RIVALS],
@@ -43,7 +43,7 @@ export const trials: readonly Trial[] = [
     name: 'fan-out 2 000',
     what: 'broadcast',
     clients: 2_000,
-    rounds: 40,
+    rounds: 100,
     bytes: EVENT,
     gapMs: 20,
     drivers: [...OURS, ...RIVALS],
@@ -52,10 +52,10 @@ export const trials: readonly Trial[] = [
     name: 'fan-out 10 000',
     what: 'broadcast',
     clients: 10_000,
-    rounds: 10,
+    rounds: 20,
     bytes: EVENT,
     gapMs: 50,
-    drivers: ['tcp-sse', 'floor', 'better-sse', 'http-string'],
+    drivers: ['tcp-sse', 'floor', 'nchan', 'better-sse', 'http-string'],
   },
   {
     name: 'unicast 1 000 x 50/s',

@@ -1,6 +1,7 @@
 // The load generator, from the side of the bench.
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { program } from './build.js'
@@ -32,6 +33,13 @@ export class Clients {
     const { value } = await clients.#lines.next()
     if (value !== 'open') throw new Error(`the load generator said: ${value}`)
     return clients
+  }
+
+  /** CPU seconds that it has used so far (proc(5), stat: fields 14 and 15, in USER_HZ). */
+  cpu(): number {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
   }
 
   /** Closes all of them. */

@@ -239,7 +239,10 @@ describe.each([
         weight: 6,
         arbitrary: fc.record({ kind: fc.constant('broadcast' as const), size: fc.nat(3_000) }),
       },
-      { weight: 1, arbitrary: fc.record({ kind: fc.constant('comment' as const), who: fc.nat(3) }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({ kind: fc.constant('comment' as const), who: fc.nat(3) }),
+      },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('pause' as const), who: fc.nat(3) }) },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('resume' as const), who: fc.nat(3) }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('reset' as const), who: fc.nat(3) }) },

@@ -12,6 +12,7 @@ export interface OpenOptions {
   addresses: string[]
   host: string
   port: number
+  path?: string
   read?: Reading
   /** Sends a POST whose body has this many bytes. */
   body?: number
@@ -30,7 +31,15 @@ interface Client {
 const clients: Client[] = []
 
 answer({
-  async open({ addresses, host, port, read = 'all', body, protocol = 'http' }: OpenOptions) {
+  async open({
+    addresses,
+    host,
+    port,
+    path = '/',
+    read = 'all',
+    body,
+    protocol = 'http',
+  }: OpenOptions) {
     const from = clients.length
     await Promise.all(
       addresses.map(async (localAddress) => {
@@ -42,7 +51,7 @@ answer({
           ended: false,
         }
         clients.push(client)
-        await connect(client, { host, port, localAddress }, read, body, protocol)
+        await connect(client, { host, port, localAddress }, read, { path, body }, protocol)
       }),
     )
     return clients.slice(from).map((_, index) => from + index)
@@ -69,7 +78,7 @@ async function connect(
   client: Client,
   target: { host: string; port: number; localAddress: string },
   read: Reading,
-  body: number | undefined,
+  { path, body }: { path: string; body: number | undefined },
   protocol: string,
 ): Promise<void> {
   const take = (chunk: Buffer): void => note(client, chunk)
@@ -115,8 +124,10 @@ async function connect(
     return
   }
   setReading(client, read)
-  if (body === undefined) client.socket.write('GET / HTTP/1.1\r\nHost: rig\r\n\r\n')
-  else {
+  if (body === undefined) {
+    const head = `GET ${path} HTTP/1.1\r\nHost: rig\r\nAccept: text/event-stream\r\n\r\n`
+    client.socket.write(head)
+  } else {
     client.socket.write(`POST / HTTP/1.1\r\nHost: rig\r\nContent-Length: ${body}\r\n\r\n`)
     client.socket.write(Buffer.alloc(body))
   }
