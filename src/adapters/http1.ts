@@ -109,6 +109,7 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
     }
     this.flush()
     if (this.position !== undefined) this.position += framed(bytes.length, this.res)
+    corkForThisTick(this.res.socket)
     return super.write(bytes)
   }
 
@@ -118,7 +119,8 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
     if (!sharedBatch.fits(bytes)) sharedBatch.flush()
     const socket = this.socket as Socket
     return (
-      socket.writableLength === 0 &&
+      // The response's: since Node 26 it holds back what was written in this tick itself. The socket's is in it.
+      this.res.writableLength === 0 &&
       this.res.write === flushAndWrite &&
       this.res.end === flushAndEnd &&
       !this.res.writableEnded &&
@@ -153,6 +155,21 @@ export class Http1Outlet extends NodeOutlet<IncomingMessage, ServerResponse> imp
   }
 
   readonly #onPeerEnd = () => this.listener?.onPeerEnd()
+}
+
+/**
+ * What Node does for each tick's first write. Node 26 corks the response in place of the connection, and makes one chunk
+ * of all that is written until the tick's end: where an event ends on the wire, nobody could tell then. It leaves a
+ * connection alone that is corked already.
+ */
+function corkForThisTick(socket: Socket | null): void {
+  if (socket === null || socket.writableCorked > 0) return
+  socket.cork()
+  process.nextTick(uncork, socket)
+}
+
+function uncork(socket: Socket): void {
+  socket.uncork()
 }
 
 /** The size of a write on the wire: a chunk has its size in hexadecimal and two line ends (RFC 9112, 7.1). */
