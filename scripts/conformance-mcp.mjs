@@ -44,9 +44,16 @@ async function run(...args) {
 }
 
 try {
-  const all = await run()
-  console.log(all.text)
-  const [, passed, failed] = /Total: (\d+) passed, (\d+) failed/.exec(all.text) ?? []
+  const rows = []
+  let good = true
+  // `active` is what the suite's reference server is held against; `all` has what the suite calls pending, too.
+  for (const scenarios of ['active', 'all']) {
+    const { code, text } = await run('--suite', scenarios)
+    console.log(text)
+    const [, passed, failed] = /Total: (\d+) passed, (\d+) failed/.exec(text) ?? []
+    rows.push(`| ${scenarios} | ${passed} | ${failed} |`)
+    good &&= code === 0 && Number(passed) >= 40
+  }
   const polling = await run('--scenario', 'server-sse-polling')
   console.log(polling.text)
   const [, warnings] = /(\d+) warnings?/.exec(polling.text) ?? []
@@ -54,16 +61,16 @@ try {
     readFileSync(join(root, 'node_modules/@modelcontextprotocol/sdk/package.json'), 'utf8'),
   ).version
   const lines = [
-    '| checks | passed | failed | warnings of `server-sse-polling` |',
-    '|---|---|---|---|',
-    `| \`${name}\` ${VERSION} | ${passed} | ${failed} | ${warnings} |`,
+    '| scenarios | checks passed | failed |',
+    '|---|---|---|',
+    ...rows,
     '',
-    `Server: Node ${process.versions.node}, SDK ${sdk}; suite: Node ${nodeVersion(node)}; ${here()}.`,
+    `Warnings of \`server-sse-polling\`: ${warnings}. \`${name}\` ${VERSION} on Node ${nodeVersion(node)},`,
+    `server: Node ${process.versions.node}, SDK ${sdk}; ${here()}.`,
   ]
   say(lines.join('\n'))
   if (process.env.CI !== 'true') writeScore('mcp', lines)
-  const good = all.code === 0 && polling.code === 0 && Number(passed) >= 40 && warnings === '0'
-  process.exitCode = good ? 0 : 1
+  process.exitCode = good && polling.code === 0 && warnings === '0' ? 0 : 1
 } finally {
   server.kill()
 }

@@ -21,15 +21,24 @@ export interface Seen {
 export const SCRIPT: readonly (Seen & { comment?: string })[] = [
   { type: 'message', id: '1', data: 'plain' },
   { type: 'tick', id: '2', data: '{"n":1}' },
-  { type: 'message', id: '3', data: 'three\nlines\n', comment: 'data: not this' },
+  {
+    type: 'message',
+    id: '!"#$%&\'()*+,-./3:;<=>?@[\\]^_`{|}~',
+    data: 'three\nlines\n',
+    comment: 'data: not this',
+  },
   { type: 'message', id: '4', data: '  two spaces, and a tab\t' },
   { type: 'tick', id: '5', data: 'data: x\ndata\nid: 99\n: comment\nevent: evil' },
-  { type: 'message', id: '6', data: '日本語 ❤️ 🦄 \u{10FFFF} é' },
+  { type: 'message', id: 'six with spaces', data: '日本語 ❤️ 🦄 \u{10FFFF} é' },
   { type: 'message', id: '7', data: 'x'.repeat(200_000) },
   { type: 'message', id: '8', data: 'ü'.repeat(70_000), comment: '' },
   { type: 'tick', id: '9', data: '\u0001\u2028\u0085' },
   { type: 'message', id: '10', data: 'last' },
 ]
+
+/** With what ids a client comes back if it is cut off as `runScript` does it. */
+export const IDS_BROUGHT = ['', SCRIPT[2]?.id, SCRIPT[5]?.id]
+
 /** The types that a client has to listen to. */
 export const TYPES = ['message', 'tick']
 
