@@ -40,6 +40,7 @@ function runTests(client) {
       env: {
         ...process.env,
         INTEROP_SERVER: join(root, 'test/interop/eventsource-server.ts'),
+        INTEROP_FIXTURES: pathToFileURL(join(resolve(checkout), 'test/fixtures.ts')).href,
         INTEROP_SINON: join(sinon, 'lib/sinon.js'),
         INTEROP_CLIENT: join(client, 'dist/index.js'),
       },

@@ -180,7 +180,7 @@ app.all('/mcp', async (req: Request, res: Response) => {
   const transport = await sessionOf(req, res)
   if (transport === undefined) return
   if (req.method === 'POST') await transport.onPost(req, res, req.body)
-  else if (req.method === 'GET') transport.onGet(req, res)
+  else if (req.method === 'GET') await transport.onGet(req, res)
   else if (req.method === 'DELETE') {
     await transport.close()
     res.status(200).end()

@@ -105,7 +105,7 @@ export class EventStreamTransport implements Transport {
   }
 
   /** A GET: the stream of a call that was cut off goes on where its client says, or the standing one begins. */
-  onGet(req: IncomingMessage, res: ServerResponse): void {
+  async onGet(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const id = req.headers['last-event-id']
     const name = typeof id === 'string' ? (id.split('.')[0] as string) : STANDING
     const call = this.#calls.get(name)
@@ -114,6 +114,12 @@ export class EventStreamTransport implements Transport {
       res.writeHead(404).end()
       return
     }
+    // Two streams would be sent everything twice. One that is resumed takes the place of a connection that has gone unnoticed.
+    if (id === undefined && call.channel.size > 0) {
+      res.writeHead(409).end()
+      return
+    }
+    for await (const stream of call.channel) stream.abort()
     const stream = this.#attach(call, req, res)
     if (this.#isOver(call)) void stream.close()
   }
