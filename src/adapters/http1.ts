@@ -150,6 +150,7 @@ export class Http1Outlet
     }
     this.flush()
     if (this.position !== undefined) this.position += framed(bytes.length, this.res)
+    corkForThisTick(this.res.socket)
     return super.write(bytes)
   }
 
@@ -170,7 +171,8 @@ export class Http1Outlet
     if (!sharedBatch.fits(length)) sharedBatch.flush()
     const socket = this.socket as Socket
     return (
-      socket.writableLength === 0 &&
+      // The response's: since Node 26 it holds back what was written in this tick itself. The socket's is in it.
+      this.res.writableLength === 0 &&
       this.res.write === flushAndWrite &&
       this.res.end === flushAndEnd &&
       !this.res.writableEnded &&
@@ -203,6 +205,21 @@ export class Http1Outlet
     if (this.socket !== undefined) resetConnection(this.socket)
     else this.res.destroy()
   }
+}
+
+/**
+ * What Node does for each tick's first write. Node 26 corks the response in place of the connection, and makes one chunk
+ * of all that is written until the tick's end: where an event ends on the wire, nobody could tell then. It leaves a
+ * connection alone that is corked already.
+ */
+function corkForThisTick(socket: Socket | null): void {
+  if (socket === null || socket.writableCorked > 0) return
+  socket.cork()
+  process.nextTick(uncork, socket)
+}
+
+function uncork(socket: Socket): void {
+  socket.uncork()
 }
 
 /** The size of a write on the wire. */

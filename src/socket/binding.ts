@@ -53,6 +53,12 @@ export const addon: Addon | undefined = loaded
 export const addonMissing: string | undefined = reason
 
 /**
+ * Whether Node's own `setKeepAlive` takes an interval and a count (Node 24 and 26 do): asked by its arity, since further
+ * arguments are ignored in silence by those that do not.
+ */
+export const nodeSetsProbes: boolean = Socket.prototype.setKeepAlive.length >= 4
+
+/**
  * The real socket behind `value`: itself, or for the proxy that `Http2Session.socket` is, what it stands for.
  *
  * @throws {TcpSseError} `ERR_NOT_A_SOCKET`

@@ -1,5 +1,5 @@
 // What the running system can do, by feature and not by its name.
-import { addon, addonMissing, kernelKnows } from './binding.js'
+import { addon, addonMissing, kernelKnows, nodeSetsProbes } from './binding.js'
 
 /** What works here. Everything that is `false` degrades as its documentation says. */
 export interface Capabilities {
@@ -15,7 +15,10 @@ export interface Capabilities {
   readonly detectionGuaranteed: boolean
   /** TCP_USER_TIMEOUT, Linux >= 2.6.37. */
   readonly userTimeout: boolean
-  /** TCP_KEEPINTVL and TCP_KEEPCNT. `keepAlive.idle` works everywhere. */
+  /**
+   * TCP_KEEPINTVL and TCP_KEEPCNT: through the addon, or by a Node whose `setKeepAlive` takes them (24 and 26).
+   * `keepAlive.idle` works everywhere.
+   */
   readonly keepAliveDetails: boolean
   /** TCP_RTO_MAX_MS, Linux >= 6.15. Without it a window that has long been shut is probed too seldom. */
   readonly retransmitMax: boolean
@@ -39,7 +42,8 @@ let known: Capabilities | undefined
 
 function ask(): Capabilities {
   const userTimeout = kernelKnows('TCP_USER_TIMEOUT')
-  const keepAliveDetails = kernelKnows('TCP_KEEPINTVL') && kernelKnows('TCP_KEEPCNT')
+  const keepAliveDetails =
+    nodeSetsProbes || (kernelKnows('TCP_KEEPINTVL') && kernelKnows('TCP_KEEPCNT'))
   return Object.freeze({
     addon: addon !== undefined,
     reason: addonMissing,

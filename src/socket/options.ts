@@ -16,6 +16,7 @@ import {
   getKernelOption,
   isPipe,
   type KernelOption,
+  nodeSetsProbes,
   setKernelOption,
   socketOf,
 } from './binding.js'
@@ -223,15 +224,30 @@ function applyWithoutAddon(
   name: SocketOptionName,
   wanted: SocketOptions,
 ): string | undefined {
+  // Node's own setters do nothing there, and say nothing.
+  if (isPipe(socket)) return 'not a TCP socket'
   if (name === 'noDelay') {
     socket.setNoDelay(wanted.noDelay)
     return undefined
   }
-  if (name === 'keepAlive') {
-    const { keepAlive } = wanted
-    if (keepAlive) socket.setKeepAlive(true, seconds(keepAlive.idle) * 1000)
-    else socket.setKeepAlive(false)
-    return keepAlive ? 'only idle: interval and count need the addon' : undefined
-  }
+  if (name === 'keepAlive') return keepAliveWithoutAddon(socket, wanted.keepAlive)
   return 'needs the addon'
+}
+
+/** What Node's types do not have yet. */
+type SetKeepAlive = (enable: boolean, idle: number, interval: number, count: number) => Socket
+
+function keepAliveWithoutAddon(
+  socket: Socket,
+  keepAlive: SocketOptions['keepAlive'],
+): string | undefined {
+  if (!keepAlive) {
+    socket.setKeepAlive(false)
+    return undefined
+  }
+  // Node cuts off what is less than a second.
+  const [idle, interval] = [keepAlive.idle, keepAlive.interval].map((ms) => seconds(ms) * 1000)
+  const set = socket.setKeepAlive as SetKeepAlive
+  set.call(socket, true, idle as number, interval as number, keepAlive.count)
+  return nodeSetsProbes ? undefined : 'only idle: interval and count need the addon or a newer Node'
 }

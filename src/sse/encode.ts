@@ -5,11 +5,17 @@ import { TcpSseError } from '../errors.js'
 
 /** An event as an application sends it. */
 export interface EventInput {
-  /** A string is sent as it is, line by line; anything else through the serializer (JSON). Absent: no data field. */
+  /**
+   * A string is sent as it is, line by line, a lone surrogate as U+FFFD; anything else through the serializer (JSON).
+   * Absent: no data field.
+   */
   data?: unknown
-  /** The event type; clients take `message` where it is absent. No CR, LF or NUL. */
+  /** The event type; clients take `message` where it is absent. No CR, LF, NUL or lone surrogate. */
   event?: string | undefined
-  /** The last event ID from here on; `''` resets it. No CR, LF or NUL (clients would ignore such an id). */
+  /**
+   * The last event ID from here on; `''` resets it. No CR, LF, NUL (clients would ignore such an id) or lone surrogate.
+   * It comes back in a request header: printable ASCII without outer spaces survives in every client.
+   */
   id?: string | number | undefined
   /** Reconnection time for the client, whole milliseconds. */
   retry?: number | undefined
@@ -154,6 +160,8 @@ function serialized(data: unknown, serialize: Serialize): string {
 function oneLine(field: string, value: unknown): string {
   if (typeof value !== 'string') throw invalid(`${field} must be a string.`)
   if (/[\r\n\0]/.test(value)) throw invalid(`${field} must not contain CR, LF or NUL.`)
+  // UTF-8 would make U+FFFD of each: another name, and one that several ids would share.
+  if (/\p{Surrogate}/u.test(value)) throw invalid(`${field} must not contain a lone surrogate.`)
   return value
 }
 

@@ -97,7 +97,7 @@ describe.each(kinds)('sendAll of %s', (_name, make) => {
   })
 
   it('pulls nothing while there is no room, and stops in the tick of the close', async () => {
-    const { stream, client } = await (await opener(cleanup)).open()
+    const { stream, client, res } = await (await opener(cleanup)).open()
     client.pause()
     const { source, stopped } = make(FOREVER)
     const result = stream.sendAll(source)
@@ -106,7 +106,8 @@ describe.each(kinds)('sendAll of %s', (_name, make) => {
       await new Promise((resolve) => setTimeout(resolve, 100))
       return before > 0 && stream.queue().pending === before
     })
-    expect(stream.queue().pending).toBeLessThan(64 * 1024)
+    // What Node takes before it says that it is full (16 KiB in Node 20, 64 KiB since), and the event that filled it.
+    expect(stream.queue().pending).toBeLessThan(res.writableHighWaterMark + 5_000)
     expect(stopped()).toBe(false)
     stream.abort()
     await new Promise(setImmediate)

@@ -39,6 +39,8 @@ describe('encodeEvent', () => {
     ['a newline in id', { id: '1\ndata: EVIL' }],
     ['a CR in event', { event: 'x\r' }],
     ['a NUL in id', { id: 'a\0' }],
+    ['a lone surrogate in id', { id: 'a\uD800' }],
+    ['a lone surrogate in event', { event: '\uDC00' }],
     ['a fractional retry', { retry: 1.5 }],
     ['a negative retry', { retry: -1 }],
     ['an unknown field', { dta: 1 }],
