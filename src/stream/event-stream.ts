@@ -2,10 +2,8 @@
 //
 //   open --close()--> draining --everything acknowledged--> closed
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
-import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { asError, TcpSseError } from '../errors.js'
-import { sharedMonitor } from '../liveness/monitor.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
@@ -29,6 +27,7 @@ import { Sender } from './sender.js'
 import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
 import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
+import { watchOver } from './watch-over.js'
 
 /** One client's event stream. Made by `createEventStream`. */
 export class EventStream {
@@ -68,8 +67,7 @@ export class EventStream {
     if (signal !== undefined) {
       this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
     }
-    const { socket } = outlet
-    if (socket !== undefined) this.#watchOver(socket)
+    this.#watch = watchOver(outlet.socket, settings, this.#watcher)
     if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
     if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
   }
@@ -241,13 +239,6 @@ export class EventStream {
   /** Whether events are taken. The application can have ended the response behind our back: its close is on its way. */
   get #open(): boolean {
     return this.#state === 'open' && this.#outlet.writable
-  }
-
-  #watchOver(socket: Socket): void {
-    const { plan, notSentLowWater } = this.#settings
-    this.#watch = sharedMonitor.watch(socket, plan, this.#watcher, {
-      notSentLowWater: notSentLowWater === false ? undefined : notSentLowWater,
-    })
   }
 
   #encodeAndSend(event: EventInput | EncodedEvent, ticket: Ticket | undefined): SendResult {
