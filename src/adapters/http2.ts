@@ -21,6 +21,7 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   /** Writes that Node has reported as sent, at all and at the last look; when they last became more. */
   #sent = 0
   #sentBefore = 0
+  #pendingBefore = 0
   #progressAt = this.#openedAt
   /** What is left of a large event. */
   #rest: Buffer | undefined
@@ -69,8 +70,12 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
 
   /** HTTP/2 has a window for each stream, which the connection's progress says nothing of. */
   stalledFor(now: number, connection: number): number {
-    if (this.pending === 0 || this.#sent !== this.#sentBefore) this.#progressAt = now
+    const { pending } = this
+    // Others' writes tell nobody here when they are sent; but then less waits.
+    const moved = this.#sent !== this.#sentBefore || pending < this.#pendingBefore
+    if (pending === 0 || moved) this.#progressAt = now
     this.#sentBefore = this.#sent
+    this.#pendingBefore = pending
     return Math.max(now - this.#progressAt, Math.min(connection, now - this.#openedAt))
   }
 

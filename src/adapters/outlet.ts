@@ -24,7 +24,7 @@ const HEADERS = {
 }
 
 /** The application's own win, however they are spelt (RFC 9110, 5.1). */
-function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders {
+export function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders {
   const head: OutgoingHttpHeaders = { ...HEADERS }
   for (const [name, value] of Object.entries(own)) {
     delete head[name.toLowerCase()]
@@ -80,9 +80,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   /** Writes the head. A HEAD request gets that and nothing else. */
   open(settings: StreamSettings): void {
     const { req, res } = this
-    if (res.headersSent || res.writableEnded) {
-      throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
-    }
+    this.refuseBegun()
     // Not by `setHeader`, whose table would stay in memory as long as the stream.
     ;(res as ServerResponse).writeHead(res.statusCode, headOf(settings.headers))
     if (req.method === 'HEAD') {
@@ -91,13 +89,22 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     }
     // HTTP/2's compatibility response has it too; its types do not say so.
     ;(res as unknown as { flushHeaders(): void }).flushHeaders()
-    // Any Duplex can carry a response; only a socket has these.
-    if (this.socket !== undefined) {
-      res.setTimeout(0)
-      req.setTimeout(0)
-      this.socket.setNoDelay(true)
-    }
+    this.prepare()
     this.opened(settings)
+  }
+
+  /** @throws {TcpSseError} `ERR_HEADERS_SENT` */
+  refuseBegun(): void {
+    if (!this.res.headersSent && !this.res.writableEnded) return
+    throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
+  }
+
+  /** Makes the connection fit for a response that lasts. Any Duplex can carry one; only a socket has these. */
+  prepare(): void {
+    if (this.socket === undefined) return
+    this.res.setTimeout(0)
+    this.req.setTimeout(0)
+    this.socket.setNoDelay(true)
   }
 
   listen(listener: OutletListener): void {
