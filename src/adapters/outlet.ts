@@ -99,6 +99,13 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
   }
 
+  /** Whether the head was written. Sends it: Node holds it back until the first byte of the body. */
+  flushHead(): boolean {
+    if (!this.res.headersSent) return false
+    ;(this.res as unknown as { flushHeaders(): void }).flushHeaders()
+    return true
+  }
+
   /** Makes the connection fit for a response that lasts. Any Duplex can carry one; only a socket has these. */
   prepare(): void {
     if (this.socket === undefined) return

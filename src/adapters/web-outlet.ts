@@ -35,6 +35,8 @@ export class WebOutlet implements Outlet {
   /** Whoever reads has stopped reading. */
   #gone = false
   #blocked = false
+  /** Whether the head is on its way, as far as that is known. */
+  #headFlushed: boolean
   #written = 0
   /** What had been read out, at the last question of each kind, and when that last became more. */
   #readAtDrain = 0
@@ -46,6 +48,7 @@ export class WebOutlet implements Outlet {
     this.#highWaterMark = options.highWaterMark
     this.#signal = options.signal
     this.#ended = options.headOnly
+    this.#headFlushed = below === undefined
     this.body = options.headOnly ? null : this.#open()
     if (this.closed && this.body !== null) this.#controller.close()
   }
@@ -158,6 +161,8 @@ export class WebOutlet implements Outlet {
           this.#controller = controller
         },
         pull: () => {
+          // Whoever reads has written the head; not every server sends it before there is a body.
+          if (!this.#headFlushed) this.#headFlushed = this.#below?.flushHead() ?? true
           if (!this.#blocked) return
           this.#blocked = false
           this.#listener?.onDrain()
