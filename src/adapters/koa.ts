@@ -13,7 +13,8 @@ declare module 'koa' {
 
 /**
  * Middleware that answers with an event stream and puts it on `ctx.eventStream`. Headers that were set on `ctx`
- * before are sent; Koa's own end of the response is switched off (`ctx.respond = false`).
+ * before are sent; Koa's own end of the response is switched off (`ctx.respond = false`). What a middleware behind it
+ * throws ends the stream with reason `error`.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, when the middleware is made
  * @example
@@ -27,6 +28,12 @@ export function eventStream(options: EventStreamOptions = {}): Middleware {
     ctx.respond = false
     ctx.res.statusCode = 200
     ctx.eventStream = createEventStream(ctx.req, ctx.res, checked)
-    await next()
+    try {
+      await next()
+    } catch (error) {
+      // Koa reports it, and would leave a response that has begun open for ever.
+      ctx.eventStream.fail(error)
+      throw error
+    }
   }
 }

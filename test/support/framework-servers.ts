@@ -140,7 +140,7 @@ export function serverOf(protocol: Protocol, listener: RequestListener): Server 
   return http2.createSecureServer(tls, listener as never) as unknown as Server
 }
 
-function adaptorServer(protocol: Protocol, fetch: (...args: never[]) => unknown): Server {
+export function adaptorServer(protocol: Protocol, fetch: (...args: never[]) => unknown): Server {
   const createServer = {
     http: undefined,
     https: https.createServer,
