@@ -1,5 +1,5 @@
 // Fastify 5 (and 4): the stream writes to Node's response, so Fastify is told to leave the reply alone.
-import type { FastifyPluginCallback, FastifyReply } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
 import { createEventStream } from './node.js'
@@ -18,8 +18,8 @@ declare module 'fastify' {
 }
 
 /**
- * A plugin that adds `reply.eventStream(options?)`, for the whole application it is registered in. Its options are
- * the streams' defaults. Headers and status that were set on the reply before are sent.
+ * A plugin that adds `reply.eventStream(options?)` to the instance on which it is registered, and to those inside of it.
+ * Its options are the streams' defaults. Headers and status that were set on the reply before are sent.
  *
  * Hooks that run: all before the handler, `onRequestAbort` when the client leaves, and `onResponse` when the stream
  * has ended properly. Hooks that do not: `preSerialization`, `onSend`.
@@ -31,16 +31,15 @@ declare module 'fastify' {
  *   reply.eventStream().send({ data: 'hello' })
  * })
  */
-export const eventStream: FastifyPluginCallback<EventStreamOptions> = (app, options, done) => {
+export const eventStream: FastifyPluginAsync<EventStreamOptions> = async (app, options) => {
   const defaults = withoutFastifys(options)
   streamSettings(defaults)
   app.decorateReply('eventStream', function (own?: EventStreamOptions): EventStream {
     return answer(this, own === undefined ? defaults : { ...defaults, ...own })
   })
-  done()
 }
 
-/** What the plugin `fastify-plugin` does: the decorator is for all who share the instance, and has a name. */
+/** As the package `fastify-plugin` does it: the decorator is the instance's on which the plugin is registered. */
 Object.assign(eventStream, {
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'tcp-sse',
