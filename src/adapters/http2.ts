@@ -58,6 +58,8 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
 
   /** Node tells how far a stream has come by whole writes only: a large event goes slice by slice. */
   override write(bytes: Buffer): boolean {
+    // Somebody has wrapped it, a compressor for one: what goes past would not be what the head promises.
+    if (Object.hasOwn(this.res, 'write')) return super.write(bytes)
     if (bytes.length <= SLICE) return this.#stream.write(bytes, this.#onSent)
     this.#rest = bytes
     this.#writeSlice()

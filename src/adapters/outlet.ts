@@ -33,6 +33,12 @@ export function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders
   return head
 }
 
+/** What both kinds of response have, which their types do not agree about, and what a compressor adds. */
+interface Written {
+  write(bytes: Buffer): boolean
+  flush?(): void
+}
+
 /** A request and a response of Node's, as an outlet. */
 export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeResponse>
   implements Outlet
@@ -41,6 +47,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   protected readonly res: Res
   readonly socket: Socket | undefined
   protected listener: OutletListener | undefined
+  #flushing = false
 
   constructor(req: Req, res: Res, socket: Socket | undefined) {
     this.req = req
@@ -126,7 +133,21 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   }
 
   write(bytes: Buffer): boolean {
-    return (this.res as unknown as { write(bytes: Buffer): boolean }).write(bytes)
+    const res = this.res as unknown as Written
+    const room = res.write(bytes)
+    // The `compression` middleware puts it there. Node's own of that name, deprecated and long gone, was a prototype's.
+    if (Object.hasOwn(res, 'flush')) this.#flushSoon(res)
+    return room
+  }
+
+  /** A compressor keeps small writes to itself; once a tick is enough, and compresses a burst as one. */
+  #flushSoon(res: Written): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    process.nextTick(() => {
+      this.#flushing = false
+      if (this.writable) res.flush?.()
+    })
   }
 
   end(): void {
