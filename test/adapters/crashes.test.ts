@@ -37,8 +37,8 @@ const serialize = (data: unknown): string => {
   return JSON.stringify(data)
 }
 
-describe.each(frameworks)('$name', ({ serve, protocols }) => {
-  describe.each(protocols)('%s', (protocol) => {
+for (const { name, serve, protocols } of frameworks) {
+  describe.each(protocols)(`${name} | %s`, (protocol) => {
     let close: () => void
     const streams: EventStream[] = []
     const clients: ProtocolClient[] = []
@@ -81,7 +81,7 @@ describe.each(frameworks)('$name', ({ serve, protocols }) => {
       }
     })
   })
-})
+}
 
 describe('a handler that throws after its stream was made', () => {
   /** The reason of the stream, once the client has seen the end. */

@@ -82,7 +82,7 @@ export const frameworks: readonly Framework[] = [
     },
   },
   {
-    name: 'hono',
+    name: 'hono on @hono/node-server',
     protocols: ALL,
     serve: (protocol, options, onStream) => {
       const app = new Hono<{ Bindings: HttpBindings }>()
