@@ -73,12 +73,16 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   /** HTTP/2 has a window for each stream, which the connection's progress says nothing of. */
   stalledFor(now: number, connection: number): number {
     const { pending } = this
-    // Others' writes tell nobody here when they are sent; but then less waits.
+    // Somebody else's last writes tell nobody here when they are sent; but then less waits.
     const moved = this.#sent !== this.#sentBefore || pending < this.#pendingBefore
     if (pending === 0 || moved) this.#progressAt = now
     this.#sentBefore = this.#sent
     this.#pendingBefore = pending
     return Math.max(now - this.#progressAt, Math.min(connection, now - this.#openedAt))
+  }
+
+  override noteProgress(): void {
+    this.#onSent()
   }
 
   /** A body that waits in one stream hides nothing: the session reads on. */

@@ -106,6 +106,9 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
   }
 
+  /** Somebody else writes here, and has been able to write more. */
+  noteProgress(): void {}
+
   /** Whether the head was written. Sends it: Node holds it back until the first byte of the body. */
   flushHead(): boolean {
     if (!this.res.headersSent) return false

@@ -96,8 +96,10 @@ export class WebOutlet implements Outlet {
   stalledFor(now: number, connection: number): number {
     const read = this.#written - this.#queued
     const busy = this.#below !== undefined && this.#below.pending > 0
-    if (busy || this.#queued === 0 || read !== this.#readAtLook) this.#progressAt = now
+    const moved = read !== this.#readAtLook
     this.#readAtLook = read
+    if (moved) this.#below?.noteProgress()
+    if (moved || busy || this.#queued === 0) this.#progressAt = now
     return Math.max(now - this.#progressAt, this.#below?.stalledFor(now, connection) ?? 0)
   }
 

@@ -7,7 +7,7 @@ import { eventStream } from '../../src/adapters/hono.js'
 import { createEventResponse, type EventResponseOptions } from '../../src/adapters/web.js'
 import { capabilities, type EventStream, encodeEvent } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
-import { adaptorServer, listen } from '../support/framework-servers.js'
+import { adaptorServer, listen, type Protocol } from '../support/framework-servers.js'
 import { connect } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -217,7 +217,10 @@ describe('Hono on @hono/node-server', () => {
   }
 
   /** Serves one stream of Hono's; its Node objects, for a look behind. */
-  async function serve(options: EventResponseOptions = {}) {
+  async function serve({
+    protocol = 'http',
+    ...options
+  }: EventResponseOptions & { protocol?: Protocol } = {}) {
     const opened: { stream: EventStream; bindings: Bindings }[] = []
     const app = new Hono<{ Bindings: Bindings }>()
     app.use(async (c, next) => {
@@ -230,7 +233,7 @@ describe('Hono on @hono/node-server', () => {
       opened.push({ stream, bindings: c.env })
       return response
     })
-    const { port, close } = await listen(adaptorServer('http', app.fetch))
+    const { port, close } = await listen(adaptorServer(protocol, app.fetch))
     cleanup.push(close)
     return { port, opened }
   }
@@ -314,4 +317,32 @@ describe('Hono on @hono/node-server', () => {
     client.resume()
     expect(await client.end).toBe('cut')
   })
+
+  for (const protocol of ['http', 'http2'] as const) {
+    it(`does not take a slow reader for stalled over ${protocol}`, async () => {
+      const { port, opened } = await serve({
+        detectWithin: 4_000,
+        stallTimeout: 1_000,
+        maxBufferedBytes: 50_000_000,
+        protocol,
+      })
+      const client = await connect(protocol, port)
+      const stream = opened[0]?.stream as EventStream
+      client.pause()
+      // As much as it takes a while to read, some of it in an event that is larger than all buffers on the way.
+      stream.send({ data: 'x'.repeat(1_000_000) })
+      for (let i = 0; i < 1_500; i++) stream.send({ data: 'x'.repeat(20_000) })
+      let reads = 0
+      const timer = setInterval(() => {
+        reads += 1
+        client.readSome(300_000)
+      }, 100)
+      cleanup.push(() => clearInterval(timer))
+      await Promise.race([stream.closed, waitFor('many reads', () => reads === 40)])
+      expect(stream.state).toBe('open')
+      expect(stream.queue().pending).toBeGreaterThan(1_000_000)
+      clearInterval(timer)
+      stream.abort()
+    })
+  }
 })

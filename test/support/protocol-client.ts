@@ -13,6 +13,8 @@ export interface ProtocolClient {
   text(): string
   pause(): void
   resume(): void
+  /** Reads so many bytes or a little more, and pauses. */
+  readSome(bytes: number): void
   /** Goes as a browser does when an EventSource is closed. */
   leave(): void
   /** Settles at the end: whether it was a proper one. */
@@ -65,7 +67,9 @@ async function connectHttp2(
   }
 }
 
-function reader(stream: Readable): Pick<ProtocolClient, 'text' | 'pause' | 'resume' | 'end'> {
+function reader(
+  stream: Readable,
+): Pick<ProtocolClient, 'text' | 'pause' | 'resume' | 'readSome' | 'end'> {
   const chunks: Buffer[] = []
   let ended = false
   stream.on('data', (chunk) => chunks.push(chunk))
@@ -78,6 +82,17 @@ function reader(stream: Readable): Pick<ProtocolClient, 'text' | 'pause' | 'resu
     text: () => Buffer.concat(chunks).toString(),
     pause: () => void stream.pause(),
     resume: () => void stream.resume(),
+    readSome(bytes) {
+      let read = 0
+      const count = (chunk: Buffer): void => {
+        read += chunk.length
+        if (read < bytes) return
+        stream.off('data', count)
+        stream.pause()
+      }
+      stream.on('data', count)
+      stream.resume()
+    },
     end: new Promise((resolve) => stream.on('close', () => resolve(ended ? 'end' : 'cut'))),
   }
 }
