@@ -25,16 +25,20 @@ export async function connect(
   protocol: Protocol,
   port: number,
   headers: Record<string, string> = {},
+  path = '/',
 ): Promise<ProtocolClient> {
-  return protocol === 'http2' ? connectHttp2(port, headers) : connectHttp1(protocol, port, headers)
+  return protocol === 'http2'
+    ? connectHttp2(port, headers, path)
+    : connectHttp1(protocol, port, headers, path)
 }
 
 async function connectHttp1(
   protocol: 'http' | 'https',
   port: number,
   headers: Record<string, string>,
+  path: string,
 ): Promise<ProtocolClient> {
-  const target = { port, host: '127.0.0.1', headers, agent: false as const }
+  const target = { port, path, host: '127.0.0.1', headers, agent: false as const }
   const request =
     protocol === 'http'
       ? http.get(target)
@@ -52,10 +56,11 @@ async function connectHttp1(
 async function connectHttp2(
   port: number,
   headers: Record<string, string>,
+  path: string,
 ): Promise<ProtocolClient> {
   const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
   session.on('error', () => {})
-  const request = session.request({ ':path': '/', ...headers })
+  const request = session.request({ ':path': path, ...headers })
   request.on('error', () => {})
   request.on('close', () => session.close())
   const [head] = (await once(request, 'response')) as [IncomingHttpHeaders & { ':status': number }]
