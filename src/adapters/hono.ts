@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import { createEventResponse, type EventResponse, type EventResponseOptions } from './web.js'
 
 /**
- * Answers with an event stream, in a Hono handler. Headers that were set on `c` before are sent; `c.env` is searched for
+ * Answers with an event stream, in a Hono handler. Status and headers that were set on `c` before are sent; `c.env` is searched for
  * Node's request and response, which @hono/node-server puts there. See `createEventResponse` for what is known where.
  *
  * @throws {TcpSseError} as `createEventResponse`
@@ -16,6 +16,6 @@ import { createEventResponse, type EventResponse, type EventResponseOptions } fr
  */
 export function eventStream(c: Context, options: EventResponseOptions = {}): EventResponse {
   const { response, stream } = createEventResponse(c.req.raw, options, c.env)
-  // Of a bare Response, Hono would send the response's headers only.
-  return { response: c.newResponse(response.body, response), stream }
+  // To a bare Response, Hono would not add the status and headers of its context.
+  return { response: c.newResponse(response.body, { headers: response.headers }), stream }
 }

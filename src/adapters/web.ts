@@ -23,12 +23,15 @@ export interface EventResponseOptions extends EventStreamOptions {
 export interface EventResponse {
   /** To be returned from the handler. */
   readonly response: Response
+  /** Takes events from now on; they wait in the body. */
   readonly stream: EventStream
 }
 
 /** What @hono/node-server hands to `fetch` as its second argument, and Hono to handlers as `c.env`. */
 export interface NodeBindings {
+  /** The request. */
   readonly incoming: IncomingMessage | Http2ServerRequest
+  /** The response that the body is written to. */
   readonly outgoing: ServerResponse | Http2ServerResponse
 }
 

@@ -2,6 +2,7 @@
 
 /** A request of Node's, or of the web's. */
 export interface NegotiableRequest {
+  /** By name, in lower case, or with a `get`. */
   readonly headers: { readonly accept?: string | undefined } | { get(name: string): string | null }
 }
 

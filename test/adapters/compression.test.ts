@@ -8,6 +8,7 @@ import compression from 'compression'
 import express from 'express'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventStream } from '../../src/adapters/express.js'
+import { flushAndWrite } from '../../src/adapters/fast-path.js'
 import { capabilities, createEventStream, type EventStream } from '../../src/index.js'
 import { listen, serverOf } from '../support/framework-servers.js'
 import { connect } from '../support/protocol-client.js'
@@ -21,16 +22,18 @@ afterEach(() => {
 /** Our own `no-transform` keeps the middleware away; this is an application that wants compression. */
 const TRANSFORM = { 'cache-control': 'no-cache' }
 
-async function serve(headers = {}): Promise<{ port: number; streams: EventStream[] }> {
+async function serve(headers = {}) {
   const streams: EventStream[] = []
+  const responses: express.Response[] = []
   const app = express()
   app.use(compression())
   app.get('/', eventStream({ headers, maxBufferedBytes: 50_000_000 }), (_req, res) => {
     streams.push(res.eventStream)
+    responses.push(res)
   })
   const { port, close } = await listen(serverOf('http', app))
   cleanup.push(close)
-  return { port, streams }
+  return { port, streams, responses }
 }
 
 function unpack(response: NodeJS.ReadableStream, encoding: unknown): () => string {
@@ -51,14 +54,16 @@ function unpack(response: NodeJS.ReadableStream, encoding: unknown): () => strin
 
 describe('Express behind the compression middleware', () => {
   for (const encoding of ['gzip', 'br', 'deflate']) {
-    it(`${encoding}: each event arrives before the next is sent, delivery is unknown`, async () => {
-      const { port, streams } = await serve(TRANSFORM)
+    it(`${encoding}: each event arrives before the next is sent, the fast path is off, delivery is unknown`, async () => {
+      const { port, streams, responses } = await serve(TRANSFORM)
       const request = http.get({ port, agent: false, headers: { 'accept-encoding': encoding } })
       const [response] = (await once(request, 'response')) as [IncomingMessage]
       cleanup.push(() => request.destroy())
       expect(response.headers['content-encoding']).toBe(encoding)
       const text = unpack(response, encoding)
       const stream = streams[0] as EventStream
+      // The mark of the fast path, which would put plain bytes between compressed ones.
+      expect(responses[0]?.write).not.toBe(flushAndWrite)
       for (let id = 1; id <= 10; id++) {
         stream.send({ id, data: 'x' })
         await waitFor(`event ${id}`, () => text().endsWith(`id: ${id}\ndata: x\n\n`))

@@ -226,6 +226,8 @@ describe('Hono on @hono/node-server', () => {
     const app = new Hono<{ Bindings: Bindings }>()
     app.use(async (c, next) => {
       c.header('x-before', 'kept')
+      c.header('set-cookie', 'a=1')
+      c.status(201)
       await next()
       c.header('x-after', 'kept too')
     })
@@ -239,10 +241,12 @@ describe('Hono on @hono/node-server', () => {
     return { port, opened }
   }
 
-  it('keeps headers that were set on the context before, and after', async () => {
-    const { port, opened } = await serve({ headers: { 'x-option': 'mine' } })
+  it('keeps the status and headers that were set on the context before, and after', async () => {
+    const { port, opened } = await serve({ headers: { 'x-option': 'mine', 'set-cookie': 'b=2' } })
     const client = await connect('http', port)
+    expect(client.status).toBe(201)
     expect(client.headers).toMatchObject({
+      'set-cookie': ['a=1', 'b=2'],
       'x-before': 'kept',
       'x-after': 'kept too',
       'x-option': 'mine',
@@ -250,6 +254,13 @@ describe('Hono on @hono/node-server', () => {
       'cache-control': 'no-cache, no-transform',
     })
     opened[0]?.stream.abort()
+  })
+
+  it('answers HEAD with a head', async () => {
+    const { port, opened } = await serve()
+    const response = await fetch(`http://127.0.0.1:${port}/`, { method: 'HEAD' })
+    expect(response.headers.get('content-type')).toBe('text/event-stream')
+    expect((await opened[0]?.stream.closed)?.reason).toBe('ended')
   })
 
   it('finds the socket: watched, inspected, with delivery unknown', async () => {
