@@ -8,6 +8,9 @@ export const entry = {
   index: 'src/index.ts',
   express: 'src/adapters/express.ts',
   koa: 'src/adapters/koa.ts',
+  fastify: 'src/adapters/fastify.ts',
+  hono: 'src/adapters/hono.ts',
+  web: 'src/adapters/web.ts',
 }
 
 export default defineConfig({

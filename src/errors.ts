@@ -21,6 +21,8 @@ export type ErrorCode =
   | 'ERR_NOT_A_SERVER'
   /** A server that has a guard already. */
   | 'ERR_ALREADY_GUARDED'
+  /** Something that is no `Request` of the web's. */
+  | 'ERR_NOT_A_REQUEST'
   /** The response's head has already been sent, or the response has ended. */
   | 'ERR_HEADERS_SENT'
   /** An event that cannot be encoded safely: a line break in its id, a fractional `retry`, … */
@@ -39,6 +41,8 @@ export type ErrorCode =
   | 'ERR_SUBSCRIBED'
   /** The channel has been closed. */
   | 'ERR_CHANNEL_CLOSED'
+  /** The error of a `Response` body whose stream was given up: aborted, stalled, or an overflow. */
+  | 'ERR_STREAM_GIVEN_UP'
   /** The reason object of a stream whose queue outgrew `maxBufferedBytes` or `maxBufferedEvents`. */
   | 'ERR_OVERFLOW'
 

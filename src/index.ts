@@ -46,6 +46,7 @@ export {
   type SocketOptionName,
   type SocketOptions,
 } from './socket/options.js'
+export { type NegotiableRequest, wantsEventStream } from './sse/accept.js'
 export {
   EncodedEvent,
   type EventInput,

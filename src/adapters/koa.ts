@@ -1,6 +1,7 @@
 // Koa 3 (and 2): the stream writes to Node's response, so Koa is told to leave it alone.
 import type { Middleware } from 'koa'
 import type { EventStream } from '../stream/event-stream.js'
+import type { LiveStream } from '../stream/live-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
 import { createEventStream } from './node.js'
 
@@ -13,7 +14,8 @@ declare module 'koa' {
 
 /**
  * Middleware that answers with an event stream and puts it on `ctx.eventStream`. Headers that were set on `ctx`
- * before are sent; Koa's own end of the response is switched off (`ctx.respond = false`).
+ * before are sent; Koa's own end of the response is switched off (`ctx.respond = false`). What a middleware behind it
+ * throws ends the stream with reason `error`.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, when the middleware is made
  * @example
@@ -27,6 +29,12 @@ export function eventStream(options: EventStreamOptions = {}): Middleware {
     ctx.respond = false
     ctx.res.statusCode = 200
     ctx.eventStream = createEventStream(ctx.req, ctx.res, checked)
-    await next()
+    try {
+      await next()
+    } catch (error) {
+      // Koa reports it, and would leave a response that has begun open for ever.
+      ;(ctx.eventStream as LiveStream).fail(error)
+      throw error
+    }
   }
 }

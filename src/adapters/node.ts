@@ -32,29 +32,29 @@ export function createEventStream(
   options: EventStreamOptions = {},
 ): EventStream {
   const settings = streamSettings(options)
-  const outlet = outletOf(req, res)
-  if (!outlet.closed) outlet.open(settings)
-  return new LiveStream(outlet, settings, lastEventIdOf(req))
-}
-
-/** Header values are Latin-1 to Node; the ids in them are UTF-8 (HTML Standard, 9.2.4). */
-function lastEventIdOf(req: NodeRequest): string {
-  const value = req.headers['last-event-id']
-  return typeof value === 'string' ? Buffer.from(value, 'latin1').toString() : ''
-}
-
-function outletOf(
-  req: NodeRequest,
-  res: NodeResponse,
-):
-  | NodeOutlet<IncomingMessage, ServerResponse>
-  | NodeOutlet<Http2ServerRequest, Http2ServerResponse> {
   if (!isExchange(req, res)) {
     throw new TcpSseError(
       'ERR_NOT_A_RESPONSE',
       'createEventStream(req, res) needs the request and response of a Node server.',
     )
   }
+  const outlet = outletOf(req, res)
+  if (!outlet.closed) outlet.open(settings)
+  return new LiveStream(outlet, settings, decodeId(req.headers['last-event-id']))
+}
+
+/** Header values are Latin-1 to Node and to the web's `Headers`; the ids in them are UTF-8 (HTML Standard, 9.2.4). */
+export function decodeId(header: unknown): string {
+  return typeof header === 'string' ? Buffer.from(header, 'latin1').toString() : ''
+}
+
+/** Any of the outlets over a response of Node's. */
+export type AnyNodeOutlet =
+  | NodeOutlet<IncomingMessage, ServerResponse>
+  | NodeOutlet<Http2ServerRequest, Http2ServerResponse>
+
+/** The outlet for a request and response that `isExchange` has recognised. */
+export function outletOf(req: NodeRequest, res: NodeResponse): AnyNodeOutlet {
   // By class and not by a `stream` property, which applications put on HTTP/1's requests and responses too.
   if (res instanceof Http2ServerResponse) {
     const http2 = req as Http2ServerRequest
@@ -63,15 +63,15 @@ function outletOf(
   return new Http1Outlet(res as ServerResponse, socketBehind((req as IncomingMessage).socket))
 }
 
-function isExchange(req: NodeRequest, res: NodeResponse): boolean {
+/** Whether these are a request and response of a Node server, by their shape. */
+export function isExchange(req: unknown, res: unknown): boolean {
+  const { headers } = (req ?? {}) as Partial<NodeRequest>
+  const { setHeader, write } = (res ?? {}) as Partial<NodeResponse>
   return (
-    typeof req === 'object' &&
-    typeof res === 'object' &&
-    req !== null &&
-    res !== null &&
-    typeof req.headers === 'object' &&
-    typeof res.setHeader === 'function' &&
-    typeof res.write === 'function'
+    typeof headers === 'object' &&
+    headers !== null &&
+    typeof setHeader === 'function' &&
+    typeof write === 'function'
   )
 }
 

@@ -25,13 +25,19 @@ const HEADERS = {
 }
 
 /** The application's own win, however they are spelt (RFC 9110, 5.1). */
-function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders {
+export function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders {
   const head: OutgoingHttpHeaders = { ...HEADERS }
   for (const [name, value] of Object.entries(own)) {
     delete head[name.toLowerCase()]
     head[name] = value as OutgoingHttpHeader
   }
   return head
+}
+
+/** What both kinds of response have, which their types do not agree about, and what a compressor adds. */
+interface Written {
+  write(bytes: Buffer): boolean
+  flush?(): void
 }
 
 /** The outlet of a response or of a connection: one listener for all of them, and none made for each. */
@@ -102,9 +108,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   /** Writes the head. A HEAD request gets that and nothing else. */
   open(settings: StreamSettings): void {
     const { req, res } = this
-    if (res.headersSent || res.writableEnded) {
-      throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
-    }
+    this.refuseBegun()
     // Not by `setHeader`, whose table would stay in memory as long as the stream.
     ;(res as ServerResponse).writeHead(res.statusCode, headOf(settings.headers))
     if (req.method === 'HEAD') {
@@ -113,13 +117,32 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     }
     // HTTP/2's compatibility response has it too; its types do not say so.
     ;(res as unknown as { flushHeaders(): void }).flushHeaders()
-    // Any Duplex can carry a response; only a socket has these.
-    if (this.socket !== undefined) {
-      res.setTimeout(0)
-      req.setTimeout(0)
-      this.socket.setNoDelay(true)
-    }
+    this.prepare()
     this.opened(settings)
+  }
+
+  /** @throws {TcpSseError} `ERR_HEADERS_SENT` */
+  refuseBegun(): void {
+    if (!this.res.headersSent && !this.res.writableEnded) return
+    throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
+  }
+
+  /** Somebody else writes here, and has been able to write more. */
+  noteProgress(): void {}
+
+  /** Whether the head was written. Sends it: Node holds it back until the first byte of the body. */
+  flushHead(): boolean {
+    if (!this.res.headersSent) return false
+    ;(this.res as unknown as { flushHeaders(): void }).flushHeaders()
+    return true
+  }
+
+  /** Makes the connection fit for a response that lasts. Any Duplex can carry one; only a socket has these. */
+  prepare(): void {
+    if (this.socket === undefined) return
+    this.res.setTimeout(0)
+    this.req.setTimeout(0)
+    this.socket.setNoDelay(true)
   }
 
   listen(listener: OutletListener): void {
@@ -134,7 +157,10 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   }
 
   write(bytes: Buffer): boolean {
-    const room = (this.res as unknown as { write(bytes: Buffer): boolean }).write(bytes)
+    const res = this.res as unknown as Written
+    const room = res.write(bytes)
+    // The `compression` middleware puts it there. Node's own of that name, deprecated and long gone, was a prototype's.
+    if (Object.hasOwn(res, 'flush')) flushSoon(res)
     if (!room) this.awaitDrain()
     return room
   }
@@ -175,4 +201,17 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   onClose(): void {
     this.listener?.onClose()
   }
+}
+
+const toFlush = new Set<Written>()
+
+/** A compressor keeps small writes to itself; once a tick is enough, and compresses a burst as one. */
+function flushSoon(res: Written): void {
+  if (toFlush.size === 0) process.nextTick(flushAll)
+  toFlush.add(res)
+}
+
+function flushAll(): void {
+  for (const res of toFlush) res.flush?.()
+  toFlush.clear()
 }

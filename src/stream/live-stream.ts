@@ -4,7 +4,6 @@
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
 import { systemClock } from '../clock.js'
 import { asError } from '../errors.js'
-import { sharedMonitor } from '../liveness/monitor.js'
 import type { LivenessPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
@@ -38,6 +37,7 @@ import { Sender, type SenderOwner } from './sender.js'
 import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
 import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
+import { watchOver } from './watch-over.js'
 
 /** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
 export class LiveStream implements EventStream, OutletListener, Watcher, SenderOwner {
@@ -70,8 +70,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     if (signal !== undefined) {
       this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
     }
-    const { socket } = outlet
-    if (socket !== undefined) this.#watch = sharedMonitor.watch(socket, this)
+    this.#watch = watchOver(outlet.socket, this)
     if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
     if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
   }

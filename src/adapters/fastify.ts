@@ -1,0 +1,72 @@
+// Fastify 5 (and 4): the stream writes to Node's response, so Fastify is told to leave the reply alone.
+import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { EventStream } from '../stream/event-stream.js'
+import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { createEventStream } from './node.js'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /**
+     * Answers with an event stream. The reply is hijacked: what the handler returns is ignored, and the hooks
+     * `preSerialization` and `onSend` do not run.
+     *
+     * @param options - win over those of the plugin
+     * @throws {TcpSseError} as `createEventStream`; the reply is Fastify's still, which answers with an error
+     */
+    eventStream(options?: EventStreamOptions): EventStream
+  }
+}
+
+/**
+ * A plugin that adds `reply.eventStream(options?)` to the instance on which it is registered, and to those inside of it.
+ * Its options are the streams' defaults. Headers and status that were set on the reply before are sent.
+ *
+ * Hooks that run: all before the handler, `onRequestAbort` when the client leaves, and `onResponse` when the stream
+ * has ended properly. Hooks that do not: `preSerialization`, `onSend`.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`, when it is registered
+ * @example
+ * app.register(eventStream, { detectWithin: 10_000 })
+ * app.get('/events', (request, reply) => {
+ *   reply.eventStream().send({ data: 'hello' })
+ * })
+ */
+export const eventStream: FastifyPluginAsync<EventStreamOptions> = async (app, options) => {
+  const defaults = withoutFastifys(options)
+  streamSettings(defaults)
+  app.decorateReply('eventStream', function (own?: EventStreamOptions): EventStream {
+    return answer(this, own === undefined ? defaults : { ...defaults, ...own })
+  })
+}
+
+/** As the package `fastify-plugin` does it: the decorator is the instance's on which the plugin is registered. */
+Object.assign(eventStream, {
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'tcp-sse',
+  [Symbol.for('plugin-meta')]: { name: 'tcp-sse', fastify: '>=4' },
+})
+
+function answer(reply: FastifyReply, options: EventStreamOptions): EventStream {
+  const { raw, request } = reply
+  // Bad options are an error that Fastify can still answer with.
+  streamSettings(options)
+  raw.statusCode = reply.statusCode
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value !== undefined && !raw.headersSent) raw.setHeader(name, value)
+  }
+  const stream = createEventStream(request.raw, raw, options)
+  reply.hijack()
+  return stream
+}
+
+/** `register` takes options of its own in the same object. */
+function withoutFastifys(options: EventStreamOptions & RegisterOptions): EventStreamOptions {
+  const { prefix: _prefix, logLevel: _level, logSerializers: _serializers, ...own } = options
+  return Object.freeze(own)
+}
+
+interface RegisterOptions {
+  prefix?: unknown
+  logLevel?: unknown
+  logSerializers?: unknown
+}

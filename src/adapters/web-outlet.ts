@@ -1,0 +1,198 @@
+// A web Response's body as an outlet: bytes go into a ReadableStream, and somebody else's code carries them on.
+import type { Socket } from 'node:net'
+import { systemClock } from '../clock.js'
+import { TcpSseError } from '../errors.js'
+import type { Outlet, OutletListener } from '../stream/outlet.js'
+import type { AnyNodeOutlet } from './node.js'
+
+/** A large event goes in pieces, so that its reader has something to wait between. */
+const PIECE = 16_384
+
+/** What a `WebOutlet` needs to know. */
+export interface WebOutletOptions {
+  /** Bytes that wait in the body before `write` says that there is no room. */
+  readonly highWaterMark: number
+  /** Aborted when the client has gone, where no response of Node's can tell. */
+  readonly signal: AbortSignal
+  /** A HEAD request: there is no body. */
+  readonly headOnly: boolean
+}
+
+/** An outlet over a ReadableStream. `below` is the Node response that its bytes end up in, where that is known. */
+export class WebOutlet implements Outlet {
+  /** Nobody here knows where on the wire the bytes go. */
+  readonly start = undefined
+  readonly position = undefined
+  readonly lane = undefined
+  /** `null` for a HEAD request. */
+  readonly body: ReadableStream<Uint8Array> | null
+  readonly #below: AnyNodeOutlet | undefined
+  readonly #highWaterMark: number
+  readonly #signal: AbortSignal
+  #controller!: ReadableStreamDefaultController<Uint8Array>
+  #listener: OutletListener | undefined
+  /** Our end is in the body. */
+  #ended: boolean
+  /** Whoever reads has stopped reading. */
+  #gone = false
+  #blocked = false
+  /** Whether the head is on its way, as far as that is known. */
+  #headFlushed: boolean
+  #written = 0
+  /** What had been read out, at the last question of each kind, and when that last became more. */
+  #readAtDrain = 0
+  #readAtLook = 0
+  #progressAt = systemClock.now()
+
+  constructor(below: AnyNodeOutlet | undefined, options: WebOutletOptions) {
+    this.#below = below
+    this.#highWaterMark = options.highWaterMark
+    this.#signal = options.signal
+    this.#ended = options.headOnly
+    this.#headFlushed = below === undefined
+    this.body = options.headOnly ? null : this.#open()
+    if (this.closed && this.body !== null) this.#controller.close()
+  }
+
+  get socket(): Socket | undefined {
+    return this.#below?.socket
+  }
+
+  get multiplexed(): boolean {
+    return this.#below?.multiplexed ?? false
+  }
+
+  get finished(): boolean {
+    return this.#ended && (this.body === null || (this.#below?.finished ?? true))
+  }
+
+  get writable(): boolean {
+    return !this.#ended && !this.#gone && (this.#below?.writable ?? true)
+  }
+
+  get closed(): boolean {
+    return this.#ended || this.#gone || (this.#below?.closed ?? this.#signal.aborted)
+  }
+
+  get error(): Error | undefined {
+    return this.#below?.error
+  }
+
+  get pending(): number {
+    return this.#queued + (this.#below?.pending ?? 0)
+  }
+
+  checkPosition(): void {}
+
+  expectPeerEnd(): void {}
+
+  /** What has just been read out may not be in the response below yet: that is believed at the second question. */
+  isDrained(): boolean | undefined {
+    const read = this.#written - this.#queued
+    const still = read === this.#written && read === this.#readAtDrain
+    this.#readAtDrain = read
+    if (this.#below === undefined) return this.#queued > 0 ? false : undefined
+    return still ? this.#below.isDrained() : false
+  }
+
+  /** A reader waits with reason while the response below is full; else it has itself to blame. */
+  stalledFor(now: number, connection: number): number {
+    const read = this.#written - this.#queued
+    const busy = this.#below !== undefined && this.#below.pending > 0
+    const moved = read !== this.#readAtLook
+    this.#readAtLook = read
+    if (moved) this.#below?.noteProgress()
+    if (moved || busy || this.#queued === 0) this.#progressAt = now
+    return Math.max(now - this.#progressAt, this.#below?.stalledFor(now, connection) ?? 0)
+  }
+
+  listen(listener: OutletListener): void {
+    this.#listener = listener
+    if (this.#below === undefined) this.#signal.addEventListener('abort', this.#onAbort)
+    this.#below?.listen({
+      onDrain() {},
+      onBlocked() {},
+      onPeerEnd() {},
+      onClose: () => listener.onClose(),
+    })
+  }
+
+  unlisten(): void {
+    this.#listener = undefined
+    this.#signal.removeEventListener('abort', this.#onAbort)
+    this.#below?.unlisten()
+  }
+
+  /**
+   * Copied, because a reader may do what it likes with its chunks (detach their buffer, write to them), and events are
+   * shared between clients.
+   */
+  write(bytes: Buffer): boolean {
+    this.#written += bytes.length
+    for (let at = 0; at < bytes.length; at += PIECE) {
+      this.#controller.enqueue(new Uint8Array(bytes.subarray(at, at + PIECE)))
+    }
+    this.#blocked = (this.#controller.desiredSize ?? 0) <= 0
+    return !this.#blocked
+  }
+
+  writeText(): number {
+    return -1
+  }
+
+  discardUnread(): void {
+    this.#below?.discardUnread()
+  }
+
+  /** Below, the response ends in its own time, and tells. */
+  end(): void {
+    this.#ended = true
+    this.#controller.close()
+    if (this.#below === undefined) queueMicrotask(() => this.#listener?.onClose())
+  }
+
+  /** The reader cancels when the response below is destroyed; an error here as well would only be logged by it. */
+  destroy(entirely: boolean): void {
+    this.#gone = true
+    if (this.#below !== undefined) this.#below.destroy(entirely)
+    else this.#fail(new TcpSseError('ERR_STREAM_GIVEN_UP', 'The event stream was given up.'))
+  }
+
+  get #queued(): number {
+    if (this.body === null || this.#gone) return 0
+    return this.#highWaterMark - (this.#controller.desiredSize ?? this.#highWaterMark)
+  }
+
+  #open(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller
+        },
+        pull: () => {
+          // Whoever reads has written the head; not every server sends it before there is a body.
+          if (!this.#headFlushed) this.#headFlushed = this.#below?.flushHead() ?? true
+          if (!this.#blocked) return
+          this.#blocked = false
+          this.#listener?.onDrain()
+        },
+        cancel: () => {
+          this.#gone = true
+          this.#listener?.onClose()
+        },
+      },
+      { highWaterMark: this.#highWaterMark, size: ({ byteLength }) => byteLength },
+    )
+  }
+
+  #fail(error: unknown): void {
+    // Throws where the body has been closed or cancelled before.
+    if (this.#controller.desiredSize !== null && !this.#ended) this.#controller.error(error)
+  }
+
+  readonly #onAbort = (): void => {
+    this.#gone = true
+    this.#fail(this.#signal.reason)
+    this.#listener?.onClose()
+  }
+}

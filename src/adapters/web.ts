@@ -1,0 +1,111 @@
+// The web's Request and Response: Hono, srvx, Next.js route handlers, Bun, Deno.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import { TcpSseError } from '../errors.js'
+import type { EventStream } from '../stream/event-stream.js'
+import { LiveStream } from '../stream/live-stream.js'
+import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { integer } from '../validate.js'
+import { type AnyNodeOutlet, decodeId, isExchange, outletOf } from './node.js'
+import { headOf } from './outlet.js'
+import { WebOutlet } from './web-outlet.js'
+
+/** Options of `createEventResponse`: those of a stream, and one of the body's. */
+export interface EventResponseOptions extends EventStreamOptions {
+  /**
+   * Bytes that may wait in the body for whoever reads it, before `send` says `queued`. It comes on top of what the server
+   * beneath buffers.
+   * @defaultValue 16 384
+   */
+  highWaterMark?: number | undefined
+}
+
+/** A response, and the stream that fills it. */
+export interface EventResponse {
+  /** To be returned from the handler. */
+  readonly response: Response
+  /** Takes events from now on; they wait in the body. */
+  readonly stream: EventStream
+}
+
+/** What @hono/node-server hands to `fetch` as its second argument, and Hono to handlers as `c.env`. */
+export interface NodeBindings {
+  /** The request. */
+  readonly incoming: IncomingMessage | Http2ServerRequest
+  /** The response that the body is written to. */
+  readonly outgoing: ServerResponse | Http2ServerResponse
+}
+
+/**
+ * Answers a web `Request` with a `Response` whose body is an event stream. Named after what it makes, beside
+ * `createEventStream`, which writes to a response that is there already: here nothing is sent until the handler
+ * has returned the response.
+ *
+ * Where the server shows Node's request and response, the connection is watched as everywhere: `detectWithin` holds, the
+ * reasons are exact, `inspect()`, `verdict` and `queue()` tell. They are found in `env` (@hono/node-server), or on the
+ * request itself (`request.runtime.node`, srvx and h3). Elsewhere nobody can ask the kernel: `inspect()` is `undefined`,
+ * `verdict` stays `alive`, and a client has gone when the body is cancelled or `request.signal` aborts; heartbeats and
+ * `stallTimeout` work. `delivered()` is `undefined` and confirmations are `unknown` in either case: the bytes
+ * go through a writer that is not ours.
+ *
+ * @param env - what the server passes to `fetch` beside the request; anything without Node's objects is ignored
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_REQUEST`; `ERR_HEADERS_SENT`
+ * @example
+ * serve({
+ *   fetch(request, env) {
+ *     const { response, stream } = createEventResponse(request, { detectWithin: 10_000 }, env)
+ *     stream.send({ data: 'hello' })
+ *     return response
+ *   },
+ * })
+ */
+export function createEventResponse(
+  request: Request,
+  options: EventResponseOptions = {},
+  env?: unknown,
+): EventResponse {
+  const { highWaterMark = DEFAULT_HIGH_WATER_MARK, ...streamOptions } = options
+  checkHighWaterMark(highWaterMark, 'EventResponseOptions.highWaterMark')
+  const settings = streamSettings(streamOptions)
+  checkRequest(request)
+  const below = nodeOutletOf(request, env)
+  below?.refuseBegun()
+  const outlet = new WebOutlet(below, {
+    highWaterMark,
+    signal: request.signal,
+    headOnly: request.method === 'HEAD',
+  })
+  if (!outlet.closed) below?.prepare()
+  const response = new Response(outlet.body, { headers: headersOf(headOf(settings.headers)) })
+  const lastEventId = decodeId(request.headers.get('last-event-id'))
+  return { response, stream: new LiveStream(outlet, settings, lastEventId) }
+}
+
+const DEFAULT_HIGH_WATER_MARK = 16 * 1024
+const checkHighWaterMark = integer('bytes', { min: 1, max: Number.MAX_SAFE_INTEGER })
+
+function checkRequest(request: Request): void {
+  const { headers, signal } = (request ?? {}) as Partial<Request>
+  if (typeof headers?.get === 'function' && typeof signal?.aborted === 'boolean') return
+  throw new TcpSseError('ERR_NOT_A_REQUEST', 'createEventResponse needs a Request of the web’s.')
+}
+
+/** The response of Node's that the body will be written to, where the server shows it. */
+function nodeOutletOf(request: Request, env: unknown): AnyNodeOutlet | undefined {
+  const { incoming, outgoing } = (env ?? {}) as Partial<NodeBindings>
+  if (isExchange(incoming, outgoing)) return outletOf(incoming as never, outgoing as never)
+  const { req, res } = (request as RuntimeRequest).runtime?.node ?? {}
+  return isExchange(req, res) ? outletOf(req as never, res as never) : undefined
+}
+
+interface RuntimeRequest extends Request {
+  readonly runtime?: { readonly node?: { readonly req?: unknown; readonly res?: unknown } }
+}
+
+function headersOf(head: ReturnType<typeof headOf>): Headers {
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(head)) {
+    for (const each of Array.isArray(value) ? value : [value]) headers.append(name, String(each))
+  }
+  return headers
+}

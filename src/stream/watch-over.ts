@@ -1,0 +1,48 @@
+// Who calls a stream back now and then: the monitor, or where there is no socket to look at, a timer.
+import type { Socket } from 'node:net'
+import { type Clock, systemClock } from '../clock.js'
+import { sharedMonitor } from '../liveness/monitor.js'
+import type { Watch, Watcher } from '../liveness/watch.js'
+
+/** Has the socket watched; without one, has at least the deadlines (heartbeats, stalls) looked at. */
+export function watchOver(socket: Socket | undefined, watcher: Watcher): Watch {
+  if (socket === undefined) return new TimerWatch(systemClock, watcher)
+  return sharedMonitor.watch(socket, watcher)
+}
+
+/** Looks at the plan's pace, and sooner where the watcher asks for it. Knows nothing of the peer. */
+export class TimerWatch implements Watch {
+  readonly verdict = 'alive'
+  readonly observation = undefined
+  readonly shared = false
+  readonly #clock: Clock
+  readonly #watcher: Watcher
+  #cancel: (() => void) | undefined
+  #released = false
+
+  constructor(clock: Clock, watcher: Watcher) {
+    this.#clock = clock
+    this.#watcher = watcher
+    this.#next(watcher.plan.urgentPace)
+  }
+
+  hurry(): void {
+    this.#cancel?.()
+    this.#next(1)
+  }
+
+  release(): void {
+    this.#released = true
+    this.#cancel?.()
+  }
+
+  #next(after: number): void {
+    this.#cancel = this.#clock.after(after, () => this.#look())
+  }
+
+  #look(): void {
+    const now = this.#clock.now()
+    const due = this.#watcher.onLook(now, 0, 'alive')
+    if (!this.#released) this.#next(Math.max(1, Math.min(due - now, this.#watcher.plan.pace)))
+  }
+}

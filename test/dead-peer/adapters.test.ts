@@ -1,0 +1,62 @@
+// The promise on every server of the compatibility table: one black hole for all of them.
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { capabilities } from '../../src/index.js'
+import { describeWithRig } from '../support/describe-with-rig.js'
+import type { Served, ServedStream } from '../support/framework-peer.js'
+import { frameworks } from '../support/framework-servers.js'
+import { type Fault, Rig } from '../support/rig.js'
+import type { Peer } from '../support/rpc.js'
+import { waitFor } from '../support/wait-for.js'
+
+const D = 5_000
+const BOUND = D + 1_000
+const EACH = 3
+
+const withKernel = it.runIf(capabilities().detectionGuaranteed)
+
+describeWithRig('a black-holed client of any server', () => {
+  let rig: Rig
+  let server: Peer
+  let streams: ServedStream[]
+  let cut: Fault
+
+  beforeAll(async () => {
+    rig = new Rig()
+    server = rig.spawnServer(new URL('../support/framework-peer.ts', import.meta.url))
+    const clients = rig.spawnClients(new URL('../support/clients.ts', import.meta.url))
+    const served = await server.call<Served[]>('serve', D)
+    let index = 0
+    for (const { protocol, port } of served) {
+      const addresses = Array.from({ length: EACH }, () => rig.clientAddress(index++))
+      await clients.call('open', { addresses, host: rig.serverAddress, port, protocol })
+    }
+    const all = (): Promise<ServedStream[]> => server.call('streams')
+    await waitFor('every stream', async () => (await all()).length === served.length * EACH)
+    await waitFor('every head', async () =>
+      (await clients.call<{ head: boolean }[]>('status')).every(({ head }) => head),
+    )
+    cut = rig.cut('all')
+    await new Promise((resolve) => setTimeout(resolve, BOUND))
+    streams = await all()
+  })
+  afterAll(() => rig.close())
+
+  for (const { name, protocols } of frameworks) {
+    for (const protocol of protocols) {
+      withKernel(`${name} | ${protocol} peer dead`, () => {
+        const own = streams.filter((each) => each.name === name && each.protocol === protocol)
+        expect(own.map(({ reason, code }) => ({ reason, code }))).toEqual(
+          Array.from({ length: EACH }, () => ({ reason: 'peer-dead', code: 'ERR_PEER_DEAD' })),
+        )
+        const times = own.map(({ closedAt = 0 }) => closedAt - cut.startedAt)
+        console.log(`${name} | ${protocol}: ${(Math.max(...times) / 1_000).toFixed(2)} s`)
+        expect(Math.max(...times)).toBeLessThanOrEqual(BOUND)
+      })
+    }
+  }
+
+  withKernel('leaves no socket, no watch and no warning behind', async () => {
+    expect(await server.call('rest')).toEqual({ problems: [], watched: 0 })
+    expect(rig.serverSockets()).toEqual([])
+  })
+})

@@ -1,0 +1,89 @@
+// What a web response's outlet makes of the response below it, told by hand.
+import { describe, expect, it } from 'vitest'
+import type { AnyNodeOutlet } from '../../src/adapters/node.js'
+import { WebOutlet } from '../../src/adapters/web-outlet.js'
+import { systemClock } from '../../src/clock.js'
+
+class Below {
+  readonly socket = undefined
+  readonly multiplexed = false
+  readonly writable = true
+  readonly closed = false
+  pending = 0
+  progress = 0
+  flushHead = (): boolean => true
+  isDrained = (): boolean => true
+  stalledFor = (_now: number, connection: number): number => connection
+  noteProgress(): void {
+    this.progress += 1
+  }
+}
+
+function over(below: Below) {
+  const outlet = new WebOutlet(below as unknown as AnyNodeOutlet, {
+    highWaterMark: 100,
+    signal: new AbortController().signal,
+    headOnly: false,
+  })
+  const reader = (outlet.body as ReadableStream<Uint8Array>).getReader()
+  return { outlet, reader }
+}
+
+const bytes = Buffer.alloc(200)
+
+describe('WebOutlet over a response of Node’s', () => {
+  it('is not drained while bytes wait, nor at the first question after they were read out', async () => {
+    const { outlet, reader } = over(new Below())
+    outlet.write(bytes)
+    expect(outlet.isDrained()).toBe(false)
+    expect(outlet.isDrained()).toBe(false)
+    await reader.read()
+    expect(outlet.isDrained()).toBe(false)
+    expect(outlet.isDrained()).toBe(true)
+  })
+
+  it('hands a chunk to a reader that waits without being drained by that', () => {
+    const { outlet, reader } = over(new Below())
+    void reader.read()
+    expect(outlet.write(bytes)).toBe(true)
+    expect(outlet.isDrained()).toBe(false)
+  })
+
+  it('blames nobody for not reading while the response below is full: that one knows', () => {
+    const below = new Below()
+    const { outlet } = over(below)
+    outlet.write(bytes)
+    below.pending = 1
+    const now = systemClock.now() + 60_000
+    expect(outlet.stalledFor(now, 0)).toBe(0)
+    expect(outlet.stalledFor(now + 100, 500)).toBe(500)
+    below.pending = 0
+    expect(outlet.stalledFor(now + 1_100, 0)).toBe(1_000)
+  })
+
+  it('tells the response below of a reader that goes on', async () => {
+    const below = new Below()
+    const { outlet, reader } = over(below)
+    const now = systemClock.now()
+    outlet.write(bytes)
+    outlet.stalledFor(now + 10_000, 0)
+    expect(below.progress).toBe(0)
+    await reader.read()
+    expect(outlet.stalledFor(now + 20_000, 0)).toBe(0)
+    expect(below.progress).toBe(1)
+  })
+
+  it('sends the head when somebody begins to read, once', async () => {
+    const below = new Below()
+    let asked = 0
+    // Written only from the second question on.
+    below.flushHead = () => ++asked > 1
+    const { outlet, reader } = over(below)
+    for (let i = 0; i < 4; i++) {
+      const read = reader.read()
+      outlet.write(bytes)
+      await read
+    }
+    expect(asked).toBe(2)
+  })
+})
