@@ -48,10 +48,6 @@ export interface Carrier {
   [OUTLET]?: NodeOutlet<NodeRequest, NodeResponse> | undefined
 }
 
-function onDrain(this: Carrier): void {
-  this[OUTLET]?.onDrain()
-}
-
 function onClose(this: Carrier): void {
   this[OUTLET]?.onClose()
 }
@@ -63,7 +59,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   protected readonly res: Res
   readonly socket: Socket | undefined
   protected listener: OutletListener | undefined = undefined
-  #awaitsDrain = false
+  #onDrain: (() => void) | undefined = undefined
 
   constructor(res: Res, socket: Socket | undefined) {
     this.res = res
@@ -153,7 +149,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
 
   unlisten(): void {
     this.res.off('close', onClose)
-    this.#forgetDrain()
+    if (this.#onDrain !== undefined) this.res.off('drain', this.#onDrain)
   }
 
   write(bytes: Buffer): boolean {
@@ -169,17 +165,15 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     return -1
   }
 
-  /** Listens for Node's word that there is room again; only then, so that an idle response carries nothing for it. */
+  /**
+   * Listens for Node's word that there is room again: from the first time that there is none, so that an idle response
+   * carries nothing for it. Its own closure, and kept to the end: the `compression` middleware moves this listener to a
+   * stream of its own, where neither `this` nor `off` reach it.
+   */
   protected awaitDrain(): void {
-    if (this.#awaitsDrain) return
-    this.#awaitsDrain = true
-    this.res.on('drain', onDrain)
-  }
-
-  #forgetDrain(): void {
-    if (!this.#awaitsDrain) return
-    this.#awaitsDrain = false
-    this.res.off('drain', onDrain)
+    if (this.#onDrain !== undefined) return
+    this.#onDrain = () => this.drained()
+    this.res.on('drain', this.#onDrain)
   }
 
   end(): void {
@@ -189,12 +183,6 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   /** Node has room again. */
   protected drained(): void {
     this.listener?.onDrain()
-  }
-
-  /** @internal */
-  onDrain(): void {
-    this.#forgetDrain()
-    this.drained()
   }
 
   /** @internal */
