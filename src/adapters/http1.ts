@@ -5,7 +5,7 @@ import { type Berth, LARGEST_PIECE, sharedBatch } from '../socket/batch.js'
 import { countsFor, libuvQueueOf, resetConnection, wireOffset } from '../socket/binding.js'
 import { acknowledgedOffset, isDrained } from '../socket/inspect.js'
 import type { EncodedEvent } from '../sse/encode.js'
-import { chunked, type Lane, type Run, type Segment } from '../stream/lane.js'
+import { chunked, type Lane, type Segment } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
 import { flushAndEnd, flushAndWrite, isPassing, sendError, takeOver } from './fast-path.js'
 import { type Carrier, NodeOutlet, OUTLET } from './outlet.js'
@@ -33,7 +33,11 @@ export class Http1Outlet
   row = -1
   waiting = 0
   direct = 0
-  run: Run | undefined = undefined
+  segment: Segment | undefined = undefined
+  first = 0
+  next = 0
+  base = 0
+  laneBytes = 0
   /** What the kernel would not take is on the ordinary path, and not through yet. */
   #short = false
 
@@ -129,14 +133,13 @@ export class Http1Outlet
   }
 
   cast({ bytes }: EncodedEvent, segment: Segment, index: number): boolean {
-    const { run } = this
-    if (run === undefined || run.segment !== segment || run.next !== index) return false
+    if (this.segment !== segment || this.next !== index) return false
     // Anything that was written since the last broadcast has moved the position on.
-    if (this.position !== run.base + (segment.ends[index - 1] as number)) return false
+    if (this.position !== this.base + (segment.ends[index - 1] as number)) return false
     if (!this.#mayGoDirectly(bytes.length)) return false
     this.position += sharedBatch.add(this, bytes, true)
-    run.bytes += bytes.length
-    run.next = index + 1
+    this.laneBytes += bytes.length
+    this.next = index + 1
     return true
   }
 

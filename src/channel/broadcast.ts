@@ -5,7 +5,7 @@ import { Deferred } from '../stream/deferred.js'
 import type { EventStream } from '../stream/event-stream.js'
 import { Segment } from '../stream/lane.js'
 import type { LiveStream } from '../stream/live-stream.js'
-import type { Member } from './members.js'
+import type { Member, Roll } from './members.js'
 import type { Work } from './turns.js'
 
 /** What became of a broadcast, in streams; see `SendResult`. */
@@ -42,7 +42,7 @@ export interface Place {
 }
 
 /** After so many streams the clock is looked at. */
-const BETWEEN_LOOKS = 64
+const BETWEEN_LOOKS = 96
 
 /** Sends one event, slice by slice. */
 export class Broadcast implements Work {
@@ -52,7 +52,9 @@ export class Broadcast implements Work {
   readonly #number: number
   readonly #segment: Segment
   readonly #index: number
-  readonly #members: readonly Member[]
+  readonly #roll: Roll
+  /** Whether it is for everybody, so that lanes need not be asked whose they are. */
+  readonly #forAll: boolean
   #at = 0
   readonly #filter: BroadcastOptions['filter']
   readonly #except: ReadonlySet<EventStream> | undefined
@@ -62,16 +64,18 @@ export class Broadcast implements Work {
     event: EncodedEvent,
     number: number,
     place: Place,
-    members: readonly Member[],
+    roll: Roll,
     { filter, except }: BroadcastOptions,
   ) {
     this.#event = event
     this.#number = number
     this.#segment = place.segment
     this.#index = place.index
-    this.#members = members
+    this.#roll = roll
     this.#filter = filter
     this.#except = except === undefined ? undefined : new Set(asList(except))
+    // A comment is no event, and lanes count all that they carry as events.
+    this.#forAll = filter === undefined && except === undefined && !event.isComment
   }
 
   /** Settles once the last slice is out. Rejects with what the broadcast's own filter threw. */
@@ -80,23 +84,28 @@ export class Broadcast implements Work {
   }
 
   run(until: number): boolean {
+    const count = this.#roll.members.length
     let before = performance.now()
-    while (this.#at < this.#members.length) {
+    while (this.#at < count) {
       this.#sendToSome()
       // The sending itself is most of the work, so it has to be done before the clock can tell.
       sharedBatch.flush()
       const now = performance.now()
       // The next part takes about as long as this one did, and has to fit too.
-      if (now + (now - before) >= until && this.#at < this.#members.length) return false
+      if (now + (now - before) >= until && this.#at < count) return false
       before = now
     }
     return this.#finish()
   }
 
   #sendToSome(): void {
-    const members = this.#members
+    const { members, lanes } = this.#roll
     const end = Math.min(members.length, this.#at + BETWEEN_LOOKS)
-    for (let at = this.#at; at < end; at++) this.#sendTo(members[at] as Member)
+    for (let at = this.#at; at < end; at++) {
+      const lane = this.#forAll ? lanes[at] : undefined
+      if (lane?.cast(this.#event, this.#segment, this.#index)) this.tally.sent += 1
+      else this.#sendTo(members[at] as Member)
+    }
     this.#at = end
   }
 
@@ -108,19 +117,12 @@ export class Broadcast implements Work {
 
   #sendTo(member: Member): void {
     if (member.left || member.joinedAfter >= this.#number) return
-    // Most broadcasts are for everybody, and nobody's stream need be touched to know that.
     if (this.#except?.has(member.stream)) return
     if (member.filter !== undefined && !this.#passes(member.stream, member.filter)) return
     if (this.#filter !== undefined && !this.#isFor(member.stream, this.#filter)) return
-    // A comment is no event, and lanes count all that they carry as events.
-    const counted = !this.#event.isComment
-    if (counted && member.lane?.cast(this.#event, this.#segment, this.#index)) {
-      this.tally.sent += 1
-      return
-    }
     const result = member.stream.sendEncoded(this.#event)
     this.tally[result] += 1
-    if (counted && result === 'sent') member.stream.sender.follow(this.#segment, this.#index)
+    if (this.#forAll && result === 'sent') member.stream.sender.follow(this.#segment, this.#index)
   }
 
   /** A subscriber whose own filter throws has a bug that concerns nobody else. */

@@ -198,7 +198,7 @@ export class Channel {
   /** The subscribers, as of now; those that leave meanwhile are left out. Gives the event loop its turn now and then. */
   async *[Symbol.asyncIterator](): AsyncGenerator<EventStream, void, undefined> {
     let count = 0
-    for (const member of this.#members.lend()) {
+    for (const member of this.#members.lend().members) {
       if (!member.left) yield member.stream
       count += 1
       if (count % BETWEEN_TURNS === 0) await new Promise(setImmediate)
@@ -241,8 +241,8 @@ export class Channel {
     this.#history?.append(event)
     const own = this.#published.get(token)
     const place = this.#log.add(event)
-    const members = this.#members.lend()
-    const broadcast = new Broadcast(event, this.#count, place, members, own?.whom ?? {})
+    const roll = this.#members.lend()
+    const broadcast = new Broadcast(event, this.#count, place, roll, own?.whom ?? {})
     this.#last = broadcast.done.catch(() => {})
     own?.tally.resolve(broadcast.done)
     this.#turns.add(broadcast)

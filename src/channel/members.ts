@@ -10,7 +10,6 @@ const GONE = -1
 export class Member implements EndListener {
   readonly members: Members
   readonly stream: LiveStream
-  readonly lane: Lane | undefined
   readonly filter: ((event: EncodedEvent) => boolean) | undefined
   /** How many broadcasts there had been when it came: it gets those after. */
   readonly joinedAfter: number
@@ -20,7 +19,6 @@ export class Member implements EndListener {
   constructor(members: Members, stream: LiveStream, filter: Member['filter'], joinedAfter: number) {
     this.members = members
     this.stream = stream
-    this.lane = stream.sender.lane
     this.filter = filter
     this.joinedAfter = joinedAfter
   }
@@ -34,20 +32,28 @@ export class Member implements EndListener {
   }
 }
 
-/** The members, in one array: a broadcast goes over thousands of them, and takes no copy while nobody comes or goes. */
+/** The members as of some moment. */
+export interface Roll {
+  readonly members: readonly Member[]
+  /** The lane of each, where broadcasts may take it: of those without a filter. */
+  readonly lanes: readonly (Lane | undefined)[]
+}
+
+/** The members, in arrays: a broadcast goes over thousands of them, and takes no copy while nobody comes or goes. */
 export class Members {
-  #list: Member[] = []
-  /** Whether somebody goes over the list, who must not see it change. */
+  #members: Member[] = []
+  #lanes: (Lane | undefined)[] = []
+  /** Whether somebody goes over the arrays, who must not see them change. */
   #lent = false
 
   get size(): number {
-    return this.#list.length
+    return this.#members.length
   }
 
   /** The members as of now. */
-  lend(): readonly Member[] {
+  lend(): Roll {
     this.#lent = true
-    return this.#list
+    return { members: this.#members, lanes: this.#lanes }
   }
 
   find(stream: LiveStream): Member | undefined {
@@ -59,9 +65,10 @@ export class Members {
 
   add(stream: LiveStream, filter: Member['filter'], joinedAfter: number): void {
     const member = new Member(this, stream, filter, joinedAfter)
-    const list = this.#own()
-    member.index = list.length
-    list.push(member)
+    this.#own()
+    member.index = this.#members.length
+    this.#members.push(member)
+    this.#lanes.push(filter === undefined ? stream.sender.lane : undefined)
     stream.sender.onEnd(member)
   }
 
@@ -78,16 +85,21 @@ export class Members {
     const { index } = member
     if (index === GONE) return
     member.index = GONE
-    const list = this.#own()
-    const last = list.pop() as Member
+    // A broadcast under way still knows the lane.
+    member.stream.sender.breakRun()
+    this.#own()
+    const last = this.#members.pop() as Member
+    const lane = this.#lanes.pop()
     if (last === member) return
-    list[index] = last
+    this.#members[index] = last
+    this.#lanes[index] = lane
     last.index = index
   }
 
-  #own(): Member[] {
-    if (this.#lent) this.#list = this.#list.slice()
+  #own(): void {
+    if (!this.#lent) return
     this.#lent = false
-    return this.#list
+    this.#members = this.#members.slice()
+    this.#lanes = this.#lanes.slice()
   }
 }

@@ -47,7 +47,8 @@ export class Batch {
   #rows = new Int32Array(256 * STRIDE)
   /** The last piece of each row. */
   #last = new Int32Array(256)
-  #berths: Berth[] = []
+  /** Of each row. Emptied and not replaced: it has found its size after the first batches. */
+  readonly #berths: (Berth | undefined)[] = []
   #rowCount = 0
   #scheduled = false
   /** An event that many streams are sent has its bytes in the slab once: those that were copied last. */
@@ -122,8 +123,8 @@ export class Batch {
       berth.direct += Math.max(0, rows[row * STRIDE + 2] as number)
       berth.row = NONE
       berth.waiting = 0
+      this.#berths[row] = undefined
     }
-    this.#berths = []
     this.#rowCount = 0
     this.#pieceCount = 0
     this.#used = 0
@@ -137,7 +138,7 @@ export class Batch {
       this.#last = grown(this.#last)
     }
     berth.row = row
-    this.#berths.push(berth)
+    this.#berths[row] = berth
     this.#rows[row * STRIDE + 1] = NONE
     this.#rows[row * STRIDE + 2] = 0
     this.#rowCount = row + 1

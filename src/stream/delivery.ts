@@ -69,10 +69,10 @@ export class Delivery {
 
   /** Records what went the short way since the last time. */
   readUp(): void {
-    const run = this.#outlet.lane?.run
-    if (run === undefined || run.first === run.next) return
-    const { segment, first, next, base } = run
-    run.first = next
+    const { lane } = this.#outlet
+    if (lane === undefined || lane.first === lane.next) return
+    const { segment, first, next, base } = lane
+    lane.first = next
     if (!this.#known || segment === undefined) return
     for (let index = first; index < next; index++) {
       this.#note(segment.ids[index], base + (segment.ends[index] as number))

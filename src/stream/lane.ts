@@ -34,9 +34,12 @@ export function chunked(length: number): number {
   return length + digits + 4
 }
 
-/** Broadcasts of one segment that a stream has been sent one after the other and with nothing between them. */
-export interface Run {
-  /** `undefined` once something else has come between. */
+/**
+ * What an outlet has that can take broadcasts on the short way. It keeps a run: broadcasts of one segment that it was
+ * given one after the other and with nothing between them.
+ */
+export interface Lane {
+  /** `undefined` before the first run, and once something else has come between. */
   segment: Segment | undefined
   /** The indices of those that the stream has not read up yet: from `first` up to `next`. */
   first: number
@@ -44,12 +47,7 @@ export interface Run {
   /** Where the segment starts, in the connection's outgoing bytes. */
   base: number
   /** Bytes of events that went this way, in this run and those before it. */
-  bytes: number
-}
-
-/** What an outlet has that can take broadcasts on the short way. */
-export interface Lane {
-  run: Run | undefined
+  laneBytes: number
   /**
    * Sends the event if it goes on with the run and may go at once. If not, nothing has happened. Whoever writes past the
    * outlet's stream, or keeps it from sending, breaks the run.
@@ -59,8 +57,8 @@ export interface Lane {
 
 /** The event at `index` was the last thing written, and ends at `position`: the lane may go on from there. */
 export function follow(lane: Lane, segment: Segment, index: number, position: number): void {
-  const next = index + 1
-  const base = position - (segment.ends[index] as number)
-  if (lane.run === undefined) lane.run = { segment, first: next, next, base, bytes: 0 }
-  else Object.assign(lane.run, { segment, first: next, next, base })
+  lane.segment = segment
+  lane.first = index + 1
+  lane.next = index + 1
+  lane.base = position - (segment.ends[index] as number)
 }

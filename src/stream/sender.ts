@@ -58,7 +58,7 @@ export class Sender {
 
   /** Bytes of events and comments handed to the outlet. */
   get bytesSent(): number {
-    return this.#bytesSent + (this.lane?.run?.bytes ?? 0)
+    return this.#bytesSent + (this.lane?.laneBytes ?? 0)
   }
 
   /** The time of the last call before which something had been written; ms on the monitor's clock, to the next whole one. */
@@ -103,7 +103,7 @@ export class Sender {
   /** Whether events are on their way, so that a look could bring news. */
   get inFlight(): boolean {
     return (
-      (this.#delivery !== undefined || this.outlet.lane?.run !== undefined) &&
+      (this.#delivery !== undefined || this.outlet.lane?.segment !== undefined) &&
       this.delivery.inFlight
     )
   }
@@ -147,11 +147,11 @@ export class Sender {
   }
 
   /** Broadcasts have to come through here again. */
-  #breakRun(): void {
-    const run = this.lane?.run
-    if (run?.segment === undefined) return
+  breakRun(): void {
+    const { lane } = this
+    if (lane?.segment === undefined) return
     this.delivery.readUp()
-    run.segment = undefined
+    lane.segment = undefined
   }
 
   /** Whether an event has to wait for others. */
@@ -163,7 +163,7 @@ export class Sender {
   write(bytes: Buffer): void {
     this.#bytesSent += bytes.length
     this.#blocked = !this.outlet.write(bytes)
-    if (this.#blocked) this.#breakRun()
+    if (this.#blocked) this.breakRun()
   }
 
   /** Settles when there is room (`true`), or when there never will be again. */
@@ -177,7 +177,7 @@ export class Sender {
   /** The outlet has no more room, as it has found out only now. */
   block(): void {
     this.#blocked = true
-    this.#breakRun()
+    this.breakRun()
   }
 
   /** The outlet has room again. */
@@ -278,7 +278,7 @@ export class Sender {
 
   #tellEnd(): void {
     this.#ending = true
-    this.#breakRun()
+    this.breakRun()
     this.#settleRoom(false)
     const listeners = this.endListeners
     this.#endListeners = undefined
