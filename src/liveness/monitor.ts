@@ -19,9 +19,9 @@ import {
 import type { Watch, Watcher, WatchOptions } from './watch.js'
 
 /** The longest that looks hold the event loop at a time, ms; with thousands of sockets the rest comes a turn later. */
-const BUDGET = 4
+const BUDGET = 1
 /** So many looks are made with one native call. */
-const AT_ONCE = 128
+const AT_ONCE = 64
 
 /** A socket, as far as marks on it go. */
 interface Marked {
@@ -38,6 +38,9 @@ export class Monitor implements Keeper {
   #cancelTimer: (() => void) | undefined
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
+  /** Those that the tick under way has still to look at, and when the next of the others is due. */
+  #due: Subject[] = []
+  #next = Number.POSITIVE_INFINITY
   /** The least time between two ticks. */
   #gap = Number.POSITIVE_INFINITY
 
@@ -124,6 +127,7 @@ export class Monitor implements Keeper {
     }
     subject.giveBack()
     if (this.#subjects.length > 0) return
+    this.#due = []
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
   }
@@ -159,33 +163,40 @@ export class Monitor implements Keeper {
   /** Without a pass over all, where the timer is early enough already. */
   #scheduleFor({ nextLook, plan }: Subject): void {
     this.#gap = Math.min(this.#gap, plan.urgentPace / 2)
+    this.#next = Math.min(this.#next, nextLook)
     this.#setTimer(nextLook, this.#clock.now())
   }
 
-  /** One pass over all sockets, and a look at those that are due: as many as the budget allows. */
+  /** Looks at those that are due, as many as the budget allows; the rest in the next turn. */
   #tick(): void {
     const now = this.#clock.now()
+    if (this.#due.length === 0) this.#findDue(now)
     const horizon = now + this.#gap / 2
-    let next = Number.POSITIVE_INFINITY
-    let pace = Number.POSITIVE_INFINITY
-    const due: Subject[] = []
-    for (const subject of this.#subjects) {
-      pace = Math.min(pace, subject.plan.urgentPace)
-      if (subject.nextLook <= horizon) due.push(subject)
-      else next = sooner(next, subject)
-    }
-    this.#gap = pace / 2
     let seen = 0
-    while (seen < due.length && (seen === 0 || this.#clock.now() < now + BUDGET)) {
-      const some = due.slice(seen, seen + AT_ONCE)
+    while (seen < this.#due.length && (seen === 0 || this.#clock.now() < now + BUDGET)) {
+      const some = this.#due.slice(seen, seen + AT_ONCE)
       this.#visit(some, now, horizon)
-      next = some.reduce(sooner, next)
+      this.#next = some.reduce(sooner, this.#next)
       seen += some.length
     }
-    // What was not seen is due still, and the gap between ticks is for sharing looks, not for putting them off.
-    const cut = seen < due.length
+    this.#due = this.#due.slice(seen)
+    // The gap between ticks is for sharing looks, not for putting them off.
+    const cut = this.#due.length > 0
     this.#lastTick = cut ? Number.NEGATIVE_INFINITY : now
-    if (this.#subjects.length > 0) this.#setTimer(cut ? now : next, this.#clock.now())
+    if (this.#subjects.length > 0) this.#setTimer(cut ? now : this.#next, this.#clock.now())
+  }
+
+  /** One pass over all sockets. */
+  #findDue(now: number): void {
+    const horizon = now + this.#gap / 2
+    let pace = Number.POSITIVE_INFINITY
+    this.#next = Number.POSITIVE_INFINITY
+    for (const subject of this.#subjects) {
+      pace = Math.min(pace, subject.plan.urgentPace)
+      if (subject.nextLook <= horizon) this.#due.push(subject)
+      else this.#next = sooner(this.#next, subject)
+    }
+    this.#gap = pace / 2
   }
 
   #visit(due: readonly Subject[], now: number, horizon: number): void {

@@ -380,6 +380,33 @@ describe('Monitor', () => {
     expect(stalls.length).toBe(times)
   })
 
+  it('holds the event loop for its budget only: what is left of many sockets comes a turn later', () => {
+    const sockets = Array.from({ length: 300 }, () => new Socket())
+    for (const socket of sockets) watch(monitor, socket, plan, watcher())
+    const seen = new Set<Socket>()
+    const turns: number[] = []
+    const { look } = kernel
+    kernel.look = (some) => {
+      for (const socket of some) seen.add(socket)
+      turns.push(some.length)
+      // As slow as a thousand system calls.
+      clock.time += 3
+      return look.call(kernel, some)
+    }
+    const { after } = clock
+    const looksBetweenTimers: number[] = []
+    clock.after = (ms, callback) =>
+      after.call(clock, ms, () => {
+        const before = turns.length
+        callback()
+        looksBetweenTimers.push(turns.length - before)
+      })
+    clock.run(plan.urgentPace * 3)
+    expect(seen.size).toBe(300)
+    expect(Math.max(...turns)).toBeLessThan(100)
+    expect(Math.max(...looksBetweenTimers)).toBe(1)
+  })
+
   it('keeps the bound for every D beside every other, at any moment', () => {
     const phases = fc.record({
       plans: fc.array(fc.integer({ min: 4_000, max: 60_000 }), { minLength: 1, maxLength: 6 }),
