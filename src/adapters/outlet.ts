@@ -8,6 +8,7 @@ import type {
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
+import type { Refusal } from '../stream/admission.js'
 import type { Lane } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
 import type { Outlet, OutletListener } from '../stream/outlet.js'
@@ -32,6 +33,23 @@ function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders {
     head[name] = value as OutgoingHttpHeader
   }
   return head
+}
+
+/** In place of the stream's own head; the application's further headers (CORS) stay. */
+const REFUSED: OutgoingHttpHeaders = {
+  'content-type': 'text/plain; charset=utf-8',
+  'cache-control': 'no-store',
+}
+
+const REFUSED_BECAUSE = {
+  drained: 'The server is shutting down.',
+  refused: 'There are too many event streams.',
+} as const
+
+function without(head: OutgoingHttpHeaders, names: object): OutgoingHttpHeaders {
+  return Object.fromEntries(
+    Object.entries(head).filter(([name]) => !Object.hasOwn(names, name.toLowerCase())),
+  )
 }
 
 /** The outlet of a response or of a connection: one listener for all of them, and none made for each. */
@@ -102,9 +120,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   /** Writes the head. A HEAD request gets that and nothing else. */
   open(settings: StreamSettings): void {
     const { req, res } = this
-    if (res.headersSent || res.writableEnded) {
-      throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
-    }
+    this.#checkBegun()
     // Not by `setHeader`, whose table would stay in memory as long as the stream.
     ;(res as ServerResponse).writeHead(res.statusCode, headOf(settings.headers))
     if (req.method === 'HEAD') {
@@ -120,6 +136,22 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
       this.socket.setNoDelay(true)
     }
     this.opened(settings)
+  }
+
+  /** Answers with 503 in place of a stream. */
+  refuse({ headers }: StreamSettings, { reason, retryAfter }: Refusal): void {
+    this.#checkBegun()
+    const head: OutgoingHttpHeaders = { ...without(headOf(headers), REFUSED), ...REFUSED }
+    head['retry-after'] = String(retryAfter)
+    // HTTP/2 has no such header. Over HTTP/1 a server that goes would have to wait for the connection's next request.
+    if (reason === 'drained' && !this.multiplexed) head.connection = 'close'
+    ;(this.res as ServerResponse).writeHead(503, head)
+    this.res.end(`${REFUSED_BECAUSE[reason]}\n`)
+  }
+
+  #checkBegun(): void {
+    if (!this.res.headersSent && !this.res.writableEnded) return
+    throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
   }
 
   listen(listener: OutletListener): void {

@@ -15,6 +15,7 @@ import {
   Sight,
   silentFor,
   userTimeoutFor,
+  type Verdict,
 } from './verdict.js'
 import type { Watch, Watcher, WatchOptions } from './watch.js'
 
@@ -49,6 +50,11 @@ export class Monitor implements Keeper {
   /** How many sockets are under watch. */
   get size(): number {
     return this.#subjects.length
+  }
+
+  /** All watchers, as of now: not to be kept over a turn of the event loop. */
+  *watchers(): Generator<Watcher, void, undefined> {
+    for (const subject of this.#subjects) yield* subject.watchers
   }
 
   /** Arms a socket by the watcher's plan and looks at it from now on. Of several plans for one socket the strictest rules. */
@@ -222,6 +228,10 @@ export class Monitor implements Keeper {
     this.#drop(subject)
   }
 
+  #tellVerdict(subject: Subject, previous: Verdict): void {
+    this.#tell(subject, (watcher) => watcher.onVerdict?.(subject.verdict, previous))
+  }
+
   /** What one watcher does wrong harms no other. */
   #tell(subject: Subject, action: (watcher: Watcher) => void): void {
     for (const watcher of subject.watchers) isolated(() => action(watcher))
@@ -237,7 +247,9 @@ export class Monitor implements Keeper {
     if (look !== undefined) {
       const current = observe(previous, look, plan, now, latest)
       subject.observe(current)
+      const { verdict } = subject
       subject.verdict = judge(previous, current, plan, now)
+      if (subject.verdict !== verdict) this.#tellVerdict(subject, verdict)
       if (this.#end(subject, previous, current)) return
       this.#setUserTimeout(subject, current, now)
       subject.nextLook = now + paceOf(current, plan)

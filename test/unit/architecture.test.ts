@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const FLOORS = [
-  ['errors', 'clock', 'rethrow'],
+  ['errors', 'clock', 'counters', 'rethrow', 'telemetry'],
   ['validate'],
   ['socket/binding'],
   ['sse/encode', 'socket/options', 'socket/inspect', 'socket/capabilities', 'socket/batch'],
@@ -27,22 +27,25 @@ const FLOORS = [
     'stream/states',
     'stream/source',
   ],
-  ['stream/delivery-log', 'stream/outlet'],
+  ['stream/admission', 'stream/delivery-log', 'stream/outlet'],
   ['stream/queue'],
   ['stream/options', 'stream/close-info', 'stream/delivery'],
   ['stream/sender'],
   ['stream/transfer', 'stream/deadlines'],
   ['stream/event-stream'],
+  ['stream/news'],
   ['stream/live-stream'],
+  ['stream/aging-stream', 'stream/roster'],
   ['channel/history', 'channel/hub', 'channel/turns'],
   ['channel/members'],
   ['channel/broadcast'],
   ['channel/channel'],
-  ['adapters/outlet', 'adapters/fast-path'],
+  ['drain', 'metrics', 'adapters/outlet', 'adapters/fast-path'],
   ['adapters/http1', 'adapters/http2'],
   ['adapters/node'],
   ['adapters/express', 'adapters/koa'],
   ['index'],
+  ['otel', 'prometheus'],
 ]
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))
