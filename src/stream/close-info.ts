@@ -5,6 +5,21 @@ import type { PeerEvidence } from '../liveness/watch.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
 import type { Dropped } from './queue.js'
 
+/** Every reason there is. */
+export const CLOSE_REASONS = [
+  'ended',
+  'client-closed',
+  'client-reset',
+  'peer-dead',
+  'stalled',
+  'overflow',
+  'expired',
+  'drained',
+  'refused',
+  'aborted',
+  'error',
+] as const
+
 /**
  * - `ended`: by `close()`, and the client's kernel has acknowledged everything; where that cannot be known, everything
  * was handed to the connection. Also when the application ended the response itself: see `undelivered` then.
@@ -19,18 +34,7 @@ import type { Dropped } from './queue.js'
  * - `refused`: the stream's `admission` was full, and the request got 503.
  * - `aborted`: by the `signal` option or `abort()`. - `error`: something of the application's threw.
  */
-export type CloseReason =
-  | 'ended'
-  | 'client-closed'
-  | 'client-reset'
-  | 'peer-dead'
-  | 'stalled'
-  | 'overflow'
-  | 'expired'
-  | 'drained'
-  | 'refused'
-  | 'aborted'
-  | 'error'
+export type CloseReason = (typeof CLOSE_REASONS)[number]
 
 /** What became of what was sent. */
 export interface Account {

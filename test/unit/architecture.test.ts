@@ -32,7 +32,7 @@ const FLOORS = [
   ['stream/options', 'stream/close-info', 'stream/delivery'],
   ['stream/sender'],
   ['stream/transfer', 'stream/deadlines'],
-  ['stream/event-stream'],
+  ['stream/event-stream', 'stream/farewell'],
   ['stream/news'],
   ['stream/live-stream'],
   ['stream/aging-stream', 'stream/roster'],
