@@ -8,6 +8,8 @@ export const entry = {
   index: 'src/index.ts',
   express: 'src/adapters/express.ts',
   koa: 'src/adapters/koa.ts',
+  otel: 'src/otel.ts',
+  prometheus: 'src/prometheus.ts',
 }
 
 export default defineConfig({

@@ -44,7 +44,7 @@ const FLOORS = [
   ['adapters/http1', 'adapters/http2'],
   ['adapters/node'],
   ['adapters/express', 'adapters/koa'],
-  ['index'],
+  ['index', 'metric-table'],
   ['otel', 'prometheus'],
 ]
 
