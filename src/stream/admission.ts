@@ -109,7 +109,7 @@ export function spread(least: number, random = Math.random()): number {
   return Math.round(least * (1 + random))
 }
 
-/** `Retry-After` knows whole seconds only (RFC 9110, 10.2.3). */
-function secondsFrom(least: number): number {
-  return Math.max(1, Math.ceil(spread(least) / 1_000))
+/** A number of its own for each, for `Retry-After`, which knows whole seconds only (RFC 9110, 10.2.3). */
+export function secondsFrom(least: number, random = Math.random()): number {
+  return Math.max(1, Math.ceil(spread(least, random) / 1_000))
 }
