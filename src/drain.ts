@@ -70,7 +70,10 @@ const checks: Checks<DrainOptions> = {
   signal: abortSignal,
 }
 
-interface DrainSettings {
+/** The options with everything filled in. */
+export interface DrainSettings {
+  /** Whether the connections go with the streams: their server goes. */
+  readonly hangUp: boolean
   readonly farewell: Farewell
   readonly retry: number
   readonly spreadOver: number
@@ -96,12 +99,12 @@ interface DrainSettings {
  * })
  */
 export function drain(target: DrainTarget, options: DrainOptions = {}): Promise<DrainResult> {
-  const settings = drainSettings(options)
+  const settings = drainSettings(target, options)
   const streams = stopNew(target, settings)
   return new Drain(streams, settings, systemClock).run()
 }
 
-function drainSettings(options: DrainOptions): DrainSettings {
+function drainSettings(target: DrainTarget, options: DrainOptions): DrainSettings {
   const given = checkOptions(options, checks, 'DrainOptions')
   const { retry = 2_000, timeout = 20_000, spreadOver = timeout / 2, event, signal } = given
   if (spreadOver > timeout) {
@@ -114,7 +117,9 @@ function drainSettings(options: DrainOptions): DrainSettings {
     )
   }
   const last = event === undefined || isEncoded(event) ? event : encodeEvent(event)
-  return { farewell: new Farewell(retry, last), retry: retry || 0, spreadOver, timeout, signal }
+  const hangUp = !(target instanceof LiveStream) && !(target instanceof Channel)
+  const farewell = new Farewell(retry, last)
+  return { hangUp, farewell, retry: retry || 0, spreadOver, timeout, signal }
 }
 
 /** Takes no more, and lists those that are there. */
@@ -174,7 +179,7 @@ export class Drain {
 
   #tick(): void {
     const passed = this.#clock.now() - this.#startedAt
-    const { spreadOver, timeout, farewell } = this.#settings
+    const { spreadOver, timeout } = this.#settings
     if (passed >= timeout) {
       this.#cut()
       return
@@ -182,11 +187,16 @@ export class Drain {
     const all = this.#streams.length
     const due = passed >= spreadOver ? all : Math.floor((passed / spreadOver) * all) + 1
     while (this.#next < Math.min(due, all)) {
-      const stream = this.#streams[this.#next++] as LiveStream
-      stream.finish('drained', farewell.events())
+      this.#end(this.#streams[this.#next++] as LiveStream)
     }
     const pause = this.#next < all ? TICK : timeout - passed
     this.#cancelTimer = this.#clock.after(Math.min(pause, timeout - passed), () => this.#tick())
+  }
+
+  #end(stream: LiveStream): void {
+    const { hangUp, farewell } = this.#settings
+    if (hangUp && stream.state !== 'closed') stream.sender.outlet.hangUp?.()
+    stream.finish('drained', farewell.events())
   }
 
   #cut(): void {
