@@ -11,6 +11,8 @@ export const entry = {
   fastify: 'src/adapters/fastify.ts',
   hono: 'src/adapters/hono.ts',
   web: 'src/adapters/web.ts',
+  otel: 'src/otel.ts',
+  prometheus: 'src/prometheus.ts',
 }
 
 export default defineConfig({

@@ -45,6 +45,10 @@ export type ErrorCode =
   | 'ERR_STREAM_GIVEN_UP'
   /** The reason object of a stream whose queue outgrew `maxBufferedBytes` or `maxBufferedEvents`. */
   | 'ERR_OVERFLOW'
+  /** The reason object of a stream that `drain` cut off at the end of its time. */
+  | 'ERR_DRAIN_TIMEOUT'
+  /** `drain` was given something that it does not know how to end. */
+  | 'ERR_NOT_DRAINABLE'
 
 /** What every error of this library is. Match on `code`. */
 export class TcpSseError extends Error {

@@ -7,6 +7,7 @@ export { createEventStream, type NodeRequest, type NodeResponse } from './adapte
 export type { BroadcastOptions, Tally } from './channel/broadcast.js'
 export {
   type Channel,
+  type ChannelBroadcastMessage,
   type ChannelOptions,
   createChannel,
   type SubscribeOptions,
@@ -20,10 +21,17 @@ export {
   type ReplayOutcome,
 } from './channel/history.js'
 export type { Hub, Message } from './channel/hub.js'
+export {
+  type DrainOptions,
+  type DrainResult,
+  type DrainTarget,
+  drain,
+} from './drain.js'
 export { type ErrorCode, TcpSseError } from './errors.js'
 export { type Guard, type GuardStats, guardServer } from './guard/guard-server.js'
 export type {
   GuardCloseInfo,
+  GuardCloseMessage,
   GuardCloseReason,
   GuardedRequest,
   GuardedResponse,
@@ -32,6 +40,7 @@ export type {
 export { type LivenessOverrides, type LivenessPlan, livenessPlan } from './liveness/plan.js'
 export { judge, type Observation, type Verdict } from './liveness/verdict.js'
 export type { PeerEvidence } from './liveness/watch.js'
+export { type HistogramSnapshot, type Metrics, metrics } from './metrics.js'
 export { type Capabilities, capabilities } from './socket/capabilities.js'
 export {
   inspectSocket,
@@ -54,6 +63,7 @@ export {
   encodeEvent,
   type Serialize,
 } from './sse/encode.js'
+export { type Admission, type AdmissionOptions, createAdmission } from './stream/admission.js'
 export type { CloseInfo, CloseReason } from './stream/close-info.js'
 export {
   type Delivered,
@@ -62,6 +72,13 @@ export {
   type Undelivered,
 } from './stream/delivery-log.js'
 export type { EventStream } from './stream/event-stream.js'
+export type {
+  StreamCloseMessage,
+  StreamOpenMessage,
+  StreamOverflowMessage,
+  StreamRefusedMessage,
+  StreamVerdictMessage,
+} from './stream/news.js'
 export type { EventStreamOptions, SendOptions } from './stream/options.js'
 export type { Dropped, OverflowPolicy } from './stream/queue.js'
 export type { EventSourceLike } from './stream/source.js'

@@ -204,6 +204,12 @@ export class Http1Outlet
     req.resume()
   }
 
+  /** The head has promised to keep the connection, and clients come back on it, to a server that has only a 503 left. */
+  hangUp(): void {
+    const { socket } = this.req
+    this.res.once('close', () => socket.destroySoon())
+  }
+
   destroy(): void {
     if (this.socket !== undefined) resetConnection(this.socket)
     else this.res.destroy()

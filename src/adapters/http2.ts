@@ -95,6 +95,11 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   /** A body that waits in one stream hides nothing: the session reads on. */
   discardUnread(): void {}
 
+  /** GOAWAY: clients open another connection for what comes next, and what is open here goes on. */
+  hangUp(): void {
+    this.#stream.session?.close()
+  }
+
   destroy(entirely: boolean): void {
     // `close` alone would leave what waits in memory for as long as the client takes none of it.
     this.#stream.close(HTTP2_CANCEL)

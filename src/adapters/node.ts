@@ -4,8 +4,9 @@ import { type Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
 import { socketOf } from '../socket/binding.js'
+import { refusalOf } from '../stream/admission.js'
+import { makeStream } from '../stream/aging-stream.js'
 import type { EventStream } from '../stream/event-stream.js'
-import { LiveStream } from '../stream/live-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
 import { Http1Outlet } from './http1.js'
 import { Http2Outlet } from './http2.js'
@@ -15,7 +16,8 @@ export type { NodeRequest, NodeResponse } from './outlet.js'
 
 /**
  * Answers a request with an event stream: writes the head at once and returns the stream. A client that has left
- * already gets a stream that is closed from the start, with the reason.
+ * already gets a stream that is closed from the start, with the reason; so does one that is turned away with 503, because
+ * of `drain` or `admission`.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_RESPONSE`; `ERR_HEADERS_SENT`.
  * Nothing has been sent then.
@@ -39,8 +41,10 @@ export function createEventStream(
     )
   }
   const outlet = outletOf(req, res)
-  if (!outlet.closed) outlet.open(settings)
-  return new LiveStream(outlet, settings, decodeId(req.headers['last-event-id']))
+  const refusal = outlet.closed ? undefined : refusalOf(settings.admission, outlet.socket)
+  if (refusal !== undefined) outlet.refuse(settings, refusal)
+  else if (!outlet.closed) outlet.open(settings)
+  return makeStream(outlet, settings, decodeId(req.headers['last-event-id']), refusal)
 }
 
 /** Header values are Latin-1 to Node and to the web's `Headers`; the ids in them are UTF-8 (HTML Standard, 9.2.4). */

@@ -8,6 +8,7 @@ import type {
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
+import type { Refusal } from '../stream/admission.js'
 import type { Lane } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
 import type { Outlet, OutletListener } from '../stream/outlet.js'
@@ -38,6 +39,36 @@ export function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders
 interface Written {
   write(bytes: Buffer): boolean
   flush?(): void
+}
+
+/** In place of the stream's own head; the application's further headers (CORS) stay. */
+const REFUSED: OutgoingHttpHeaders = {
+  'content-type': 'text/plain; charset=utf-8',
+  'cache-control': 'no-store',
+}
+
+const REFUSED_BECAUSE = {
+  drained: 'The server is shutting down.',
+  refused: 'There are too many event streams.',
+} as const
+
+/** RFC 9110, 15.6.4: Service Unavailable. */
+export const REFUSED_STATUS = 503
+
+/** The answer to a request that is turned away. */
+export function refusedAnswer(
+  headers: StreamSettings['headers'],
+  { reason, retryAfter }: Refusal,
+): { head: OutgoingHttpHeaders; body: string } {
+  const head: OutgoingHttpHeaders = { ...without(headOf(headers), REFUSED), ...REFUSED }
+  head['retry-after'] = String(retryAfter)
+  return { head, body: `${REFUSED_BECAUSE[reason]}\n` }
+}
+
+function without(head: OutgoingHttpHeaders, names: object): OutgoingHttpHeaders {
+  return Object.fromEntries(
+    Object.entries(head).filter(([name]) => !Object.hasOwn(names, name.toLowerCase())),
+  )
 }
 
 /** The outlet of a response or of a connection: one listener for all of them, and none made for each. */
@@ -81,6 +112,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   abstract isDrained(): boolean | undefined
   abstract stalledFor(now: number, connection: number): number
   abstract discardUnread(): void
+  abstract hangUp(): void
   abstract destroy(entirely: boolean): void
   /** Whether the response itself is over. */
   protected abstract readonly over: boolean
@@ -115,6 +147,16 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     ;(res as unknown as { flushHeaders(): void }).flushHeaders()
     this.prepare()
     this.opened(settings)
+  }
+
+  /** Answers with 503 in place of a stream. */
+  refuse({ headers }: StreamSettings, refusal: Refusal): void {
+    this.refuseBegun()
+    const { head, body } = refusedAnswer(headers, refusal)
+    // HTTP/2 has no such header. Over HTTP/1 a server that goes would have to wait for the connection's next request.
+    if (refusal.reason === 'drained' && !this.multiplexed) head.connection = 'close'
+    ;(this.res as ServerResponse).writeHead(REFUSED_STATUS, head)
+    this.res.end(body)
   }
 
   /** @throws {TcpSseError} `ERR_HEADERS_SENT` */

@@ -140,6 +140,10 @@ export class WebOutlet implements Outlet {
     return -1
   }
 
+  hangUp(): void {
+    this.#below?.hangUp()
+  }
+
   discardUnread(): void {
     this.#below?.discardUnread()
   }

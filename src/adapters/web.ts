@@ -2,12 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { TcpSseError } from '../errors.js'
+import { refusalOf } from '../stream/admission.js'
+import { makeStream } from '../stream/aging-stream.js'
 import type { EventStream } from '../stream/event-stream.js'
-import { LiveStream } from '../stream/live-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
 import { integer } from '../validate.js'
 import { type AnyNodeOutlet, decodeId, isExchange, outletOf } from './node.js'
-import { headOf } from './outlet.js'
+import { headOf, REFUSED_STATUS, refusedAnswer } from './outlet.js'
 import { WebOutlet } from './web-outlet.js'
 
 /** Options of `createEventResponse`: those of a stream, and one of the body's. */
@@ -75,10 +76,16 @@ export function createEventResponse(
     signal: request.signal,
     headOnly: request.method === 'HEAD',
   })
+  const lastEventId = decodeId(request.headers.get('last-event-id'))
+  const refusal = outlet.closed ? undefined : refusalOf(settings.admission, outlet.socket)
+  if (refusal !== undefined) {
+    const { head, body } = refusedAnswer(settings.headers, refusal)
+    const response = new Response(body, { status: REFUSED_STATUS, headers: headersOf(head) })
+    return { response, stream: makeStream(outlet, settings, lastEventId, refusal) }
+  }
   if (!outlet.closed) below?.prepare()
   const response = new Response(outlet.body, { headers: headersOf(headOf(settings.headers)) })
-  const lastEventId = decodeId(request.headers.get('last-event-id'))
-  return { response, stream: new LiveStream(outlet, settings, lastEventId) }
+  return { response, stream: makeStream(outlet, settings, lastEventId) }
 }
 
 const DEFAULT_HIGH_WATER_MARK = 16 * 1024

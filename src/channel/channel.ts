@@ -1,5 +1,6 @@
 // Many streams that are sent the same events.
 import { randomUUID } from 'node:crypto'
+import { counters } from '../counters.js'
 import { TcpSseError } from '../errors.js'
 import {
   type EncodedEvent,
@@ -10,7 +11,9 @@ import {
 } from '../sse/encode.js'
 import { Deferred } from '../stream/deferred.js'
 import type { EventStream } from '../stream/event-stream.js'
+import type { Farewell } from '../stream/farewell.js'
 import { LiveStream } from '../stream/live-stream.js'
+import { channelBroadcast } from '../telemetry.js'
 import {
   type Check,
   type Checks,
@@ -54,6 +57,16 @@ export interface Subscription {
   readonly replay: ReplayOutcome
   /** Events that are sent again, before anything new. */
   readonly replayed: number
+}
+
+/** Published on `tcp-sse:channel:broadcast`. */
+export interface ChannelBroadcastMessage {
+  readonly channel: Channel
+  readonly tally: Tally
+  /** Bytes of the event, as each subscriber gets them. */
+  readonly bytes: number
+  /** Milliseconds from the hub's delivery until the last subscriber's turn was over. */
+  readonly took: number
 }
 
 function object<T>(...methods: (keyof T & string)[]): Check<T> {
@@ -122,6 +135,8 @@ export class Channel {
   #count = 0
   #last: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
+  /** For whoever comes after `drain`. */
+  #farewell: Farewell | undefined
 
   /** @internal */
   constructor(options: ChannelOptions) {
@@ -145,7 +160,7 @@ export class Channel {
 
   /**
    * Adds a stream. With a history and a `Last-Event-ID` it is first sent what it has missed, then everything new, each
-   * event once. A stream that has ended is not added.
+   * event once. A stream that has ended is not added; one that comes when the channel has been drained is ended.
    *
    * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
    */
@@ -163,6 +178,10 @@ export class Channel {
       throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
     }
     if (stream.state !== 'open') return { replay: 'complete', replayed: 0 }
+    if (this.#farewell !== undefined) {
+      stream.finish('drained', this.#farewell.events())
+      return { replay: 'complete', replayed: 0 }
+    }
     const subscription = this.#replay(stream, filter, lastEventId)
     if (stream.state !== 'open') return subscription
     this.#members.add(stream, filter, this.#count)
@@ -205,6 +224,12 @@ export class Channel {
     }
   }
 
+  /** @internal */
+  stopSubscriptions(farewell: Farewell): LiveStream[] {
+    this.#farewell = farewell
+    return this.#members.lend().members.map(({ stream }) => stream)
+  }
+
   /** Hands the stream what it has missed. The caller subscribes it in the same step. */
   #replay(
     stream: LiveStream,
@@ -244,8 +269,25 @@ export class Channel {
     const roll = this.#members.lend()
     const broadcast = new Broadcast(event, this.#count, place, roll, own?.whom ?? {})
     this.#last = broadcast.done.catch(() => {})
+    counters.broadcasts += 1
+    if (channelBroadcast.hasSubscribers) this.#announce(broadcast, event.bytes.length)
     own?.tally.resolve(broadcast.done)
     this.#turns.add(broadcast)
+  }
+
+  /** A filter that threw has kept the event from some, and the others have it: told all the same. */
+  #announce({ done, tally }: Broadcast, bytes: number): void {
+    const startedAt = performance.now()
+    const tell = (): void => {
+      const took = performance.now() - startedAt
+      channelBroadcast.publish({
+        channel: this,
+        tally,
+        bytes,
+        took,
+      } satisfies ChannelBroadcastMessage)
+    }
+    done.then(tell, tell)
   }
 
   async #close(): Promise<void> {

@@ -10,14 +10,17 @@ import https from 'node:https'
 import { Server, Socket } from 'node:net'
 import tls from 'node:tls'
 import { systemClock } from '../clock.js'
+import { counters, countUp } from '../counters.js'
 import { TcpSseError } from '../errors.js'
 import { rethrowLater } from '../rethrow.js'
 import { socketOf } from '../socket/binding.js'
+import { guardClose } from '../telemetry.js'
 import { Connection, type Keeper } from './connection.js'
 import { BareExchange, type Exchange, Http1Exchange, Http2Exchange } from './exchange.js'
 import { Inheritance } from './inheritance.js'
 import {
   type GuardCloseInfo,
+  type GuardCloseMessage,
   type GuardCloseReason,
   type GuardOptions,
   type GuardSettings,
@@ -108,6 +111,10 @@ export class Guard implements Keeper {
   /** @internal */
   report(info: GuardCloseInfo): void {
     this.#closed[info.reason] += 1
+    countUp(counters.guardClosed, info.reason)
+    if (guardClose.hasSubscribers) {
+      guardClose.publish({ server: this.#server, info } satisfies GuardCloseMessage)
+    }
     try {
       this.settings.onClose?.(info)
     } catch (error) {

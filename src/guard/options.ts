@@ -1,7 +1,7 @@
 // What a guard is told, and what it tells.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence } from '../liveness/watch.js'
@@ -14,18 +14,22 @@ export type GuardedRequest = IncomingMessage | Http2ServerRequest | undefined
 /** The response: the stream itself from HTTP/2's core API, `undefined` on `net` and `tls` servers. */
 export type GuardedResponse = ServerResponse | Http2ServerResponse | ServerHttp2Stream | undefined
 
+/** Every reason there is. */
+export const GUARD_CLOSE_REASONS = [
+  'peer-dead',
+  'client-closed',
+  'client-reset',
+  'stalled',
+  'expired',
+] as const
+
 /**
  * Why the guard ended something:
  * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.
  * - `client-closed`, `client-reset`: the client has gone by FIN or RST, and Node, which was not reading, had not noticed.
  * - `stalled`: no byte was taken for `stallTimeout`. - `expired`: older than `maxAge`.
  */
-export type GuardCloseReason =
-  | 'peer-dead'
-  | 'client-closed'
-  | 'client-reset'
-  | 'stalled'
-  | 'expired'
+export type GuardCloseReason = (typeof GUARD_CLOSE_REASONS)[number]
 
 /** What the guard ended, and why. */
 export interface GuardCloseInfo {
@@ -48,6 +52,13 @@ export interface GuardCloseInfo {
   readonly stalledFor: number | undefined
   /** The last look at the connection; without the addon it has no observation. */
   readonly evidence: PeerEvidence
+}
+
+/** Published on `tcp-sse:guard:close`. */
+export interface GuardCloseMessage {
+  readonly server: Server
+  /** What `onClose` gets. */
+  readonly info: GuardCloseInfo
 }
 
 /**

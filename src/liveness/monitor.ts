@@ -6,7 +6,7 @@ import { TCP_CLOSE } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { adoptLowWater } from './low-water.js'
-import { evidenceOf, hasEnded, type Keeper, paceOf, passOver, Subject } from './subject.js'
+import { evidenceOf, hasEnded, type Keeper, paceOf, passOver, Subject, sooner } from './subject.js'
 import {
   judge,
   type Look,
@@ -15,6 +15,7 @@ import {
   Sight,
   silentFor,
   userTimeoutFor,
+  type Verdict,
 } from './verdict.js'
 import type { Watch, Watcher, WatchOptions } from './watch.js'
 
@@ -52,6 +53,11 @@ export class Monitor implements Keeper {
   /** How many sockets are under watch. */
   get size(): number {
     return this.#subjects.length
+  }
+
+  /** All watchers, as of now: not to be kept over a turn of the event loop. */
+  *watchers(): Generator<Watcher, void, undefined> {
+    for (const subject of this.#subjects) yield* subject.watchers
   }
 
   /** Arms a socket by the watcher's plan and looks at it from now on. Of several plans for one socket the strictest rules. */
@@ -233,6 +239,10 @@ export class Monitor implements Keeper {
     this.#drop(subject)
   }
 
+  #tellVerdict(subject: Subject, previous: Verdict): void {
+    this.#tell(subject, (watcher) => watcher.onVerdict?.(subject.verdict, previous))
+  }
+
   /** What one watcher does wrong harms no other. */
   #tell(subject: Subject, action: (watcher: Watcher) => void): void {
     for (const watcher of subject.watchers) isolated(() => action(watcher))
@@ -248,7 +258,9 @@ export class Monitor implements Keeper {
     if (look !== undefined) {
       const current = observe(previous, look, plan, now, latest)
       subject.observe(current)
+      const { verdict } = subject
       subject.verdict = judge(previous, current, plan, now)
+      if (subject.verdict !== verdict) this.#tellVerdict(subject, verdict)
       if (this.#end(subject, previous, current)) return
       this.#setUserTimeout(subject, current, now)
       subject.nextLook = now + paceOf(current, plan)
@@ -325,11 +337,6 @@ export const sharedMonitor = new Monitor()
 /** The look that is being judged, and the one before it: what is kept of them is in the subject's row. */
 const latest = new Sight()
 const last = new Sight()
-
-/** A subject that has just been dropped has no next look any more: NaN, which is never less. */
-function sooner(next: number, { nextLook }: Subject): number {
-  return nextLook < next ? nextLook : next
-}
 
 /** An error is its owner's, and is told as one; the tick goes on. */
 function isolated(action: () => void): void {

@@ -131,3 +131,8 @@ export function paceOf(current: Observation, plan: LivenessPlan): number {
   const { unsent, retransmits, probes } = current
   return unsent + retransmits + probes > 0 ? plan.urgentPace : Math.min(plan.pace, plan.silence)
 }
+
+/** A subject that has just been dropped has no next look any more: NaN, which is never less. */
+export function sooner(next: number, { nextLook }: Subject): number {
+  return nextLook < next ? nextLook : next
+}

@@ -26,6 +26,8 @@ export interface Watcher {
    * be reading. The connection is then left alone, as long as all watchers say so. Without it: no.
    */
   mayHalfClose?(): boolean
+  /** A look has found another verdict than the one before; comes before anything that follows from it. */
+  onVerdict?(verdict: Verdict, previous: Verdict): void
   /**
    * After each look at the socket. Looks come at the plan's `pace` while anything is written or outstanding, and at its
    * `quietPace` otherwise.

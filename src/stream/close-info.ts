@@ -5,6 +5,21 @@ import type { PeerEvidence } from '../liveness/watch.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
 import type { Dropped } from './queue.js'
 
+/** Every reason there is. */
+export const CLOSE_REASONS = [
+  'ended',
+  'client-closed',
+  'client-reset',
+  'peer-dead',
+  'stalled',
+  'overflow',
+  'expired',
+  'drained',
+  'refused',
+  'aborted',
+  'error',
+] as const
+
 /**
  * - `ended`: by `close()`, and the client's kernel has acknowledged everything; where that cannot be known, everything
  * was handed to the connection. Also when the application ended the response itself: see `undelivered` then.
@@ -14,20 +29,12 @@ import type { Dropped } from './queue.js'
  * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.
  * - `stalled`: the client is there and took no byte for `stallTimeout`.
  * - `overflow`: the client's queue outgrew its limit.
- * - `expired`: the stream's age limit. - `drained`: the server is shutting down.
+ * - `expired`: the stream reached its `maxAge`. - `drained`: by `drain`, or the request came while that was going on and got
+ * 503. An `error` with it says that it was cut off at the end of the drain's time.
+ * - `refused`: the stream's `admission` was full, and the request got 503.
  * - `aborted`: by the `signal` option or `abort()`. - `error`: something of the application's threw.
  */
-export type CloseReason =
-  | 'ended'
-  | 'client-closed'
-  | 'client-reset'
-  | 'peer-dead'
-  | 'stalled'
-  | 'overflow'
-  | 'expired'
-  | 'drained'
-  | 'aborted'
-  | 'error'
+export type CloseReason = (typeof CLOSE_REASONS)[number]
 
 /** What became of what was sent. */
 export interface Account {
@@ -80,4 +87,12 @@ export function stalled(stalledFor: number): TcpSseError {
 /** The error of a queue that is full, by the bytes in it. */
 export function overflowed(pending: number): TcpSseError {
   return new TcpSseError('ERR_OVERFLOW', `${pending} bytes wait and one more event has no room.`)
+}
+
+/** The error of a stream that was cut off because a drain's time was over. */
+export function outOfTime(): TcpSseError {
+  return new TcpSseError(
+    'ERR_DRAIN_TIMEOUT',
+    'The stream was not through when the drain had to end.',
+  )
 }

@@ -1,4 +1,5 @@
-// What a stream does by time: heartbeats on a quiet one, an end for a client that takes nothing.
+// What a stream does by time: heartbeats on a quiet one, an end for a client that takes nothing, an age.
+import { counters } from '../counters.js'
 import { isUnanswered, type Observation } from '../liveness/verdict.js'
 import { encodeComment } from '../sse/encode.js'
 import type { StreamSettings } from './options.js'
@@ -29,6 +30,13 @@ export interface StreamLook {
 export function checkDeadlines(look: StreamLook): number {
   return Math.min(discardUnread(look), checkStall(look))
 }
+
+/** How long a stream is to live, ms: 80 to 100 % of its `maxAge`. */
+export function lifetime(maxAge: number, random = Math.random()): number {
+  return maxAge * (1 - JITTER * random)
+}
+
+const JITTER = 0.2
 
 /** The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over. */
 function discardUnread({ outlet, openedAt, now, settings: { plan } }: StreamLook): number {
@@ -62,5 +70,6 @@ function heartbeat({ sender, now, settings }: StreamLook): number {
   if (pause === false || !sender.hasRoom) return Number.POSITIVE_INFINITY
   if (now - last < pause) return last + pause
   sender.write(HEARTBEAT)
+  counters.heartbeats += 1
   return sender.lastTraffic(now) + pause
 }

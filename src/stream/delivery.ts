@@ -1,4 +1,5 @@
 // What is known of the way of this stream's events: outlet's offsets on one side, acknowledgements on the other.
+import { counters } from '../counters.js'
 import { acknowledgedOffset } from '../socket/inspect.js'
 import {
   type Delivered,
@@ -73,6 +74,7 @@ export class Delivery {
     if (lane === undefined || lane.first === lane.next) return
     const { segment, first, next, base } = lane
     lane.first = next
+    counters.events += next - first
     if (!this.#known || segment === undefined) return
     for (let index = first; index < next; index++) {
       this.#note(segment.ids[index], base + (segment.ends[index] as number))

@@ -18,10 +18,12 @@ import {
   isEncoded,
 } from '../sse/encode.js'
 import { onAbort } from './abort.js'
+import type { Refusal } from './admission.js'
 import {
   type CloseInfo,
   type CloseReason,
   fellSilent,
+  outOfTime,
   overflowed,
   reasonOf,
   stalled,
@@ -30,6 +32,7 @@ import { checkDeadlines } from './deadlines.js'
 import { Deferred } from './deferred.js'
 import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
 import type { EventStream } from './event-stream.js'
+import * as news from './news.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
 import type { Dropped } from './queue.js'
@@ -38,6 +41,9 @@ import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
 import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
 import { watchOver } from './watch-over.js'
+
+/** Live streams that the monitor does not hold: those without a socket, and those whose end is on its way. */
+export const unwatched = new Set<LiveStream>()
 
 /** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
 export class LiveStream implements EventStream, OutletListener, Watcher, SenderOwner {
@@ -54,16 +60,24 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   #controller: AbortController | undefined = undefined
   #forgetSignal: (() => void) | undefined = undefined
 
-  constructor(outlet: Outlet, settings: StreamSettings, lastEventId: string) {
+  /** @param refusal - of a request that has been answered with 503 */
+  constructor(outlet: Outlet, settings: StreamSettings, lastEventId: string, refusal?: Refusal) {
     this.#sender = new Sender(outlet, settings, this, this.#openedAt)
     this.lastEventId = lastEventId
+    if (refusal !== undefined) {
+      news.refused(this, this.#settle(refusal.reason, 0))
+      return
+    }
+    settings.admission?.enter()
     if (outlet.closed) {
+      news.opened(this)
       this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
       return
     }
     outlet.listen(this)
     const { signal, retry, padding } = settings
     if (signal?.aborted) {
+      news.opened(this)
       this.abort(asError(signal.reason))
       return
     }
@@ -71,8 +85,10 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
       this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
     }
     this.#watch = watchOver(outlet.socket, this)
+    if (outlet.socket === undefined) unwatched.add(this)
     if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
     if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
+    news.opened(this)
   }
 
   get state(): StreamState {
@@ -132,23 +148,28 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     return transfer(sink, source, options)
   }
 
-  /**
-   * Sends an event in its final form: the short way, for `Channel`.
-   */
+  /** Sends an event in its final form: the short way, for `Channel`. */
   sendEncoded(event: EncodedEvent): SendResult {
     return this.#state === 'open' ? this.#deliver(event) : 'closed'
   }
 
-  /**
-   * Ends the stream because of what the application has done: what waits is sent, and the reason is `error`.
-   */
+  /** Ends the stream because of what the application has done: what waits is sent, and the reason is `error`. */
   fail(error: unknown): void {
     this.#end('error', asError(error))
   }
 
-  /**
-   * The write loop beneath: for `Channel`.
-   */
+  /** Ends the stream as `close` does, after these; what has no room is left out. */
+  finish(reason: 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
+    for (const event of last) if (this.#open) this.#sender.deliver(event)
+    this.#end(reason, undefined)
+  }
+
+  /** Ends a stream whose time to be drained is over. */
+  cut(): void {
+    this.#giveUp('drained', outOfTime())
+  }
+
+  /** The write loop beneath: for `Channel`. */
   get sender(): Sender {
     return this.#sender
   }
@@ -205,6 +226,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
 
   #concluded(result: SendResult | 'overflow'): SendResult {
     if (result !== 'overflow') return result
+    news.overflowing({ stream: this, outcome: 'closed', events: 0, bytes: 0 })
     this.#giveUp('overflow', overflowed(this.#sender.pending))
     return 'closed'
   }
@@ -264,9 +286,18 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     })
   }
 
+  onVerdict(verdict: Verdict, previous: Verdict): void {
+    news.judgedAnew(this, verdict, previous)
+  }
+
+  onDropped(events: number, bytes: number): void {
+    news.overflowing({ stream: this, outcome: 'dropped', events, bytes })
+  }
+
   beforeEnd(): void {
     this.#watch?.release(this)
     this.#watch = undefined
+    if (this.#state !== 'closed') unwatched.add(this)
   }
 
   /** Ends the stream once everything has been sent. */
@@ -289,13 +320,29 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#outlet.unlisten()
+    if (reason === 'peer-dead') news.foundDead(evidence, this.#watch)
+    const openedFor = systemClock.now() - this.#openedAt
+    const info = this.#settle(reason, openedFor, error, evidence)
+    unwatched.delete(this)
+    this.#sender.settings.admission?.leave()
+    news.closed(this, info)
+  }
+
+  #settle(
+    reason: CloseReason,
+    openedFor: number,
+    error?: Error,
+    evidence?: PeerEvidence,
+  ): CloseInfo {
+    this.#state = 'closed'
     const account = this.#sender.account()
     this.beforeEnd()
     this.#forgetSignal?.()
-    const openedFor = systemClock.now() - this.#openedAt
-    this.#info = { reason, error, openedFor, ...account, evidence }
+    const info = { reason, error, openedFor, ...account, evidence }
+    this.#info = info
     this.#sender.stop()
-    this.#closed?.resolve(this.#info)
-    this.#controller?.abort(this.#info)
+    this.#closed?.resolve(info)
+    this.#controller?.abort(info)
+    return info
   }
 }

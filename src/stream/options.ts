@@ -17,6 +17,7 @@ import {
   orFalse,
   wrongType,
 } from '../validate.js'
+import { Admission } from './admission.js'
 import type { OverflowPolicy, QueueLimits } from './queue.js'
 
 /** Options of `createEventStream`. Times in milliseconds, sizes in bytes; `false` means off. */
@@ -74,6 +75,15 @@ export interface EventStreamOptions extends LivenessOverrides {
   serialize?: Serialize | undefined
   /** Aborts the stream (reason `aborted`). */
   signal?: AbortSignal | undefined
+  /**
+   * A stream that is older than this ends as by `close()`, with reason `expired`, and its client connects again: spreads
+   * clients over servers that have come later, and has their rights checked anew. Each stream lives for 80 to 100 % of it,
+   * so that those which came together do not come back together. At least 1 000.
+   * @defaultValue false
+   */
+  maxAge?: number | false | undefined
+  /** A limit that this stream shares with others; beyond it: 503. See `createAdmission`. */
+  admission?: Admission | undefined
   /** Further response headers; they win over the stream's own. */
   headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined
 }
@@ -89,6 +99,8 @@ export interface StreamSettings {
   readonly retry: number | undefined
   readonly serialize: Serialize | undefined
   readonly signal: AbortSignal | undefined
+  readonly maxAge: number | false
+  readonly admission: Admission | undefined
   readonly headers: EventStreamOptions['headers']
 }
 
@@ -115,7 +127,14 @@ const checks: Checks<EventStreamOptions> = {
   retry: integer('milliseconds', { min: 0, max: Number.MAX_SAFE_INTEGER }),
   serialize: callable<Serialize>(),
   signal: abortSignal,
+  maxAge: orFalse(duration({ min: 1_000 })),
+  admission: checkAdmission,
   headers: checkHeaders,
+}
+
+function checkAdmission(value: unknown, name: string): Admission {
+  if (value instanceof Admission) return value
+  throw wrongType(name, 'what createAdmission() returned', value)
 }
 
 /** By Node's own rules, so that nothing of a bad list is on the response when it is refused. */
@@ -202,6 +221,8 @@ function check(options: EventStreamOptions): StreamSettings {
     retry: given.retry,
     serialize: given.serialize,
     signal: given.signal,
+    maxAge: given.maxAge ?? false,
+    admission: given.admission,
     headers: given.headers,
   }
 }

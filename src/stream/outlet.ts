@@ -64,6 +64,8 @@ export interface Outlet {
   writeText(text: string): number
   /** Throws away request data that nobody reads and that hides the client's FIN. Called now and then. */
   discardUnread(): void
+  /** The server goes: the connection is to take no request after this one, which `end` ends. */
+  hangUp?(): void
   /** Ends the response properly. */
   end(): void
   /** Gives the response up at once. `entirely`: and the connection with it, if others are on it too. */

@@ -1,5 +1,6 @@
 // The write loop: events go to the outlet while it has room, and wait in the queue while it has not.
 import { systemClock } from '../clock.js'
+import { counters } from '../counters.js'
 import { type EncodedEvent, type EventInput, encodeText, idOf } from '../sse/encode.js'
 import type { Account } from './close-info.js'
 import { Deferred } from './deferred.js'
@@ -9,13 +10,15 @@ import type { Lane, Segment } from './lane.js'
 import type { StreamSettings } from './options.js'
 import type { Outlet } from './outlet.js'
 import { Poll } from './poll.js'
-import { type Dropped, EventQueue } from './queue.js'
+import { type Admission, type Dropped, EventQueue } from './queue.js'
 import type { SendResult } from './states.js'
 
 /** Whose sender it is. */
 export interface SenderOwner {
   /** Everything has been acknowledged, and the outlet is about to be ended. */
   beforeEnd(): void
+  /** The overflow policy has dropped something, the event that came or others for it. */
+  onDropped(events: number, bytes: number): void
 }
 
 /** Somebody who must know when a stream takes no more events. */
@@ -114,12 +117,18 @@ export class Sender {
 
   /** Writes the event or lets it wait; `overflow` leaves it out. Only while the outlet is writable. */
   deliver(event: EncodedEvent, ticket?: Ticket): Exclude<SendResult, 'closed'> | 'overflow' {
-    if (this.#behind) {
-      this.#queue ??= new EventQueue(this.settings.limits)
-      return this.#queue.push(event, ticket)
-    }
+    if (this.#behind) return this.#enqueue(event, ticket)
     this.#writeEvent(event, ticket)
     return this.#blocked ? 'queued' : 'sent'
+  }
+
+  #enqueue(event: EncodedEvent, ticket: Ticket | undefined): Admission {
+    this.#queue ??= new EventQueue(this.settings.limits)
+    const { droppedEvents, droppedBytes } = this.#queue
+    const admission = this.#queue.push(event, ticket)
+    const events = this.#queue.droppedEvents - droppedEvents
+    if (events > 0) this.#owner.onDropped(events, this.#queue.droppedBytes - droppedBytes)
+    return admission
   }
 
   /** The same for an event that is still text: that is enough, where it can go at once. */
@@ -144,6 +153,11 @@ export class Sender {
   /** What was sent last was a channel's broadcast, the one at `index`. */
   follow(segment: Segment, index: number): void {
     this.delivery.follow(segment, index)
+  }
+
+  /** Has what went the short way counted. */
+  readUp(): void {
+    if (this.lane?.segment !== undefined) this.delivery.readUp()
   }
 
   /** Broadcasts have to come through here again. */
@@ -236,6 +250,7 @@ export class Sender {
   }
 
   #record(id: string | undefined, ticket: Ticket | undefined): void {
+    counters.events += 1
     this.delivery.record(id, ticket)
     if (ticket !== undefined && this.delivery.awaited) this.#startPolling()
   }

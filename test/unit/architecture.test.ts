@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const FLOORS = [
-  ['errors', 'clock', 'rethrow'],
+  ['errors', 'clock', 'counters', 'rethrow', 'telemetry'],
   ['validate'],
   ['socket/binding'],
   [
@@ -34,24 +34,27 @@ const FLOORS = [
     'stream/states',
     'stream/source',
   ],
-  ['stream/delivery-log', 'stream/outlet'],
+  ['stream/admission', 'stream/delivery-log', 'stream/outlet'],
   ['stream/queue'],
   ['stream/options', 'stream/close-info', 'stream/delivery'],
   ['stream/sender'],
   ['stream/transfer', 'stream/deadlines', 'stream/watch-over'],
-  ['stream/event-stream'],
+  ['stream/event-stream', 'stream/farewell'],
+  ['stream/news'],
   ['stream/live-stream'],
+  ['stream/aging-stream', 'stream/roster'],
   ['channel/history', 'channel/hub', 'channel/turns'],
   ['channel/members'],
   ['channel/broadcast'],
   ['channel/channel'],
-  ['adapters/outlet', 'adapters/fast-path'],
+  ['drain', 'metrics', 'adapters/outlet', 'adapters/fast-path'],
   ['adapters/http1', 'adapters/http2'],
   ['adapters/node'],
   ['adapters/express', 'adapters/fastify', 'adapters/koa', 'adapters/web-outlet'],
   ['adapters/web'],
   ['adapters/hono'],
-  ['index'],
+  ['index', 'metric-table'],
+  ['otel', 'prometheus'],
 ]
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))

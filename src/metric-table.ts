@@ -1,0 +1,123 @@
+// The numbers of `metrics()` as metrics systems want them: one row each, for all of these systems.
+import type { HistogramSnapshot, Metrics } from './metrics.js'
+
+/** A value, and the label that tells it from the others of its row. */
+export type Sample = readonly [value: number, labels: Readonly<Record<string, string>>]
+
+/** One metric. */
+export interface MetricRow {
+  /** Words joined by dots: OpenTelemetry's way; others put what they want between them. */
+  readonly name: string
+  readonly help: string
+  readonly kind: 'counter' | 'gauge'
+  /** UCUM; nothing for numbers of things. */
+  readonly unit?: 'By'
+  readonly label?: 'reason' | 'le'
+  read(now: Metrics): readonly Sample[]
+}
+
+export const METRICS: readonly MetricRow[] = [
+  {
+    name: 'streams.active',
+    help: 'Event streams that are open or ending',
+    kind: 'gauge',
+    read: ({ active }) => one(active),
+  },
+  {
+    name: 'streams.opened',
+    help: 'Event streams that were opened',
+    kind: 'counter',
+    read: ({ opened }) => one(opened),
+  },
+  {
+    name: 'streams.refused',
+    help: 'Requests for event streams that were answered with 503',
+    kind: 'counter',
+    read: ({ refused }) => one(refused),
+  },
+  {
+    name: 'streams.closed',
+    help: 'Event streams that have ended, by reason',
+    kind: 'counter',
+    label: 'reason',
+    read: ({ closed }) => byReason(closed),
+  },
+  {
+    name: 'events',
+    help: 'Events handed to connections',
+    kind: 'counter',
+    read: ({ events }) => one(events),
+  },
+  {
+    name: 'sent',
+    help: 'Bytes of events and comments handed to connections',
+    kind: 'counter',
+    unit: 'By',
+    read: ({ bytes }) => one(bytes),
+  },
+  {
+    name: 'dropped.events',
+    help: 'Events that overflow policies have dropped',
+    kind: 'counter',
+    read: ({ dropped }) => one(dropped.events),
+  },
+  {
+    name: 'dropped',
+    help: 'Bytes of the events that overflow policies have dropped',
+    kind: 'counter',
+    unit: 'By',
+    read: ({ dropped }) => one(dropped.bytes),
+  },
+  {
+    name: 'heartbeats',
+    help: 'Heartbeat comments',
+    kind: 'counter',
+    read: ({ heartbeats }) => one(heartbeats),
+  },
+  {
+    name: 'stalls',
+    help: 'Times that a client was found to have fallen behind',
+    kind: 'counter',
+    read: ({ stalls }) => one(stalls),
+  },
+  {
+    name: 'broadcasts',
+    help: 'Broadcasts of channels',
+    kind: 'counter',
+    read: ({ broadcasts }) => one(broadcasts),
+  },
+  {
+    name: 'guard.closed',
+    help: 'What guards have ended, by reason',
+    kind: 'counter',
+    label: 'reason',
+    read: ({ guardClosed }) => byReason(guardClosed),
+  },
+  {
+    name: 'queue.streams',
+    help: 'Event streams for which at most so many bytes wait in user space, now',
+    kind: 'gauge',
+    label: 'le',
+    read: ({ queueDepth }) => byBound(queueDepth),
+  },
+  {
+    name: 'queue',
+    help: 'Bytes that wait for clients in user space, now',
+    kind: 'gauge',
+    unit: 'By',
+    read: ({ queueDepth }) => one(queueDepth.sum),
+  },
+]
+
+function one(value: number): Sample[] {
+  return [[value, {}]]
+}
+
+function byReason(counts: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(counts).map(([reason, count]) => [count, { reason }])
+}
+
+function byBound({ buckets, count }: HistogramSnapshot): Sample[] {
+  const samples: Sample[] = buckets.map((bucket) => [bucket.count, { le: String(bucket.le) }])
+  return [...samples, [count, { le: '+Inf' }]]
+}

@@ -1,0 +1,96 @@
+// The process in numbers, as of now.
+import { counters, Histogram, type HistogramSnapshot } from './counters.js'
+import { GUARD_CLOSE_REASONS, type GuardCloseReason } from './guard/options.js'
+import { CLOSE_REASONS, type CloseReason } from './stream/close-info.js'
+import type { LiveStream } from './stream/live-stream.js'
+import { liveStreams } from './stream/roster.js'
+
+export type { HistogramSnapshot } from './counters.js'
+
+/**
+ * What the streams of this process have done since it began. Times in milliseconds, sizes in bytes. All but `active` and
+ * `queueDepth` only ever grow. Reasons are a fixed list, and nothing is kept by client, path or id.
+ */
+export interface Metrics {
+  /** Streams that are open or ending now. */
+  readonly active: number
+  /** Streams that were opened. */
+  readonly opened: number
+  /** Requests that were answered with 503: `admission` was full, or a drain had begun. */
+  readonly refused: number
+  /** Streams that have ended, by reason; each reason is there from the start. */
+  readonly closed: Readonly<Record<CloseReason, number>>
+  /** How long streams had been open when they ended, ms. */
+  readonly duration: HistogramSnapshot
+  /** Events handed to connections: comments and heartbeats are none, a broadcast counts once for each subscriber. */
+  readonly events: number
+  /** Bytes of events, comments and heartbeats handed to connections, without HTTP's framing. */
+  readonly bytes: number
+  /** What overflow policies have dropped. */
+  readonly dropped: { readonly events: number; readonly bytes: number }
+  /** Heartbeat comments. */
+  readonly heartbeats: number
+  /** How often a client fell behind: a look found it `slow`. Those that were given up for it are `closed.stalled`. */
+  readonly stalls: number
+  /** For how long dead peers had been silent when they were found, ms. Without the addon nobody knows, and there are none. */
+  readonly timeToDetect: HistogramSnapshot
+  /** Streams by the bytes that wait for them in user space, as of now. */
+  readonly queueDepth: HistogramSnapshot
+  /** Broadcasts of channels. */
+  readonly broadcasts: number
+  /** What guards have ended, by reason. */
+  readonly guardClosed: Readonly<Record<GuardCloseReason, number>>
+}
+
+/** Upper bounds, bytes: nothing; what Node takes in before it asks to wait; the limit where a stream overflows; more. */
+const DEPTHS = [0, 1_024, 16_384, 65_536, 262_144, 1_048_576, 4_194_304]
+
+/**
+ * The counters of this process. One pass over the live streams, about a microsecond each, is the price of a snapshot; the
+ * events of a broadcast that went the short way are read up by it.
+ *
+ * A process that has loaded the library as ESM and as CommonJS has two sets of counters.
+ *
+ * @example
+ * const { active, closed } = metrics()
+ * console.log(active, closed['peer-dead'])
+ */
+export function metrics(): Metrics {
+  const queueDepth = new Histogram(DEPTHS)
+  let bytes = 0
+  for (const stream of liveStreams()) bytes += survey(stream, queueDepth)
+  const { opened, closed, guardClosed } = counters
+  let ended = 0
+  for (const count of closed.values()) ended += count
+  return {
+    active: opened - ended,
+    opened,
+    refused: counters.refused,
+    closed: byReason(CLOSE_REASONS, closed),
+    duration: counters.duration.snapshot(),
+    events: counters.events,
+    bytes: counters.bytes + bytes,
+    dropped: { events: counters.droppedEvents, bytes: counters.droppedBytes },
+    heartbeats: counters.heartbeats,
+    stalls: counters.stalls,
+    timeToDetect: counters.timeToDetect.snapshot(),
+    queueDepth: queueDepth.snapshot(),
+    broadcasts: counters.broadcasts,
+    guardClosed: byReason(GUARD_CLOSE_REASONS, guardClosed),
+  }
+}
+
+/** Returns the bytes that the stream has sent. */
+function survey({ sender }: LiveStream, queueDepth: Histogram): number {
+  sender.readUp()
+  queueDepth.observe(sender.pending + sender.outlet.pending)
+  return sender.bytesSent
+}
+
+function byReason<R extends string>(
+  reasons: readonly R[],
+  counts: ReadonlyMap<string, number>,
+): Record<R, number> {
+  const entries = reasons.map((reason) => [reason, counts.get(reason) ?? 0])
+  return Object.fromEntries(entries) as Record<R, number>
+}

@@ -1,0 +1,141 @@
+/**
+ * `metrics()` for Prometheus, over `prom-client`.
+ *
+ * @packageDocumentation
+ */
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  type OpenMetricsContentType,
+  type PrometheusContentType,
+  type Registry,
+} from 'prom-client'
+import { METRICS, type MetricRow } from './metric-table.js'
+import { type HistogramSnapshot, type Metrics, metrics } from './metrics.js'
+import { type Checks, checkOptions, wrongType } from './validate.js'
+
+/** Options of `registerMetrics`. */
+export interface PrometheusOptions {
+  /** What all names begin with. @defaultValue `'tcp_sse_'` */
+  prefix?: string | undefined
+}
+
+const checks: Checks<PrometheusOptions> = {
+  prefix: (value, name) => {
+    if (typeof value !== 'string') throw wrongType(name, 'a string', value)
+    return value
+  },
+}
+
+/** A registry of `prom-client`, of either content type. */
+export type AnyRegistry = Registry<PrometheusContentType> | Registry<OpenMetricsContentType>
+
+/**
+ * Adds the process's numbers to a registry. They are read from `metrics()` at each scrape, once for all of them; nothing
+ * is done in between. docs/observability.md has the table. Seconds and bytes, as Prometheus wants them; the only labels
+ * are `reason`, a fixed list, and `le`.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`. prom-client throws for a name that the registry has already.
+ * @example
+ * import { register } from 'prom-client'
+ * import { registerMetrics } from 'tcp-sse/prometheus'
+ *
+ * registerMetrics(register)
+ * app.get('/metrics', async (req, res) => res.type(register.contentType).send(await register.metrics()))
+ */
+export function registerMetrics(registry: AnyRegistry, options: PrometheusOptions = {}): void {
+  const { prefix = 'tcp_sse_' } = checkOptions(options, checks, 'PrometheusOptions')
+  const registers = [registry as Registry]
+  for (const row of METRICS) register(row, prefix, registers)
+  new SecondsHistogram(
+    `${prefix}stream_duration_seconds`,
+    'How long event streams had been open when they ended',
+    registers,
+    ({ duration }) => duration,
+  )
+  new SecondsHistogram(
+    `${prefix}time_to_detect_seconds`,
+    'For how long dead peers had been silent when they were found',
+    registers,
+    ({ timeToDetect }) => timeToDetect,
+  )
+}
+
+function register(row: MetricRow, prefix: string, registers: Registry[]): void {
+  const Kind = row.kind === 'counter' ? Counter : Gauge
+  new Kind<string>({
+    name: `${prefix}${nameOf(row)}`,
+    help: row.help,
+    labelNames: row.label === undefined ? [] : [row.label],
+    registers,
+    collect() {
+      // A counter of prom-client's cannot be set, but it can be started anew.
+      this.reset()
+      for (const [value, labels] of row.read(now())) this.inc(labels, value)
+    },
+  })
+}
+
+/** The unit and `_total` at the end, as Prometheus has it. */
+function nameOf({ name, unit, kind }: MetricRow): string {
+  const words = name.split('.')
+  if (unit === 'By') words.push('bytes')
+  if (kind === 'counter') words.push('total')
+  return words.join('_')
+}
+
+let snapshot: Metrics | undefined
+
+/** A scrape asks for all metrics in one tick, and a snapshot is a pass over all streams. */
+function now(): Metrics {
+  if (snapshot === undefined) {
+    snapshot = metrics()
+    queueMicrotask(() => {
+      snapshot = undefined
+    })
+  }
+  return snapshot
+}
+
+/** prom-client's histograms count for themselves; this one has been counted already, in milliseconds. */
+class SecondsHistogram extends Histogram {
+  readonly #about: { name: string; help: string }
+  readonly #read: (now: Metrics) => HistogramSnapshot
+
+  constructor(
+    name: string,
+    help: string,
+    registers: Registry[],
+    read: (now: Metrics) => HistogramSnapshot,
+  ) {
+    super({ name, help, registers })
+    this.#about = { name, help }
+    this.#read = read
+  }
+
+  override async get(): ReturnType<Histogram['get']> {
+    const { buckets, count, sum } = this.#read(now())
+    const { name, help } = this.#about
+    const bucket = (le: number | '+Inf', value: number) => ({
+      metricName: `${name}_bucket`,
+      labels: { le },
+      value,
+      exemplar: null,
+    })
+    const values = [
+      ...buckets.map((each) => bucket(each.le / 1_000, each.count)),
+      bucket('+Inf', count),
+      { metricName: `${name}_sum`, labels: {}, value: sum / 1_000 },
+      { metricName: `${name}_count`, labels: {}, value: count },
+    ]
+    const answer = { name, help, type: 'histogram', aggregator: 'sum', values }
+    // Its types have a number for the type, and `collect` among the answer's fields.
+    return answer as unknown as Awaited<ReturnType<Histogram['get']>>
+  }
+
+  /** Not in prom-client's types; what `registry.metrics()` asks for where it is there. */
+  getForPromString(): ReturnType<Histogram['get']> {
+    return this.get()
+  }
+}

@@ -1,0 +1,115 @@
+// Who gets a stream: not more than there is room for, and nobody while the server goes.
+import type { Server, Socket } from 'node:net'
+import { type Checks, checkOptions, duration, integer } from '../validate.js'
+
+/** Why a request gets 503 in place of a stream. */
+export interface Refusal {
+  readonly reason: 'drained' | 'refused'
+  /** Seconds, for `Retry-After`. */
+  readonly retryAfter: number
+}
+
+/** Options of `createAdmission`. */
+export interface AdmissionOptions {
+  /** Streams that may be open at the same time. */
+  maxStreams: number
+  /**
+   * The least that a client which is turned away is asked to wait, milliseconds. Each is told a time of its own, up to
+   * twice as long, so that they do not come back together.
+   * @defaultValue 5 000
+   */
+  retryAfter?: number | undefined
+}
+
+const checks: Checks<AdmissionOptions> = {
+  maxStreams: integer('streams', { min: 0, max: Number.MAX_SAFE_INTEGER }),
+  retryAfter: duration(),
+}
+
+/** A limit on the number of open streams. Made by `createAdmission`. */
+export class Admission {
+  readonly maxStreams: number
+  readonly #retryAfter: number
+  #size = 0
+
+  /** @internal */
+  constructor({ maxStreams, retryAfter = 5_000 }: AdmissionOptions) {
+    this.maxStreams = maxStreams
+    this.#retryAfter = retryAfter
+  }
+
+  /** How many streams are open under it. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** @internal */
+  get refusal(): Refusal | undefined {
+    if (this.#size < this.maxStreams) return undefined
+    return { reason: 'refused', retryAfter: secondsFrom(this.#retryAfter) }
+  }
+
+  /** @internal */
+  enter(): void {
+    this.#size += 1
+  }
+
+  /** @internal */
+  leave(): void {
+    this.#size -= 1
+  }
+}
+
+/**
+ * Makes a limit that all streams share which are created with it: of a route, a tenant, or the process. A request beyond
+ * it is answered with 503 and `Retry-After`, and its stream is closed from the start, with reason `refused`.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`
+ * @example
+ * const admission = createAdmission({ maxStreams: 10_000 })
+ * app.get('/events', eventStream({ admission }), (req, res) => {
+ *   res.eventStream.send({ data: 'hello' })
+ * })
+ */
+export function createAdmission(options: AdmissionOptions): Admission {
+  const given = checkOptions(options, checks, 'AdmissionOptions')
+  // The one option that has no default.
+  checks.maxStreams(given.maxStreams, 'AdmissionOptions.maxStreams')
+  return new Admission(given)
+}
+
+/** The least milliseconds that clients are asked to wait, by what goes away. */
+let allWait: number | undefined
+const serversWait = new WeakMap<Server, number>()
+
+/** From now on requests are answered with 503: those of a server, or all. There is no way back. */
+export function stopAdmission(of: Server | 'all', retryAfter: number): void {
+  if (of === 'all') allWait = retryAfter
+  else serversWait.set(of, retryAfter)
+}
+
+/** Whether, and how, a request on this connection is to be turned away. */
+export function refusalOf(
+  admission: Admission | undefined,
+  socket: Socket | undefined,
+): Refusal | undefined {
+  const server = serverOf(socket)
+  const retryAfter = allWait ?? (server && serversWait.get(server))
+  if (retryAfter === undefined) return admission?.refusal
+  return { reason: 'drained', retryAfter: secondsFrom(retryAfter) }
+}
+
+/** The server that has accepted a connection. Node keeps it on the socket; its types do not say so. */
+export function serverOf(socket: Socket | undefined): Server | undefined {
+  return (socket as { server?: Server } | undefined)?.server
+}
+
+/** A number of its own for each client, from the least to twice that. */
+export function spread(least: number, random = Math.random()): number {
+  return Math.round(least * (1 + random))
+}
+
+/** A number of its own for each, for `Retry-After`, which knows whole seconds only (RFC 9110, 10.2.3). */
+export function secondsFrom(least: number, random = Math.random()): number {
+  return Math.max(1, Math.ceil(spread(least, random) / 1_000))
+}

@@ -1,0 +1,89 @@
+// What streams tell the process's counters, and those who listen.
+import { systemClock } from '../clock.js'
+import { counters, countUp } from '../counters.js'
+import { silentFor, type Verdict } from '../liveness/verdict.js'
+import type { PeerEvidence, Watch } from '../liveness/watch.js'
+import * as telemetry from '../telemetry.js'
+import type { CloseInfo, CloseReason } from './close-info.js'
+import type { EventStream } from './event-stream.js'
+
+/** Published on `tcp-sse:stream:open`. */
+export interface StreamOpenMessage {
+  readonly stream: EventStream
+}
+
+/** Published on `tcp-sse:stream:refused`: the request was answered with 503. */
+export interface StreamRefusedMessage {
+  readonly stream: EventStream
+  /** `drained`: its server is shutting down. `refused`: its `admission` was full. */
+  readonly reason: CloseReason
+}
+
+/** Published on `tcp-sse:stream:close`. */
+export interface StreamCloseMessage {
+  readonly stream: EventStream
+  /** What `stream.closed` gives. */
+  readonly info: CloseInfo
+}
+
+/** Published on `tcp-sse:stream:verdict`. */
+export interface StreamVerdictMessage {
+  readonly stream: EventStream
+  readonly verdict: Verdict
+  readonly previous: Verdict
+}
+
+/** Published on `tcp-sse:stream:overflow`. */
+export interface StreamOverflowMessage {
+  readonly stream: EventStream
+  /** `closed`: the stream has ended with reason `overflow`. */
+  readonly outcome: 'dropped' | 'closed'
+  /** Events that this one send has dropped; 0 with `closed`. */
+  readonly events: number
+  /** The bytes of these. */
+  readonly bytes: number
+}
+
+/** A stream takes events. */
+export function opened(stream: EventStream): void {
+  counters.opened += 1
+  if (!telemetry.streamOpen.hasSubscribers) return
+  telemetry.streamOpen.publish({ stream } satisfies StreamOpenMessage)
+}
+
+/** A request for a stream was answered with 503. */
+export function refused(stream: EventStream, { reason }: CloseInfo): void {
+  counters.refused += 1
+  if (!telemetry.streamRefused.hasSubscribers) return
+  telemetry.streamRefused.publish({ stream, reason } satisfies StreamRefusedMessage)
+}
+
+/** A stream has ended. */
+export function closed(stream: EventStream, info: CloseInfo): void {
+  countUp(counters.closed, info.reason)
+  counters.bytes += info.bytesSent
+  counters.duration.observe(info.openedFor)
+  if (!telemetry.streamClose.hasSubscribers) return
+  telemetry.streamClose.publish({ stream, info } satisfies StreamCloseMessage)
+}
+
+/** A peer is found dead: by the monitor, with its evidence, or by the kernel, and then the last look has to tell. */
+export function foundDead(evidence: PeerEvidence | undefined, watch: Watch | undefined): void {
+  const observation = watch?.observation
+  const silence = evidence?.silentFor ?? (observation && silentFor(observation, systemClock.now()))
+  if (silence !== undefined) counters.timeToDetect.observe(silence)
+}
+
+/** A look has found another verdict. */
+export function judgedAnew(stream: EventStream, verdict: Verdict, previous: Verdict): void {
+  if (verdict === 'slow') counters.stalls += 1
+  if (!telemetry.streamVerdict.hasSubscribers) return
+  telemetry.streamVerdict.publish({ stream, verdict, previous } satisfies StreamVerdictMessage)
+}
+
+/** A stream's queue had no room for an event. */
+export function overflowing(message: StreamOverflowMessage): void {
+  counters.droppedEvents += message.events
+  counters.droppedBytes += message.bytes
+  if (telemetry.streamOverflow.hasSubscribers) telemetry.streamOverflow.publish(message)
+}

@@ -1,0 +1,12 @@
+// What others may listen to, whoever they are: named channels of `node:diagnostics_channel`. docs/observability.md has
+// the payloads. A channel without subscribers costs the look at one property, and what a subscriber throws Node reports
+// as an `uncaughtException` on the next tick: it never reaches the stream.
+import { channel } from 'node:diagnostics_channel'
+
+export const streamOpen = channel('tcp-sse:stream:open')
+export const streamRefused = channel('tcp-sse:stream:refused')
+export const streamClose = channel('tcp-sse:stream:close')
+export const streamVerdict = channel('tcp-sse:stream:verdict')
+export const streamOverflow = channel('tcp-sse:stream:overflow')
+export const channelBroadcast = channel('tcp-sse:channel:broadcast')
+export const guardClose = channel('tcp-sse:guard:close')

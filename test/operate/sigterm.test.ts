@@ -1,0 +1,165 @@
+// The recipe of docs/drain.md, in a process of its own that is told to end: 2 000 clients come back to a successor.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import { createRequire } from 'node:module'
+import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { afterEach, expect, it } from 'vitest'
+
+const CLIENTS = 2_000
+/** In place of the recipe's, so that the test is short. */
+const SPREAD_OVER = 2_000
+const TIMEOUT = 6_000
+const RETRY = 2_000
+const BUCKET = 250
+
+const cleanup: (() => void)[] = []
+afterEach(() => {
+  for (const undo of cleanup.splice(0).reverse()) undo()
+})
+
+const root = new URL('../../', import.meta.url)
+
+/** The page's code, with the port that it listens on told to us, and times that a test can wait for. */
+function recipe(): string {
+  const page = readFileSync(new URL('docs/drain.md', root), 'utf8')
+  const code = /```ts sigterm\n([\s\S]*?)```/.exec(page)?.[1]
+  if (code === undefined) throw new Error('docs/drain.md has no recipe')
+  const replacements: [string, string][] = [
+    ["'tcp-sse'", `'${new URL('src/index.ts', root).href}'`],
+    [
+      'server.listen(8080)',
+      "server.listen(0, '127.0.0.1', () => process.send?.((server.address() as any).port))\nprocess.channel?.unref()",
+    ],
+    ['spreadOver: 10_000', `spreadOver: ${SPREAD_OVER}`],
+    ['timeout: 20_000', `timeout: ${TIMEOUT}`],
+    ['retry: 2_000', `retry: ${RETRY}`],
+    // More than a stalled client's kernel takes, so that some are behind.
+    ["data: 'hello'", "data: req.url === '/much' ? 'x'.repeat(900_000) : 'hello'"],
+  ]
+  return replacements.reduce((text, [from, to]) => {
+    if (!text.includes(from)) throw new Error(`the recipe has no ${from}`)
+    return text.replace(from, to)
+  }, code)
+}
+
+async function startRecipe(): Promise<{ child: ChildProcess; port: number; output: () => string }> {
+  const folder = mkdtempSync(join(tmpdir(), 'tcp-sse-recipe-'))
+  cleanup.push(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'recipe.mts')
+  writeFileSync(file, recipe())
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+  const child = spawn(process.execPath, ['--import', tsx, file], {
+    cwd: fileURLToPath(root),
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  cleanup.push(() => void child.kill('SIGKILL'))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => {
+      output += chunk
+    })
+  }
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('message', (message) => resolve(message as number))
+    child.once('exit', () => reject(new Error(output)))
+  })
+  return { child, port, output: () => output }
+}
+
+interface Client {
+  retry: number
+  ended: number
+  properly: boolean
+}
+
+/** A client as EventSource is one: it comes back to the successor after the time that it was told. */
+function connect(port: number, successor: number, path: string): Promise<Client> {
+  const client: Client = { retry: Number.NaN, ended: Number.NaN, properly: false }
+  const socket = net.connect(port, '127.0.0.1')
+  cleanup.push(() => void socket.destroy())
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  socket.on('error', () => {})
+  let text = ''
+  socket.on('close', () => {
+    client.ended = performance.now()
+    if (!client.properly) return
+    setTimeout(() => {
+      http.get({ port: successor, host: '127.0.0.1', agent: false }, (res) => res.resume())
+    }, client.retry)
+  })
+  return new Promise((resolve) => {
+    socket.on('data', (chunk) => {
+      text = (text + chunk).slice(-200)
+      client.retry = Number(/retry: (\d+)\n\n/.exec(text)?.[1] ?? client.retry)
+      client.properly = text.endsWith('\r\n0\r\n\r\n')
+      if (path === '/much') socket.pause()
+      resolve(client)
+    })
+  })
+}
+
+/** How many values there are in each bucket, from the least on. */
+function buckets(values: readonly number[]): number[] {
+  const least = Math.min(...values)
+  const counts: number[] = []
+  for (const value of values) {
+    const bucket = Math.floor((value - least) / BUCKET)
+    counts[bucket] = (counts[bucket] ?? 0) + 1
+  }
+  return Array.from(counts, (count) => count ?? 0)
+}
+
+it('2 000 clients leave and come back without a storm, and the process ends with code 0 in time', {
+  timeout: 60_000,
+}, async () => {
+  const arrivals: number[] = []
+  const successor = http.createServer((_req, res) => {
+    arrivals.push(performance.now())
+    res.end()
+  })
+  await new Promise<void>((resolve) => successor.listen(0, '127.0.0.1', 2_048, resolve))
+  cleanup.push(() => void successor.close())
+  const { port: successorPort } = successor.address() as AddressInfo
+  const { child, port, output } = await startRecipe()
+  const clients: Client[] = []
+  // As many at a time as wait to be accepted without being dropped.
+  while (clients.length < CLIENTS) {
+    const some = Array.from({ length: 200 }, () => connect(port, successorPort, '/'))
+    clients.push(...(await Promise.all(some)))
+  }
+  const stuck = await Promise.all([1, 2, 3].map(() => connect(port, successorPort, '/much')))
+
+  const toldAt = performance.now()
+  const exit = new Promise<[number | null, string | null]>((resolve) =>
+    child.once('exit', (code, signal) => resolve([code, signal])),
+  )
+  child.kill('SIGTERM')
+  expect(await exit, output()).toEqual([0, null])
+  const took = performance.now() - toldAt
+  expect(took).toBeGreaterThan(SPREAD_OVER * 0.9)
+  expect(took).toBeLessThan(TIMEOUT + 1_500)
+  expect(output()).toMatch(/streams: 2003,\s+drained: 2000,\s+aborted: 3,\s+left: 0/)
+
+  const properly = clients.filter(({ properly: end }) => end)
+  expect(properly).toHaveLength(CLIENTS)
+  expect(stuck.filter(({ properly: end }) => end)).toHaveLength(0)
+  const deadline = performance.now() + 10_000
+  while (arrivals.length < CLIENTS && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  expect(arrivals).toHaveLength(CLIENTS)
+
+  const retries = buckets(clients.map(({ retry }) => retry))
+  const ends = buckets(clients.map(({ ended }) => ended))
+  const returns = buckets(arrivals)
+  console.log(JSON.stringify({ took: Math.round(took), bucket: BUCKET, ends, retries, returns }))
+  // An even spread over 2 s has 250 in each bucket.
+  const even = (CLIENTS * BUCKET) / SPREAD_OVER
+  expect(Math.max(...retries)).toBeLessThan(even * 1.4)
+  expect(Math.max(...ends)).toBeLessThan(even * 1.6)
+  expect(Math.max(...returns)).toBeLessThan(even * 1.6)
+})
