@@ -13,10 +13,14 @@ export const entry = {
   web: 'src/adapters/web.ts',
   otel: 'src/otel.ts',
   prometheus: 'src/prometheus.ts',
+  testing: 'src/testing/index.ts',
 }
 
+/** What is started and not imported: the module of the rig's client process. */
+const programs = { 'testing-clients': 'src/testing/clients.ts' }
+
 export default defineConfig({
-  entry,
+  entry: { ...entry, ...programs },
   format: ['esm', 'cjs'],
   target: 'node20',
   platform: 'node',
@@ -28,5 +32,5 @@ export default defineConfig({
   sourcemap: true,
   clean: true,
   // tsup 8 hands TypeScript 6 an option it calls deprecated.
-  dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
+  dts: { entry, compilerOptions: { ignoreDeprecations: '6.0' } },
 })

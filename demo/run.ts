@@ -3,8 +3,7 @@
 // Two servers get the same clients and send the same events. Then half the clients vanish without a goodbye.
 import { parseArgs } from 'node:util'
 import { capabilities } from '../src/index.js'
-import { Rig, rigMissing } from '../test/support/rig.js'
-import { type Peer, startPeer } from '../test/support/rpc.js'
+import { type Peer, Rig, rigMissing, startPeer } from '../src/testing/index.js'
 
 interface Stats {
   open: number
@@ -76,7 +75,7 @@ async function demo(): Promise<void> {
 async function start(library: boolean): Promise<Peer> {
   const module = (name: string): URL => new URL(name, import.meta.url)
   const server = rig?.spawnServer(module('./server.ts')) ?? startPeer(module('./server.ts'))
-  const path = '../test/support/clients.ts'
+  const path = '../src/testing/clients.ts'
   const clients = rig?.spawnClients(module(path)) ?? startPeer(module(path))
   children.push(server, clients)
   const port = await server.call<number>('listen', { library, detectWithin })

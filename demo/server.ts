@@ -2,7 +2,7 @@
 import http from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createEventStream, inspectSockets } from '../src/index.js'
-import { answer } from '../test/support/rpc.js'
+import { answer } from '../src/testing/index.js'
 
 const EVENT_BYTES = 1_000
 const EVERY_MS = 100

@@ -49,6 +49,10 @@ export type ErrorCode =
   | 'ERR_DRAIN_TIMEOUT'
   /** `drain` was given something that it does not know how to end. */
   | 'ERR_NOT_DRAINABLE'
+  /** `tcp-sse/testing`: no rig can be made here, or a fault could not be set; the message has the command's words. */
+  | 'ERR_RIG'
+  /** `tcp-sse/testing`: a child process has ended, or could not do what it was asked for. */
+  | 'ERR_CHILD'
 
 /** What every error of this library is. Match on `code`. */
 export class TcpSseError extends Error {

@@ -1,6 +1,6 @@
 // One driver in a process of its own: sends, and measures itself.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { answer } from '../../test/support/rpc.js'
+import { answer } from '../../src/testing/index.js'
 import type { Need, Service } from '../drivers/driver.js'
 import { loadDriver } from '../drivers/index.js'
 

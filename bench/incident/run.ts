@@ -3,7 +3,7 @@
 // All clients of a server vanish at once while it sends to them. How long does it hold their sockets, and what does it do
 // after? Needs network namespaces (root, or a user namespace).
 import { parseArgs } from 'node:util'
-import { Rig } from '../../test/support/rig.js'
+import { Rig } from '../../src/testing/index.js'
 import { commandLine, describeMachine, machine } from '../report/machine.js'
 import { bytes, markdownTable } from '../report/table.js'
 import type { Held } from './server.js'
@@ -65,7 +65,7 @@ async function incident(driver: string): Promise<string[]> {
       bytes: EVENT,
       everyMs: EVERY,
     })
-    const clients = rig.spawnClients(module('../../test/support/clients.ts'))
+    const clients = rig.spawnClients(module('../../src/testing/clients.ts'))
     const addresses = Array.from({ length: count }, (_, index) => rig.clientAddress(index))
     for (let from = 0; from < count; from += GROUP) {
       const some = addresses.slice(from, from + GROUP)

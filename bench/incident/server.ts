@@ -1,7 +1,7 @@
 // One library under the incident: it sends to everybody, ten times a second, whoever is still there.
 import type { Socket } from 'node:net'
 import { inspectSockets } from '../../src/index.js'
-import { answer } from '../../test/support/rpc.js'
+import { answer } from '../../src/testing/index.js'
 import { loadDriver } from '../drivers/index.js'
 
 /** What the server holds, bytes; CPU in percent of a core since the last question. */

@@ -1,6 +1,6 @@
 // The reading side: as fast as it can, or not at all.
 import net from 'node:net'
-import { answer } from '../../test/support/rpc.js'
+import { answer } from '../../src/testing/index.js'
 
 let socket: net.Socket | undefined
 

@@ -1,7 +1,7 @@
 // `npm run bench:lowat [-- --rounds 7] [--seconds 2]`: what TCP_NOTSENT_LOWAT costs one fast reader, and what it
 // saves with one that does not read. In namespaces of its own.
 import { parseArgs } from 'node:util'
-import { Rig } from '../../test/support/rig.js'
+import { Rig } from '../../src/testing/index.js'
 import { commandLine, describeMachine, machine } from '../report/machine.js'
 import { bytes, markdownTable } from '../report/table.js'
 

@@ -2,7 +2,7 @@
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createEventStream, type EventStream, encodeEvent } from '../../src/index.js'
-import { answer } from '../../test/support/rpc.js'
+import { answer } from '../../src/testing/index.js'
 
 const event = encodeEvent({ data: 'x'.repeat(1_000) })
 const waiting: ((stream: EventStream) => void)[] = []

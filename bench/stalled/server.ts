@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { inspectSocket } from '../../src/index.js'
-import { answer } from '../../test/support/rpc.js'
+import { answer } from '../../src/testing/index.js'
 import { waitFor } from '../../test/support/wait-for.js'
 import type { Form, Service } from '../drivers/driver.js'
 import { loadDriver } from '../drivers/index.js'

@@ -1,5 +1,5 @@
 // One row of the stalled-reader table: a driver in a form, from the first event to what is left of it.
-import { type Peer, startPeer } from '../../test/support/rpc.js'
+import { type Peer, startPeer } from '../../src/testing/index.js'
 import { waitFor } from '../../test/support/wait-for.js'
 import type { Form } from '../drivers/driver.js'
 import { stallAt } from './reader.js'

@@ -1,8 +1,8 @@
 // The promise: a silent peer is closed within D + 1 s, whatever it was doing when it fell silent.
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
-import { Rig } from '../support/rig.js'
 import { waitFor } from '../support/wait-for.js'
 import { allClosed, delay, opened, reasons, stage, times } from './scene.js'
 

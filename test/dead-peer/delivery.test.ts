@@ -2,9 +2,9 @@
 // moment, half of them with a reset or a close, half in silence.
 import { afterAll, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { Rig } from '../../src/testing/index.js'
 import type { Account } from '../support/delivery-server.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
-import { Rig } from '../support/rig.js'
 import { waitFor } from '../support/wait-for.js'
 import { delay } from './scene.js'
 

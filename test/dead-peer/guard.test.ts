@@ -1,11 +1,11 @@
 // Other people's libraries, unmodified, in the black hole: with a guard on their server and without.
 import { expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
-import type { OpenOptions } from '../support/clients.js'
+import type { OpenOptions } from '../../src/testing/clients.js'
+import type { Peer } from '../../src/testing/index.js'
+import { type Fault, Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import type { LibraryServer, LibraryStream } from '../support/library-servers.js'
-import { type Fault, Rig } from '../support/rig.js'
-import type { Peer } from '../support/rpc.js'
 import { waitFor } from '../support/wait-for.js'
 import { delay } from './scene.js'
 
@@ -34,8 +34,8 @@ describeWithRig('libraries that we did not write', () => {
       const rig = new Rig()
       try {
         const server = rig.spawnServer(new URL('../support/library-servers.ts', import.meta.url))
-        const raw = rig.spawnClients(new URL('../support/raw-clients.ts', import.meta.url))
-        const secure = rig.spawnClients(new URL('../support/clients.ts', import.meta.url))
+        const raw = rig.spawnClients(new URL('../../src/testing/clients.ts', import.meta.url))
+        const secure = rig.spawnClients(new URL('../../src/testing/clients.ts', import.meta.url))
         const servers = await server.call<LibraryServer[]>('serve', D)
         await open(rig, servers, raw, secure)
         const streams = () => server.call<LibraryStream[]>('streams')
@@ -68,7 +68,7 @@ async function open(rig: Rig, servers: LibraryServer[], raw: Peer, secure: Peer)
       continue
     }
     for (const [index, request] of [...requests.quiet, ...requests.busy].entries()) {
-      await raw.call('open', { host, port, localAddress: addresses[index] }, request)
+      await raw.call('open', { addresses: [addresses[index]], host, port, request })
     }
   }
   await waitFor('every first event', async () =>
@@ -102,8 +102,9 @@ async function reconnect(rig: Rig, servers: LibraryServer[], raw: Peer): Promise
   rig.heal('all')
   for (const { library, guarded, port, requests } of servers) {
     if (library !== 'MCP SDK, Streamable HTTP') continue
-    const target = { host: rig.serverAddress, port, localAddress: rig.clientAddress(200) }
-    const number = await raw.call<number>('open', target, requests.quiet[0])
+    const addresses = [rig.clientAddress(200)]
+    const target = { addresses, host: rig.serverAddress, port, request: requests.quiet[0] }
+    const [number = 0] = await raw.call<number[]>('open', target)
     const text = await waitFor(
       'an answer',
       async () => (await raw.call<string[]>('texts'))[number] || false,

@@ -1,8 +1,8 @@
 // The other half of the promise: a peer that still answers is never closed for being slow, or for a cut that heals.
 import { expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
-import { Rig } from '../support/rig.js'
 import { waitFor } from '../support/wait-for.js'
 import { allClosed, delay, opened, reasons, type Scene, stage } from './scene.js'
 

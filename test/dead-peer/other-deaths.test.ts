@@ -1,8 +1,8 @@
 // Ways to go that are no silent black hole, and a client that only seems to be gone.
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
-import { Rig } from '../support/rig.js'
 import { allClosed, delay, opened, reasons, stage, times } from './scene.js'
 
 const D = 6_000

@@ -1,8 +1,7 @@
 // One server and its clients in a rig.
 import type { EventStreamOptions } from '../../src/index.js'
-import type { OpenOptions } from '../support/clients.js'
-import type { Fault, Rig } from '../support/rig.js'
-import type { Peer } from '../support/rpc.js'
+import type { OpenOptions } from '../../src/testing/clients.js'
+import type { Fault, Peer, Rig } from '../../src/testing/index.js'
 import type { Opened } from '../support/server.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -22,7 +21,7 @@ export async function stage(
   listen: Record<string, unknown> = {},
 ): Promise<Scene> {
   const server = rig.spawnServer(new URL('../support/server.ts', import.meta.url))
-  const clients = rig.spawnClients(new URL('../support/clients.ts', import.meta.url))
+  const clients = rig.spawnClients(new URL('../../src/testing/clients.ts', import.meta.url))
   const port = await server.call<number>('listen', { options, protocol: open.protocol, ...listen })
   const indexes = Array.from({ length: count }, (_, index) => index)
   const addresses = indexes.map((index) => rig.clientAddress(index))

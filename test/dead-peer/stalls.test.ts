@@ -2,9 +2,9 @@
 // that open and shut never look like a death, nor hide one.
 import { expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import type { Peer } from '../../src/testing/index.js'
+import { Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
-import { Rig } from '../support/rig.js'
-import type { Peer } from '../support/rpc.js'
 import type { Opened } from '../support/server.js'
 import { waitFor } from '../support/wait-for.js'
 import { allClosed, delay, opened, reasons, stage, times } from './scene.js'

@@ -1,7 +1,7 @@
 // The receiving side of the delivery proof: it knows to the byte what its kernel has taken.
 import net from 'node:net'
 import { inspectSocket } from '../../src/index.js'
-import { answer } from './rpc.js'
+import { answer } from '../../src/testing/index.js'
 
 interface Receiver {
   readonly address: string

@@ -2,7 +2,7 @@
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createEventStream, type DeliveryOutcome, type EventInput } from '../../src/index.js'
-import { answer } from './rpc.js'
+import { answer } from '../../src/testing/index.js'
 
 /** What the server says of one stream, and what it sent. */
 export interface Account {

@@ -1,5 +1,5 @@
 import { describe } from 'vitest'
-import { rigMissing } from './rig.js'
+import { rigMissing } from '../../src/testing/index.js'
 
 /** A `describe` for tests that need a rig: skipped loudly where none can be made, failing with `CI=true`. */
 export function describeWithRig(title: string, body: () => void): void {

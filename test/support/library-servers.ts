@@ -17,7 +17,7 @@ import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { type GuardCloseInfo, type GuardStats, guardServer } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
-import { answer } from './rpc.js'
+import { answer } from '../../src/testing/index.js'
 
 /** One stream of one library's. */
 export interface LibraryStream {

@@ -7,7 +7,7 @@ import type { AddressInfo, Server } from 'node:net'
 import type { CloseInfo, EventInput, EventStream, EventStreamOptions } from '../../src/index.js'
 import { applySocketOptions, createEventStream } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
-import { answer } from './rpc.js'
+import { answer } from '../../src/testing/index.js'
 
 /** One stream that was opened, by the order of its client's address. */
 export interface Opened {

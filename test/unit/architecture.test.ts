@@ -55,6 +55,12 @@ const FLOORS = [
   ['adapters/hono'],
   ['index', 'metric-table'],
   ['otel', 'prometheus'],
+  ['testing/namespace', 'testing/peer', 'testing/listening', 'testing/routes', 'testing/reader'],
+  ['testing/request', 'testing/server'],
+  ['testing/client', 'testing/clients'],
+  ['testing/rig-client'],
+  ['testing/rig'],
+  ['testing/index'],
 ]
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))

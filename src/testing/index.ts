@@ -1,0 +1,19 @@
+/**
+ * A fault rig for tests: clients that vanish, stall, read slowly, reset and half-close. For any test framework, and any
+ * server.
+ *
+ * @packageDocumentation
+ */
+export { type ConnectOptions, connectClient, LoopbackClient, type TestClient } from './client.js'
+export { answer, Peer, startPeer } from './peer.js'
+export type { Reading, Received } from './reader.js'
+export {
+  createRig,
+  type NarrowLink,
+  Rig,
+  type RigOptions,
+  rigMissing,
+} from './rig.js'
+export { RigClient } from './rig-client.js'
+export type { Clients, Fault } from './routes.js'
+export type { RigServer } from './server.js'

@@ -1,0 +1,108 @@
+// Network namespaces without names: a process holds each one, and others enter it by that process's id. The holder reads
+// a pipe of ours and ends when that closes, so nothing stays behind however this process ends, SIGKILL included.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { TcpSseError } from '../errors.js'
+
+/** Long enough for a busy machine; a holder takes some milliseconds. */
+const READY_WITHIN = 5_000
+
+/** One namespace, for as long as it is open. */
+export class Namespace {
+  readonly #holder: ChildProcess
+  /** Enters it: put before a command. */
+  readonly prefix: readonly string[]
+
+  /** @param within - whose user namespace the new one belongs to, where there is one */
+  constructor(within?: Namespace) {
+    const user = within === undefined ? userNamespace() : []
+    const command = [...(within?.prefix ?? []), 'unshare', ...user, '-n', 'cat']
+    this.#holder = spawn(command[0] as string, command.slice(1), {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
+    this.#holder.on('error', () => {})
+    this.#holder.unref()
+    const { pid } = this.#holder
+    const entersUser = user.length > 0 || within?.prefix.includes('-U')
+    this.prefix = [
+      'nsenter',
+      ...['-t', String(pid)],
+      ...(entersUser ? ['-U', '--preserve-credentials'] : []),
+      '-n',
+    ]
+    if (pid === undefined || !becomesReady(pid)) {
+      this.close()
+      throw new TcpSseError('ERR_RIG', `no network namespace can be made: ${whyNot(command)}`)
+    }
+  }
+
+  /** For `ip`, which takes a process id in place of a name. */
+  get id(): string {
+    return String(this.#holder.pid)
+  }
+
+  /** Runs a command inside and returns what it printed. @throws {TcpSseError} `ERR_RIG` */
+  run(args: readonly string[], input = ''): string {
+    return run([...this.prefix, ...args], input)
+  }
+
+  /** Runs lines of `ip -batch`; `-6` is for those whose family `ip` does not guess. */
+  ip(lines: readonly string[], family: readonly string[] = []): void {
+    if (lines.length > 0) this.run(['ip', ...family, '-batch', '-'], `${lines.join('\n')}\n`)
+  }
+
+  /** Sets a variable of the namespace, by its path below /proc/sys. */
+  sysctl(path: string, value: string): void {
+    this.run(['tee', `/proc/sys/${path}`], value)
+  }
+
+  close(): void {
+    this.#holder.kill('SIGKILL')
+  }
+}
+
+/** Nothing where we may make namespaces as we are, else a user namespace in which we may. */
+function userNamespace(): readonly string[] {
+  return spawnSync('unshare', ['-n', 'true']).status === 0 ? [] : ['-Ur']
+}
+
+/** Whether the holder is in its namespace and holds it: the last of its programs is `cat`. */
+function becomesReady(pid: number): boolean {
+  const deadline = Date.now() + READY_WITHIN
+  do {
+    try {
+      if (readFileSync(`/proc/${pid}/comm`, 'latin1') === 'cat\n') return isElsewhere(pid)
+      if (/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))) return false
+    } catch {
+      return false
+    }
+    // The rig's methods are synchronous: a fault takes effect between two lines of a test.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+  } while (Date.now() < deadline)
+  return false
+}
+
+function isElsewhere(pid: number): boolean {
+  return readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync('/proc/self/ns/net')
+}
+
+/** What the command says when it is tried again with somebody listening. */
+function whyNot(command: readonly string[]): string {
+  const { stderr, error, status } = spawnSync(command[0] as string, command.slice(1), {
+    encoding: 'utf8',
+    input: '',
+  })
+  return error?.message ?? (stderr.trim() || `it ended with ${status}`)
+}
+
+function run([program, ...args]: readonly string[], input: string): string {
+  const { status, stdout, stderr, error } = spawnSync(program as string, args, {
+    encoding: 'utf8',
+    input,
+  })
+  if (status !== 0) {
+    const why = error?.message ?? stderr.trim()
+    throw new TcpSseError('ERR_RIG', `${program} ${args.join(' ')}: ${why}`)
+  }
+  return stdout
+}

@@ -1,0 +1,148 @@
+// Questions and answers over a child process's IPC channel.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { TcpSseError } from '../errors.js'
+
+interface Question {
+  id: number
+  method: string
+  args: unknown[]
+}
+
+interface Answer {
+  id: number
+  value?: unknown
+  error?: string
+}
+
+/** A child process, and the calls that it answers if its module says `answer({ … })`. */
+export class Peer {
+  readonly #child: ChildProcess
+  readonly #waiting = new Map<number, (answer: Omit<Answer, 'id'>) => void>()
+  #stderr = ''
+  #next = 1
+  #ended: string | undefined
+
+  /** @internal */
+  constructor(child: ChildProcess) {
+    this.#child = child
+    child.stderr?.on('data', (chunk) => {
+      this.#stderr = (this.#stderr + chunk).slice(-4000)
+    })
+    child.on('message', (message: Answer) => {
+      this.#waiting.get(message.id)?.(message)
+      this.#waiting.delete(message.id)
+    })
+    child.on('error', (error) => this.#end(error.message))
+    // Not at `exit`: what it wrote to stderr may not be read yet.
+    child.on('close', (code, signal) => this.#end(`it ended with ${signal ?? code}`))
+  }
+
+  /** 0 where it could not be started. */
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  /** The last 4 000 characters that the child wrote to stderr. */
+  get stderr(): string {
+    return this.#stderr
+  }
+
+  /** Why there is no child any more, in words; `undefined` while there is one. */
+  get ended(): string | undefined {
+    return this.#ended
+  }
+
+  /**
+   * Calls a method of the child. Arguments and result pass as JSON.
+   *
+   * @throws {TcpSseError} `ERR_CHILD`, as a rejection: the method threw, or the child has ended
+   */
+  call<T>(method: string, ...args: unknown[]): Promise<T> {
+    if (this.#ended !== undefined) return Promise.reject(gone(this.#ended))
+    const id = this.#next++
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.set(id, ({ value, error }) => {
+        if (error === undefined) resolve(value as T)
+        else reject(new TcpSseError('ERR_CHILD', `${method}: ${error}`))
+      })
+      // Its end settles the call as well.
+      this.#child.send({ id, method, args } satisfies Question, () => {})
+    })
+  }
+
+  /** Sends the child a signal. SIGSTOP makes a client whose kernel answers on. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
+  /** Ends the child at once. */
+  stop(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  #end(how: string): void {
+    if (this.#ended !== undefined) return
+    const last = this.#stderr.trim()
+    this.#ended = last === '' ? how : `${how}:\n${last}`
+    for (const settle of this.#waiting.values()) settle({ error: gone(this.#ended).message })
+    this.#waiting.clear()
+  }
+}
+
+function gone(how: string): TcpSseError {
+  return new TcpSseError('ERR_CHILD', `the child process is gone: ${how}`)
+}
+
+/**
+ * Starts a module in a child process. TypeScript needs `tsx` to be installed, or a Node that strips types.
+ *
+ * @param module - a JavaScript or TypeScript file
+ * @param prefix - a command to start it behind, such as a rig's `prefix`
+ * @param env - variables on top of this process's
+ */
+export function startPeer(
+  module: URL | string,
+  prefix: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Peer {
+  const path = module instanceof URL ? fileURLToPath(module) : module
+  const command = [...prefix, process.execPath, ...loaderFor(path), path]
+  const child = spawn(command[0] as string, command.slice(1), {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+  })
+  return new Peer(child)
+}
+
+/** Node strips types itself since 22.18, but not what tests under a TypeScript loader often use beyond them. */
+function loaderFor(path: string): readonly string[] {
+  if (!/\.[cm]?tsx?$/.test(path)) return []
+  try {
+    // As the module itself would find it, and by its full name: the child may start in another folder.
+    return ['--import', pathToFileURL(createRequire(path).resolve('tsx')).href]
+  } catch {
+    return []
+  }
+}
+
+/**
+ * The child's side: answers the calls of its parent's `Peer`, and ends when the parent is gone.
+ *
+ * @param methods - by name; what they return or resolve to is sent back
+ * @example
+ * answer({ open: () => streams.size })
+ */
+export function answer(methods: Record<string, (...args: never[]) => unknown>): void {
+  process.on('disconnect', () => process.exit(0))
+  process.on('message', async ({ id, method, args }: Question & { args: never[] }) => {
+    const reply = (answer: Omit<Answer, 'id'>): void => void process.send?.({ id, ...answer })
+    try {
+      if (!Object.hasOwn(methods, method)) throw new Error('the child has no such method')
+      reply({ value: await methods[method]?.(...args) })
+    } catch (error) {
+      reply({ error: String((error as Error).stack) })
+    }
+  })
+}

@@ -1,0 +1,112 @@
+// A client that reads exactly as fast as it is told to. What it does not read stays in the kernel, so that its window shuts.
+import net from 'node:net'
+import tls from 'node:tls'
+
+/** How a client reads: everything, nothing, or so many bytes each so many milliseconds. */
+export type Reading = 'all' | 'never' | { bytes: number; everyMs: number }
+
+/** What a client has got so far. */
+export interface Received {
+  /** Bytes, the response's head included. */
+  readonly bytes: number
+  /** The first 64 KiB of them. */
+  readonly text: string
+  /** The ids of all events, in order. */
+  readonly ids: readonly string[]
+  /** Whether the connection has ended, by whomever. */
+  readonly ended: boolean
+}
+
+/** Where a client connects to, and from. */
+export interface Target {
+  readonly host: string
+  readonly port: number
+  readonly localAddress?: string | undefined
+  /** TLS, with the protocol to ask for. The certificate is not checked. */
+  readonly secure?: 'http/1.1' | 'h2' | undefined
+}
+
+const TEXT_KEPT = 65_536
+const LARGEST_READ = 65_536
+
+/** One connection. */
+export class Reader {
+  readonly socket: net.Socket
+  bytes = 0
+  ended = false
+  readonly ids: string[] = []
+  #text = ''
+  #line = ''
+  #reading: Reading
+  #timer: NodeJS.Timeout | undefined
+
+  constructor({ secure, ...target }: Target, reading: Reading) {
+    this.#reading = reading
+    this.socket =
+      secure === undefined
+        ? net.connect({ ...target, onread: this.#slices() })
+        : tls.connect({ ...target, rejectUnauthorized: false, ALPNProtocols: [secure] })
+    if (secure === 'http/1.1') this.socket.on('data', (chunk) => this.take(chunk))
+    this.socket.on('error', () => {})
+    this.socket.on('end', () => {
+      this.ended = true
+    })
+    this.socket.on('close', () => {
+      this.ended = true
+      clearInterval(this.#timer)
+    })
+  }
+
+  /** Settles when the connection is there. */
+  async connected(): Promise<void> {
+    const { socket } = this
+    await new Promise<void>((resolve, reject) => {
+      socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => resolve())
+      socket.once('error', reject)
+    })
+    this.read(this.#reading)
+  }
+
+  get received(): Received {
+    return { bytes: this.bytes, text: this.#text, ids: this.ids, ended: this.ended }
+  }
+
+  /** Reads so from now on. The first read after a change may be as large as those before. */
+  read(reading: Reading): void {
+    clearInterval(this.#timer)
+    this.#reading = reading
+    if (reading === 'never') this.socket.pause()
+    else this.socket.resume()
+    if (typeof reading === 'object') {
+      this.#timer = setInterval(() => this.socket.resume(), reading.everyMs)
+    }
+  }
+
+  /** Notes what has come. */
+  take(chunk: Buffer): void {
+    this.bytes += chunk.length
+    const text = chunk.toString('latin1')
+    if (this.#text.length < TEXT_KEPT) this.#text = (this.#text + text).slice(0, TEXT_KEPT)
+    const lines = (this.#line + text).split('\n')
+    // A long line that is not over yet is no id.
+    this.#line = (lines.pop() as string).slice(0, 1_000)
+    for (const line of lines) if (line.startsWith('id: ')) this.ids.push(line.slice(4).trimEnd())
+  }
+
+  /** `onread` hands over small pieces and stops when told to; a stream would read ahead. */
+  #slices(): net.OnReadOpts {
+    let buffer = Buffer.alloc(0)
+    return {
+      buffer: () => {
+        const bytes = typeof this.#reading === 'object' ? this.#reading.bytes : LARGEST_READ
+        const size = Math.min(bytes, LARGEST_READ)
+        if (buffer.length !== size) buffer = Buffer.allocUnsafe(size)
+        return buffer
+      },
+      callback: (count) => {
+        this.take(buffer.subarray(0, count))
+        return typeof this.#reading !== 'object'
+      },
+    }
+  }
+}

@@ -1,0 +1,58 @@
+// A client in a rig.
+import type { TestClient } from './client.js'
+import type { Peer } from './peer.js'
+import type { Reading, Received } from './reader.js'
+import type { Fault, Path } from './routes.js'
+
+/** A client with an address and a kernel of its own, as far as the server can tell: it can truly vanish. */
+export class RigClient implements TestClient {
+  /** Its number in the rig: for `rig.cut([…])`. */
+  readonly number: number
+  readonly address: string
+  readonly #path: Path
+  readonly #peer: Peer
+  readonly #index: number
+
+  /** @internal */
+  constructor(number: number, address: string, path: Path, peer: Peer, index: number) {
+    this.number = number
+    this.address = address
+    this.#path = path
+    this.#peer = peer
+    this.#index = index
+  }
+
+  received(): Promise<Received> {
+    return this.#peer.call('received', this.#index)
+  }
+
+  read(reading: Reading): Promise<void> {
+    return this.#peer.call('read', this.#index, reading)
+  }
+
+  stall(): Promise<void> {
+    return this.read('never')
+  }
+
+  halfClose(): Promise<void> {
+    return this.#peer.call('halfClose', [this.#index])
+  }
+
+  reset(): Promise<void> {
+    return this.#peer.call('reset', [this.#index])
+  }
+
+  close(): Promise<void> {
+    return this.#peer.call('close', [this.#index])
+  }
+
+  /** Gone without a goodbye: its packets and those to it disappear in the middle of the path. */
+  vanish(): Fault {
+    return this.#path.cut([this.number])
+  }
+
+  /** Undoes `vanish`. */
+  comeBack(): Fault {
+    return this.#path.heal([this.number])
+  }
+}

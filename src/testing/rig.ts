@@ -1,0 +1,339 @@
+// The fault rig: a server and its clients in two network namespaces, joined by a third that routes between them, so
+// that a cut is a hole in the path and not the loss of a local carrier.
+//
+// It works as root, and for other users inside a user namespace of their own. Nothing leaves the namespaces: they have
+// no link to the host's network.
+import { existsSync } from 'node:fs'
+import { TcpSseError } from '../errors.js'
+import { boolean, type Check, type Checks, checkOptions, wrongType } from '../validate.js'
+import type { ConnectOptions } from './client.js'
+import { busySockets } from './listening.js'
+import { Namespace } from './namespace.js'
+import { type Peer, startPeer } from './peer.js'
+import { RigClient } from './rig-client.js'
+import {
+  addressLine,
+  type Clients,
+  type Direction,
+  type Family,
+  type Fault,
+  faultLines,
+  IPV4,
+  IPV6,
+  linkLines,
+  MOST_CLIENTS,
+  narrowLines,
+  type Path,
+} from './routes.js'
+import { portOf, type RigServer } from './server.js'
+
+/** Options of `createRig`. */
+export interface RigOptions {
+  /** `net.ipv4.tcp_rmem` of the clients, three numbers of bytes: small receive windows. It is for IPv6, too. */
+  tcpRmem?: string | undefined
+  /** IPv6 beside IPv4. Each fault is then set in both. @defaultValue `false` */
+  ipv6?: boolean | undefined
+}
+
+/** How narrow a link is. */
+export interface NarrowLink {
+  /** Bits a second. @defaultValue 256 000 */
+  rate?: number
+  /** Bytes that may queue before it; what comes on top is dropped. @defaultValue 6 000 */
+  queue?: number
+}
+
+const sizes: Check<string> = (value, name) => {
+  if (typeof value === 'string' && /^\d+ \d+ \d+$/.test(value)) return value
+  throw wrongType(name, "three numbers of bytes, as in '4096 16384 16384'", value)
+}
+const rigChecks: Checks<RigOptions> = { tcpRmem: sizes, ipv6: boolean }
+
+/** The namespaces, what runs in them, and what can go wrong between them. Made by `createRig`. */
+export class Rig implements Path {
+  readonly #families: readonly Family[]
+  readonly #server: Namespace
+  readonly #router: Namespace
+  readonly #clients: Namespace
+  readonly #namespaces: Namespace[] = []
+  readonly #peers: Peer[] = []
+  #clientPeer: Peer | undefined
+  #nextClient = 0
+  #narrow = false
+
+  /** @internal */
+  constructor(options: RigOptions = {}) {
+    const { tcpRmem, ipv6 = false } = checkOptions(options, rigChecks, 'RigOptions')
+    this.#families = ipv6 ? [IPV4, IPV6] : [IPV4]
+    try {
+      this.#server = this.#namespace()
+      this.#router = this.#namespace(this.#server)
+      this.#clients = this.#namespace(this.#server)
+      this.#wire()
+      if (tcpRmem !== undefined) this.#clients.sysctl('net/ipv4/tcp_rmem', tcpRmem)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** The server's address. */
+  get serverAddress(): string {
+    return IPV4.server
+  }
+
+  /** The server's IPv6 address, with the option `ipv6`. */
+  get serverAddress6(): string {
+    return IPV6.server
+  }
+
+  /** The address of a client, by its number from 0 to 62 499. Any number has one: each client can be cut alone. */
+  clientAddress(index: number, family: 4 | 6 = 4): string {
+    if (!(Number.isInteger(index) && index >= 0 && index < MOST_CLIENTS)) {
+      throw new TcpSseError('ERR_OPTION_VALUE', `clients are numbered 0 to ${MOST_CLIENTS - 1}`)
+    }
+    return (family === 4 ? IPV4 : IPV6).client(index)
+  }
+
+  /**
+   * Runs a server of the user's: any module that listens on a TCP port, on all addresses or on the rig's. Settles when
+   * it listens; where, the kernel tells.
+   *
+   * @param module - a JavaScript or TypeScript file (see `startPeer`)
+   * @param options - `env`: variables on top of this process's; `within`: milliseconds, 10 000 by default
+   * @throws {TcpSseError} `ERR_CHILD`, as a rejection: it ended, or listens nowhere that a client could reach
+   * @example
+   * const server = await rig.serve(new URL('./server.js', import.meta.url))
+   */
+  async serve(
+    module: URL | string,
+    options: { env?: Readonly<Record<string, string>>; within?: number } = {},
+  ): Promise<RigServer> {
+    const peer = this.spawnServer(module, options.env)
+    const port = await portOf(peer, options.within ?? 10_000)
+    const host = this.serverAddress
+    return { host, port, url: `http://${host}:${port}`, peer }
+  }
+
+  /**
+   * Connects a client, and asks for an event stream over HTTP/1.1. Its number is the smallest that is not taken.
+   *
+   * @param family - 6 with the option `ipv6`
+   * @throws {TcpSseError} `ERR_CHILD`, as a rejection: no connection
+   */
+  async connect(
+    { port }: { port: number },
+    options: ConnectOptions = {},
+    family: 4 | 6 = 4,
+  ): Promise<RigClient> {
+    this.#clientPeer ??= this.spawnClients(clientsModule())
+    const peer = this.#clientPeer
+    const number = this.#nextClient++
+    const address = this.clientAddress(number, family)
+    const host = family === 4 ? this.serverAddress : this.serverAddress6
+    const [index] = await peer.call<[number]>('open', {
+      addresses: [address],
+      host,
+      port,
+      ...options,
+    })
+    return new RigClient(number, address, this, peer, index)
+  }
+
+  /** Starts a module on the server's side. It ends with this process, whatever ends it. */
+  spawnServer(module: URL | string, env?: Readonly<Record<string, string>>): Peer {
+    return this.#spawn(this.#server, module, env)
+  }
+
+  /** Starts a module on the clients' side, where any client's address can be bound to. */
+  spawnClients(module: URL | string, env?: Readonly<Record<string, string>>): Peer {
+    return this.#spawn(this.#clients, module, env)
+  }
+
+  /** Black-holes clients, or all of them, in both directions. */
+  cut(clients: Clients): Fault {
+    return this.#fault(clients, 'add', 'blackhole')
+  }
+
+  /** Undoes `cut`. */
+  heal(clients: Clients): Fault {
+    return this.#fault(clients, 'del', 'blackhole')
+  }
+
+  /** Black-holes what goes to clients; what they send still arrives. */
+  cutTowards(clients: Clients): Fault {
+    return this.#fault(clients, 'add', 'blackhole', ['towards'])
+  }
+
+  /** Undoes `cutTowards`. */
+  healTowards(clients: Clients): Fault {
+    return this.#fault(clients, 'del', 'blackhole', ['towards'])
+  }
+
+  /** Black-holes what clients send. */
+  cutFrom(clients: Clients): Fault {
+    return this.#fault(clients, 'add', 'blackhole', ['from'])
+  }
+
+  /** Undoes `cutFrom`. */
+  healFrom(clients: Clients): Fault {
+    return this.#fault(clients, 'del', 'blackhole', ['from'])
+  }
+
+  /** Packets to the clients draw ICMP "host unreachable" or "administratively prohibited"; theirs are dropped. */
+  refuse(clients: Clients, how: 'unreachable' | 'prohibit'): Fault {
+    return this.#fault(clients, 'add', how)
+  }
+
+  /**
+   * Leads what goes to clients over a link that is narrow and has a short queue, which all of them share: a server that
+   * sends faster loses packets, as on a real bottleneck (tc-tbf(8)). The first call says how narrow.
+   */
+  narrow(clients: Clients, { rate = 256_000, queue = 6_000 }: NarrowLink = {}): Fault {
+    if (!this.#narrow) this.#addNarrowLink(rate, queue)
+    return this.#reroute(clients, 'add')
+  }
+
+  /** Undoes `narrow`. */
+  widen(clients: Clients): Fault {
+    return this.#reroute(clients, 'del')
+  }
+
+  /** Takes the link between router and clients down, on the router's side. */
+  linkDown(): Fault {
+    return timed(() => this.#router.ip(['link set clients down']))
+  }
+
+  /** States of the sockets on the server's side, in the kernel's numbers, but for LISTEN and TIME_WAIT. */
+  serverSockets(): string[] {
+    return busySockets(this.#server.run(['cat', '/proc/net/tcp', '/proc/net/tcp6']))
+  }
+
+  /** Ends all that runs in the rig, and the rig. What is left when this process ends without it goes with the process. */
+  close(): void {
+    for (const peer of this.#peers) peer.stop()
+    for (const namespace of this.#namespaces) namespace.close()
+  }
+
+  #namespace(within?: Namespace): Namespace {
+    const namespace = new Namespace(within)
+    this.#namespaces.push(namespace)
+    return namespace
+  }
+
+  #wire(): void {
+    const [server, router, clients] = [this.#server, this.#router, this.#clients]
+    router.ip([
+      ...linkLines('server', 'eth0', server.id),
+      ...linkLines('clients', 'eth0', clients.id),
+    ])
+    for (const each of [server, clients]) each.ip(['link set lo up', 'link set eth0 up'])
+    router.sysctl('net/ipv4/ip_forward', '1')
+    if (this.#families.includes(IPV6)) router.sysctl('net/ipv6/conf/all/forwarding', '1')
+    for (const family of this.#families) this.#address(family)
+  }
+
+  #address(family: Family): void {
+    const { options, serverLength, linkLength, routerToServer, routerToClients } = family
+    this.#server.ip(
+      [
+        addressLine(family, family.server, serverLength, 'eth0'),
+        `route add default via ${routerToServer}`,
+      ],
+      options,
+    )
+    this.#router.ip(
+      [
+        addressLine(family, routerToServer, serverLength, 'server'),
+        addressLine(family, routerToClients, linkLength, 'clients'),
+        `route add ${family.clients} via ${family.clientsGateway} metric 9`,
+      ],
+      options,
+    )
+    this.#clients.ip(
+      [
+        addressLine(family, family.clientsGateway, linkLength, 'eth0'),
+        `route add default via ${routerToClients}`,
+        // Any address of the range is the clients' own.
+        `route add local ${family.clients} dev lo`,
+      ],
+      options,
+    )
+  }
+
+  #addNarrowLink(rate: number, queue: number): void {
+    this.#router.ip(linkLines('narrow', 'eth1', this.#clients.id))
+    this.#clients.ip(['link set eth1 up'])
+    for (const family of this.#families) {
+      const { options, routerNarrow, clientsNarrow, linkLength } = family
+      this.#router.ip([addressLine(family, routerNarrow, linkLength, 'narrow')], options)
+      this.#clients.ip([addressLine(family, clientsNarrow, linkLength, 'eth1')], options)
+    }
+    // The bucket holds one full packet: what is larger is cut up by the kernel.
+    const limits = ['rate', `${rate}bit`, 'burst', '1600', 'limit', String(queue)]
+    this.#router.run(['tc', 'qdisc', 'add', 'dev', 'narrow', 'root', 'tbf', ...limits])
+    this.#narrow = true
+  }
+
+  #reroute(clients: Clients, verb: 'add' | 'del'): Fault {
+    return timed(() => {
+      for (const each of this.#families) {
+        this.#router.ip(narrowLines(each, clients, verb), each.options)
+      }
+    })
+  }
+
+  #fault(
+    clients: Clients,
+    verb: 'add' | 'del',
+    type: 'blackhole' | 'unreachable' | 'prohibit',
+    directions: readonly Direction[] = ['towards', 'from'],
+  ): Fault {
+    return timed(() => {
+      for (const each of this.#families) {
+        this.#router.ip(faultLines(each, clients, verb, type, directions), each.options)
+      }
+    })
+  }
+
+  #spawn(where: Namespace, module: URL | string, env?: Readonly<Record<string, string>>): Peer {
+    // Killed by the kernel when the thread that started it is gone (prctl(2), PR_SET_PDEATHSIG).
+    const peer = startPeer(module, [...where.prefix, 'setpriv', '--pdeathsig', 'KILL'], env)
+    this.#peers.push(peer)
+    return peer
+  }
+}
+
+/**
+ * Makes a rig: about a tenth of a second.
+ *
+ * @throws {TcpSseError} `ERR_RIG` where none can be made, with the reason; `ERR_OPTION_*`
+ * @example
+ * const rig = createRig({ tcpRmem: '4096 16384 16384' })
+ */
+export function createRig(options: RigOptions = {}): Rig {
+  return new Rig(options)
+}
+
+/** Why no rig can be made here, or `undefined` where one can. Makes one to see. */
+export function rigMissing(): string | undefined {
+  if (process.platform !== 'linux') return `no network namespaces on ${process.platform}`
+  try {
+    new Rig().close()
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+/** The built-in clients: a file beside this one, in the sources and in the package. */
+function clientsModule(): URL {
+  const source = new URL('./clients.ts', import.meta.url)
+  return existsSync(source) ? source : new URL('./testing-clients.js', import.meta.url)
+}
+
+function timed(action: () => unknown): Fault {
+  const startedAt = Date.now()
+  action()
+  return { startedAt, doneAt: Date.now() }
+}

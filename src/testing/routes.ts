@@ -1,0 +1,122 @@
+// The rig's addresses and routes, as lines for `ip -batch`. Pure.
+//
+//   server 10.77.0.2 --- 10.77.0.1 router 10.79.0.1 --- 10.79.0.2 clients (and all of 10.78.0.0/16)
+//                                         10.80.0.1 -narrow- 10.80.0.2
+//
+// The same with IPv6, below fd77::/16.
+
+/** When a fault took effect: between the two, `Date.now()` milliseconds. */
+export interface Fault {
+  readonly startedAt: number
+  readonly doneAt: number
+}
+
+/** Clients by their numbers, or all of them. */
+export type Clients = readonly number[] | 'all'
+
+/** What can be done to the path of clients. */
+export interface Path {
+  cut(clients: Clients): Fault
+  heal(clients: Clients): Fault
+}
+
+/** `towards` the clients, `from` them. */
+export type Direction = 'towards' | 'from'
+
+/** One family of addresses. */
+export interface Family {
+  /** Options of `ip`: it does not guess the family of every line. */
+  readonly options: readonly string[]
+  readonly server: string
+  readonly serverLength: number
+  /** The router's address on the server's side, and both ends on the clients' and the narrow side. */
+  readonly routerToServer: string
+  readonly routerToClients: string
+  readonly clientsGateway: string
+  readonly routerNarrow: string
+  readonly clientsNarrow: string
+  readonly linkLength: number
+  /** All clients, and halves of them: narrower than the router's own route, so that they win. */
+  readonly clients: string
+  readonly halves: readonly string[]
+  readonly hostLength: number
+  client(index: number): string
+}
+
+export const IPV4: Family = {
+  options: ['-4'],
+  server: '10.77.0.2',
+  serverLength: 24,
+  routerToServer: '10.77.0.1',
+  routerToClients: '10.79.0.1',
+  clientsGateway: '10.79.0.2',
+  routerNarrow: '10.80.0.1',
+  clientsNarrow: '10.80.0.2',
+  linkLength: 24,
+  clients: '10.78.0.0/16',
+  halves: ['10.78.0.0/17', '10.78.128.0/17'],
+  hostLength: 32,
+  client: (index) => `10.78.${1 + Math.floor(index / 250)}.${1 + (index % 250)}`,
+}
+
+export const IPV6: Family = {
+  options: ['-6'],
+  server: 'fd77:77::2',
+  serverLength: 64,
+  routerToServer: 'fd77:77::1',
+  routerToClients: 'fd77:79::1',
+  clientsGateway: 'fd77:79::2',
+  routerNarrow: 'fd77:80::1',
+  clientsNarrow: 'fd77:80::2',
+  linkLength: 64,
+  clients: 'fd77:78::/64',
+  halves: ['fd77:78::/65', 'fd77:78:0:0:8000::/65'],
+  hostLength: 128,
+  client: (index) => `fd77:78::${(index + 1).toString(16)}`,
+}
+
+/** Numbers that both families have an address for: the rest of 10.78.0.0/16 is not for clients. */
+export const MOST_CLIENTS = 250 * 250
+
+/** A cable between the router and another namespace, both ends up. */
+export function linkLines(near: string, far: string, farNamespace: string): string[] {
+  return [
+    `link add ${near} type veth peer name ${far} netns ${farNamespace}`,
+    `link set ${near} up`,
+  ]
+}
+
+/** An address of a device. Without `nodad` IPv6 would not use it for a second. */
+export function addressLine({ options }: Family, address: string, length: number, dev: string) {
+  const nodad = options.includes('-6') ? ' nodad' : ''
+  return `addr add ${address}/${length} dev ${dev}${nodad}`
+}
+
+/** Lines that begin or end a fault. */
+export function faultLines(
+  family: Family,
+  clients: Clients,
+  verb: 'add' | 'del',
+  type: 'blackhole' | 'unreachable' | 'prohibit',
+  directions: readonly Direction[],
+): string[] {
+  return rangesOf(family, clients).flatMap((range) =>
+    directions.map((direction) =>
+      direction === 'towards'
+        ? `route ${verb} ${type} ${range} metric 1`
+        : `rule ${verb} from ${range} blackhole`,
+    ),
+  )
+}
+
+/** Lines that lead clients over the narrow link, or no longer. A fault's metric is smaller, so that it wins. */
+export function narrowLines(family: Family, clients: Clients, verb: 'add' | 'del'): string[] {
+  return rangesOf(family, clients).map(
+    (range) => `route ${verb} ${range} via ${family.clientsNarrow} dev narrow metric 2`,
+  )
+}
+
+function rangesOf(family: Family, clients: Clients): readonly string[] {
+  if (clients === 'all') return family.halves
+  return clients.map((index) => `${family.client(index)}/${family.hostLength}`)
+}

@@ -1,0 +1,38 @@
+// A server of the user's, in a rig.
+import { TcpSseError } from '../errors.js'
+import { listenersOf } from './listening.js'
+import type { Peer } from './peer.js'
+
+/** A server that runs in a rig. */
+export interface RigServer {
+  readonly host: string
+  readonly port: number
+  /** `http://host:port` */
+  readonly url: string
+  /** Its process: for calls, if its module says `answer({ … })`, for signals, and for what it wrote to stderr. */
+  readonly peer: Peer
+}
+
+/**
+ * Waits until a process listens where clients can reach it, and returns the port.
+ *
+ * @throws {TcpSseError} `ERR_CHILD`, as a rejection
+ */
+export async function portOf(peer: Peer, within: number): Promise<number> {
+  const deadline = performance.now() + within
+  for (;;) {
+    const listeners = listenersOf(peer.pid)
+    const listener = listeners.find(({ reachable }) => reachable)
+    if (listener !== undefined) return listener.port
+    const { ended } = peer
+    if (ended !== undefined) throw new TcpSseError('ERR_CHILD', `the server is gone: ${ended}`)
+    if (listeners.length > 0) {
+      throw new TcpSseError('ERR_CHILD', 'the server listens on loopback only: listen on 0.0.0.0')
+    }
+    if (performance.now() > deadline) {
+      const why = `the server did not listen within ${within} ms`
+      throw new TcpSseError('ERR_CHILD', `${why}: ${peer.stderr}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
