@@ -12,7 +12,6 @@ import { Namespace } from './namespace.js'
 import { type Peer, startPeer } from './peer.js'
 import { RigClient } from './rig-client.js'
 import {
-  addressLine,
   type Clients,
   type Direction,
   type Family,
@@ -20,12 +19,12 @@ import {
   faultLines,
   IPV4,
   IPV6,
-  linkLines,
   MOST_CLIENTS,
   narrowLines,
   type Path,
 } from './routes.js'
 import { portOf, type RigServer } from './server.js'
+import { addNarrowLink, type Spaces, wire } from './wiring.js'
 
 /** Options of `createRig`. */
 export interface RigOptions {
@@ -69,7 +68,7 @@ export class Rig implements Path {
       this.#server = this.#namespace()
       this.#router = this.#namespace(this.#server)
       this.#clients = this.#namespace(this.#server)
-      this.#wire()
+      wire(this.#spaces(), this.#families)
       if (tcpRmem !== undefined) this.#clients.sysctl('net/ipv4/tcp_rmem', tcpRmem)
     } catch (error) {
       this.close()
@@ -190,7 +189,8 @@ export class Rig implements Path {
    * sends faster loses packets, as on a real bottleneck (tc-tbf(8)). The first call says how narrow.
    */
   narrow(clients: Clients, { rate = 256_000, queue = 6_000 }: NarrowLink = {}): Fault {
-    if (!this.#narrow) this.#addNarrowLink(rate, queue)
+    if (!this.#narrow) addNarrowLink(this.#spaces(), this.#families, rate, queue)
+    this.#narrow = true
     return this.#reroute(clients, 'add')
   }
 
@@ -202,6 +202,18 @@ export class Rig implements Path {
   /** Takes the link between router and clients down, on the router's side. */
   linkDown(): Fault {
     return timed(() => this.#router.ip(['link set clients down']))
+  }
+
+  /** Packets that the narrow link has dropped so far. */
+  narrowDrops(): number {
+    if (!this.#narrow) return 0
+    const text = this.#router.run(['tc', '-s', '-j', 'qdisc', 'show', 'dev', 'narrow'])
+    return (JSON.parse(text) as { drops: number }[]).reduce((sum, { drops }) => sum + drops, 0)
+  }
+
+  /** The ids of all processes that belong to the rig: what holds its namespaces, and what runs in them. */
+  get processes(): number[] {
+    return [...this.#namespaces.map(({ id }) => Number(id)), ...this.#peers.map(({ pid }) => pid)]
   }
 
   /** States of the sockets on the server's side, in the kernel's numbers, but for LISTEN and TIME_WAIT. */
@@ -221,58 +233,8 @@ export class Rig implements Path {
     return namespace
   }
 
-  #wire(): void {
-    const [server, router, clients] = [this.#server, this.#router, this.#clients]
-    router.ip([
-      ...linkLines('server', 'eth0', server.id),
-      ...linkLines('clients', 'eth0', clients.id),
-    ])
-    for (const each of [server, clients]) each.ip(['link set lo up', 'link set eth0 up'])
-    router.sysctl('net/ipv4/ip_forward', '1')
-    if (this.#families.includes(IPV6)) router.sysctl('net/ipv6/conf/all/forwarding', '1')
-    for (const family of this.#families) this.#address(family)
-  }
-
-  #address(family: Family): void {
-    const { options, serverLength, linkLength, routerToServer, routerToClients } = family
-    this.#server.ip(
-      [
-        addressLine(family, family.server, serverLength, 'eth0'),
-        `route add default via ${routerToServer}`,
-      ],
-      options,
-    )
-    this.#router.ip(
-      [
-        addressLine(family, routerToServer, serverLength, 'server'),
-        addressLine(family, routerToClients, linkLength, 'clients'),
-        `route add ${family.clients} via ${family.clientsGateway} metric 9`,
-      ],
-      options,
-    )
-    this.#clients.ip(
-      [
-        addressLine(family, family.clientsGateway, linkLength, 'eth0'),
-        `route add default via ${routerToClients}`,
-        // Any address of the range is the clients' own.
-        `route add local ${family.clients} dev lo`,
-      ],
-      options,
-    )
-  }
-
-  #addNarrowLink(rate: number, queue: number): void {
-    this.#router.ip(linkLines('narrow', 'eth1', this.#clients.id))
-    this.#clients.ip(['link set eth1 up'])
-    for (const family of this.#families) {
-      const { options, routerNarrow, clientsNarrow, linkLength } = family
-      this.#router.ip([addressLine(family, routerNarrow, linkLength, 'narrow')], options)
-      this.#clients.ip([addressLine(family, clientsNarrow, linkLength, 'eth1')], options)
-    }
-    // The bucket holds one full packet: what is larger is cut up by the kernel.
-    const limits = ['rate', `${rate}bit`, 'burst', '1600', 'limit', String(queue)]
-    this.#router.run(['tc', 'qdisc', 'add', 'dev', 'narrow', 'root', 'tbf', ...limits])
-    this.#narrow = true
+  #spaces(): Spaces {
+    return { server: this.#server, router: this.#router, clients: this.#clients }
   }
 
   #reroute(clients: Clients, verb: 'add' | 'del'): Fault {

@@ -56,7 +56,7 @@ const FLOORS = [
   ['index', 'metric-table'],
   ['otel', 'prometheus'],
   ['testing/namespace', 'testing/peer', 'testing/listening', 'testing/routes', 'testing/reader'],
-  ['testing/request', 'testing/server'],
+  ['testing/request', 'testing/server', 'testing/wiring'],
   ['testing/client', 'testing/clients'],
   ['testing/rig-client'],
   ['testing/rig'],
