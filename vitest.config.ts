@@ -22,7 +22,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'main',
-          include: ['test/**/*.test.ts'],
+          include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
           exclude: ['test/dead-peer/**'],
           testTimeout: 20_000,
           hookTimeout: 20_000,

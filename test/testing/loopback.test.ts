@@ -64,7 +64,7 @@ describe('a client on loopback', () => {
   }
 
   for (const act of ['stall', 'vanish'] as const) {
-    it(`${act}s, and the stream says stalled once the window is full`, async () => {
+    it(`after ${act}(), the stream says stalled once the window is full`, async () => {
       const client = await connected()
       await client[act]()
       const timer = fill()
