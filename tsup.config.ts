@@ -14,6 +14,7 @@ export const entry = {
   otel: 'src/otel.ts',
   prometheus: 'src/prometheus.ts',
   testing: 'src/testing/index.ts',
+  dashboard: 'src/dashboard/index.ts',
 }
 
 /** What is started and not imported: the module of the rig's client process. */
@@ -27,6 +28,8 @@ export default defineConfig({
   // The entries of one format share their chunks, so `tcp-sse` and `tcp-sse/express` share state.
   // The ESM and the CommonJS copy do not: a process that loads both has two of everything.
   splitting: true,
+  // The dashboard's page: dist/dashboard/.
+  publicDir: 'src/dashboard/public',
   // import.meta.url in the CommonJS copy.
   shims: true,
   sourcemap: true,

@@ -32,6 +32,8 @@ export interface ConnectOptions {
   headers?: Readonly<Record<string, string>> | undefined
   /** How it reads. @defaultValue `'all'` */
   read?: Reading | undefined
+  /** Sends a POST with so many bytes of body, of which a server may read as much as it likes. @defaultValue GET */
+  body?: number | undefined
 }
 
 /**
@@ -107,7 +109,9 @@ export async function connectClient(
   }
   const reader = new Reader(target, options.read ?? 'all')
   await reader.connected()
-  reader.socket.write(requestFor(options.path ?? pathname + search, options.headers ?? {}))
+  const { path = pathname + search, headers = {}, body } = options
+  reader.socket.write(requestFor(path, headers, body))
+  if (body !== undefined) reader.socket.write(Buffer.alloc(body))
   return new LoopbackClient(reader)
 }
 

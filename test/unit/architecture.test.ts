@@ -61,6 +61,11 @@ const FLOORS = [
   ['testing/rig-client'],
   ['testing/rig'],
   ['testing/index'],
+  ['dashboard/text', 'dashboard/options', 'dashboard/page'],
+  ['dashboard/registry'],
+  ['dashboard/look'],
+  ['dashboard/watchers'],
+  ['dashboard/index'],
 ]
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))

@@ -1,0 +1,83 @@
+// One look at the live streams, as the page gets it.
+import type { Verdict } from '../liveness/verdict.js'
+import type { EventStream } from '../stream/event-stream.js'
+import type { Describe, Ended, Entry, Registry } from './registry.js'
+import { shortened } from './text.js'
+
+/** A connection. Milliseconds and bytes; what is unknown here is absent. */
+export interface Row {
+  readonly id: number
+  readonly label: string
+  readonly verdict: Verdict
+  readonly state: EventStream['state']
+  readonly age: number
+  readonly rtt: number | undefined
+  readonly pending: number
+  readonly unsent: number | undefined
+  readonly unacked: number | undefined
+  readonly lastAck: number | undefined
+  readonly delivered: string | undefined
+  readonly deliveredEvents: number | undefined
+}
+
+/** What a watcher gets each tick. */
+export interface Look {
+  /** `Date.now()` milliseconds. */
+  readonly at: number
+  readonly live: number
+  /** Live streams by verdict, all of them. */
+  readonly verdicts: Record<Verdict, number>
+  /** The ones that are shown. */
+  readonly rows: readonly Row[]
+  readonly reasons: Registry['reasons']
+  /** Only when it has changed since the look before. */
+  readonly ended?: readonly Ended[] | undefined
+}
+
+/** Those in trouble come first where not all can be shown. */
+const VERDICTS: readonly Verdict[] = ['dead', 'half-closed', 'slow', 'congested', 'alive']
+
+/**
+ * Asks the kernel about `maxRows` streams at most. The verdicts of all are counted: they are known without asking.
+ */
+export function look(registry: Registry, maxRows: number, describe: Describe): Look {
+  const groups: Record<Verdict, [EventStream, Entry][]> = {
+    dead: [],
+    'half-closed': [],
+    slow: [],
+    congested: [],
+    alive: [],
+  }
+  const verdicts = { alive: 0, congested: 0, slow: 0, 'half-closed': 0, dead: 0 }
+  for (const pair of registry.live) {
+    const { verdict } = pair[0]
+    verdicts[verdict] += 1
+    if (groups[verdict].length < maxRows) groups[verdict].push(pair)
+  }
+  const chosen = VERDICTS.flatMap((verdict) => groups[verdict]).slice(0, maxRows)
+  const at = Date.now()
+  const rows = chosen
+    .sort(([, a], [, b]) => a.id - b.id)
+    .map(([stream, entry]) => row(stream, entry, at, describe))
+  return { at, live: registry.live.size, verdicts, rows, reasons: registry.reasons }
+}
+
+function row(stream: EventStream, { id, openedAt }: Entry, at: number, describe: Describe): Row {
+  const { pending, unsent, unacked } = stream.queue()
+  const snapshot = stream.inspect()
+  const delivered = stream.delivered()
+  return {
+    id,
+    label: describe(stream),
+    verdict: stream.verdict,
+    state: stream.state,
+    age: at - openedAt,
+    rtt: snapshot?.rtt,
+    pending,
+    unsent,
+    unacked,
+    lastAck: snapshot?.lastAckReceived,
+    delivered: delivered?.id === undefined ? undefined : shortened(delivered.id),
+    deliveredEvents: delivered?.events,
+  }
+}

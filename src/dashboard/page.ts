@@ -1,0 +1,72 @@
+// The page: three files that stand beside this one, here and in the package. Nothing in it comes from elsewhere.
+import { existsSync, readFileSync } from 'node:fs'
+import type { NodeResponse } from '../adapters/node.js'
+
+/** By the last part of the path. */
+const FILES: Readonly<Record<string, { file: string; type: string }>> = {
+  '': { file: 'index.html', type: 'text/html; charset=utf-8' },
+  'dashboard.css': { file: 'dashboard.css', type: 'text/css; charset=utf-8' },
+  'dashboard.js': { file: 'dashboard.js', type: 'text/javascript; charset=utf-8' },
+}
+
+/** No script, style or connection but our own, in no frame. */
+const HEADERS: Readonly<Record<string, string>> = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+}
+
+export function isPage(name: string): boolean {
+  return Object.hasOwn(FILES, name)
+}
+
+/** Answers with one of the page's files. */
+export function sendPage(res: NodeResponse, name: string): void {
+  const { file, type } = FILES[name] as { file: string; type: string }
+  const body = contents(file)
+  answer(
+    res,
+    200,
+    { ...HEADERS, 'content-type': type, 'content-length': String(body.length) },
+    body,
+  )
+}
+
+/** A short answer in words. */
+export function sendText(
+  res: NodeResponse,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const type = 'text/plain; charset=utf-8'
+  answer(res, status, { ...HEADERS, 'content-type': type, ...headers }, Buffer.from(`${text}\n`))
+}
+
+function answer(
+  res: NodeResponse,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: Buffer,
+): void {
+  res.statusCode = status
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+  // Node leaves the body of an answer to HEAD out.
+  res.end(body)
+}
+
+const read = new Map<string, Buffer>()
+
+function contents(file: string): Buffer {
+  const known = read.get(file)
+  if (known !== undefined) return known
+  const source = new URL(`./public/dashboard/${file}`, import.meta.url)
+  const packaged = new URL(`./dashboard/${file}`, import.meta.url)
+  const body = readFileSync(existsSync(source) ? source : packaged)
+  read.set(file, body)
+  return body
+}

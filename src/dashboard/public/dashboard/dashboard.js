@@ -1,0 +1,250 @@
+// The page's half: it draws what the server's looks say. Whatever comes from clients is set as text, never as markup.
+
+/** Each verdict has a sign of its own: colour alone does not tell everybody. */
+const SIGNS = { alive: '●', congested: '▲', slow: '◆', 'half-closed': '◐', dead: '✕' }
+const SAMPLES = 60
+const SVG = 'http://www.w3.org/2000/svg'
+
+const byId = (id) => document.getElementById(id)
+const liveBody = document.querySelector('#live tbody')
+const endedBody = document.querySelector('#ended tbody')
+
+/** The rows that are shown, by the connection's number. */
+const rows = new Map()
+const chips = new Map()
+let actions = []
+let interval = 1000
+let paused = false
+let wanted = ''
+let latest
+
+const source = new EventSource('events')
+source.addEventListener('hello', ({ data }) => {
+  const hello = JSON.parse(data)
+  actions = hello.actions
+  interval = hello.interval
+  byId('actions-head').hidden = actions.length === 0
+  for (const each of [...rows.keys()]) forget(each)
+})
+source.addEventListener('look', ({ data }) => {
+  const look = JSON.parse(data)
+  // The list of ended ones comes only when it changes.
+  look.ended ??= latest?.ended ?? []
+  latest = look
+  if (!paused) draw(look)
+})
+source.addEventListener('open', () => say('live'))
+source.addEventListener('error', () =>
+  say(
+    source.readyState === EventSource.CLOSED
+      ? 'refused: too many watch, or no access'
+      : 'lost, trying again',
+  ),
+)
+
+byId('pause').addEventListener('click', () => {
+  paused = !paused
+  byId('pause').setAttribute('aria-pressed', String(paused))
+  say(paused ? 'paused' : 'live')
+  if (!paused && latest !== undefined) draw(latest)
+})
+
+for (const [verdict, sign] of Object.entries(SIGNS)) {
+  const chip = element('button', `${sign} ${verdict}`, verdict)
+  const count = element('b', '0')
+  chip.type = 'button'
+  chip.setAttribute('aria-pressed', 'false')
+  chip.append(count)
+  chip.addEventListener('click', () => {
+    wanted = wanted === verdict ? '' : verdict
+    for (const [name, each] of chips)
+      each.chip.setAttribute('aria-pressed', String(name === wanted))
+    if (latest !== undefined) draw(latest)
+  })
+  chips.set(verdict, { chip, count })
+  byId('verdicts').append(chip)
+}
+
+function draw(look) {
+  byId('count').textContent = `${look.live} live`
+  for (const [verdict, { count }] of chips) count.textContent = String(look.verdicts[verdict])
+  const hidden = look.live - look.rows.length
+  byId('more').textContent = hidden > 0 ? `(${hidden} more are not shown)` : ''
+  const seen = new Set()
+  for (const each of look.rows) {
+    seen.add(each.id)
+    const row = rows.get(each.id) ?? addRow(each.id)
+    fill(row, each)
+  }
+  for (const id of [...rows.keys()]) if (!seen.has(id)) forget(id)
+  drawEnded(look)
+}
+
+function addRow(id) {
+  const tr = document.createElement('tr')
+  tr.dataset.id = String(id)
+  const cells = {}
+  for (const name of [
+    'id',
+    'label',
+    'verdict',
+    'rtt',
+    'rtts',
+    'pending',
+    'unsent',
+    'unacked',
+    'waits',
+  ]) {
+    cells[name] = cell(tr, name)
+  }
+  for (const name of ['lastAck', 'delivered', 'age']) cells[name] = cell(tr, name)
+  const row = {
+    tr,
+    cells,
+    rtts: [],
+    waits: [],
+    rttLine: spark(cells.rtts),
+    waitLine: spark(cells.waits),
+  }
+  if (actions.length > 0) {
+    const last = cell(tr, 'actions')
+    for (const action of actions) last.append(actionButton(id, action))
+  }
+  cells.id.textContent = String(id)
+  rows.set(id, row)
+  // In the order of opening, also when one that was not shown comes in again.
+  const after = [...liveBody.children].find((each) => Number(each.dataset.id) > id)
+  liveBody.insertBefore(tr, after ?? null)
+  return row
+}
+
+function cell(tr, name) {
+  const td = document.createElement('td')
+  td.className = ['label', 'verdict', 'rtts', 'waits', 'actions'].includes(name) ? name : 'number'
+  td.dataset.column = name
+  tr.append(td)
+  return td
+}
+
+function fill(row, each) {
+  const { cells, tr } = row
+  tr.hidden = wanted !== '' && each.verdict !== wanted
+  setVerdict(cells.verdict, each.verdict)
+  setText(cells.label, each.label || '–')
+  cells.label.title = each.label
+  setText(cells.rtt, each.rtt === undefined ? '–' : `${each.rtt.toFixed(1)} ms`)
+  setText(cells.pending, bytes(each.pending))
+  setText(cells.unsent, bytes(each.unsent))
+  setText(cells.unacked, bytes(each.unacked))
+  setText(cells.lastAck, duration(each.lastAck))
+  setText(cells.delivered, each.delivered ?? '–')
+  setText(cells.age, duration(each.age))
+  remember(row.rtts, each.rtt ?? 0)
+  remember(row.waits, each.pending + (each.unsent ?? 0) + (each.unacked ?? 0))
+  row.rttLine.setAttribute('points', points(row.rtts, 1))
+  row.waitLine.setAttribute('points', points(row.waits, 1024))
+}
+
+function forget(id) {
+  rows.get(id)?.tr.remove()
+  rows.delete(id)
+}
+
+function drawEnded({ ended, reasons, at }) {
+  const list = Object.entries(reasons).sort((a, b) => b[1] - a[1])
+  byId('reasons').textContent = list.map(([reason, count]) => `${reason} ${count}`).join(' · ')
+  const lines = [...ended].reverse().map((each) => {
+    const tr = document.createElement('tr')
+    tr.dataset.id = String(each.id)
+    const texts = [
+      ['number', String(each.id)],
+      ['label', each.label || '–'],
+      ['verdict', ''],
+      ['reason', each.reason],
+      ['number', each.delivered ?? '–'],
+      ['number', duration(each.openedFor)],
+      ['number', `${duration(Math.max(0, at - each.at))} ago`],
+      ['error', each.message],
+    ]
+    for (const [name, text] of texts) tr.append(element('td', text, name))
+    setVerdict(tr.children[2], each.verdict)
+    return tr
+  })
+  endedBody.replaceChildren(...lines)
+}
+
+function setVerdict(td, verdict) {
+  td.className = `verdict ${verdict in SIGNS ? verdict : ''}`
+  setText(td, `${SIGNS[verdict] ?? '?'} ${verdict}`)
+}
+
+/** Untouched cells cost the browser nothing, and a screen reader is not told of them. */
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text
+}
+
+function element(name, text, className = '') {
+  const made = document.createElement(name)
+  made.textContent = text
+  made.className = className
+  return made
+}
+
+function actionButton(id, action) {
+  const button = element('button', action)
+  button.type = 'button'
+  button.setAttribute('aria-label', `${action}: connection ${id}`)
+  button.addEventListener('click', async () => {
+    const query = new URLSearchParams({ id: String(id), action })
+    const headers = { 'x-tcp-sse': 'dashboard' }
+    const { ok, status } = await fetch(`action?${query}`, { method: 'POST', headers })
+    say(ok ? `${action}: connection ${id}` : `${action}: connection ${id}: refused (${status})`)
+  })
+  return button
+}
+
+function spark(td) {
+  const svg = document.createElementNS(SVG, 'svg')
+  svg.setAttribute('viewBox', `0 0 ${SAMPLES - 1} 20`)
+  svg.setAttribute('preserveAspectRatio', 'none')
+  svg.setAttribute('aria-hidden', 'true')
+  const line = document.createElementNS(SVG, 'polyline')
+  svg.append(line)
+  td.append(svg)
+  return line
+}
+
+function remember(samples, value) {
+  samples.push(value)
+  if (samples.length > SAMPLES) samples.shift()
+}
+
+/** The newest at the right; from 0 to the highest, or to `least` where all is lower. */
+function points(samples, least) {
+  const top = Math.max(least, ...samples)
+  const from = SAMPLES - samples.length
+  return samples
+    .map((value, at) => `${from + at},${(19 - (value / top) * 18).toFixed(1)}`)
+    .join(' ')
+}
+
+function bytes(count) {
+  if (count === undefined) return '–'
+  if (count < 1_000) return `${count} B`
+  return count < 1_000_000
+    ? `${(count / 1_000).toFixed(1)} KB`
+    : `${(count / 1_000_000).toFixed(2)} MB`
+}
+
+function duration(ms) {
+  if (ms === undefined) return '–'
+  if (ms < 1_000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`
+  const minutes = Math.floor(ms / 60_000)
+  if (minutes < 60) return `${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+function say(text) {
+  byId('status').textContent = text === 'live' ? `live, each ${duration(interval)}` : text
+}

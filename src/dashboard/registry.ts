@@ -1,0 +1,114 @@
+// Which streams there are and how those ended that are gone: by what is published, whoever made them. Also for streams of
+// another copy of the library in this process (ESM and CommonJS), since channels are the process's.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Verdict } from '../liveness/verdict.js'
+import type { CloseReason } from '../stream/close-info.js'
+import type { EventStream } from '../stream/event-stream.js'
+import type { StreamCloseMessage, StreamOpenMessage, StreamVerdictMessage } from '../stream/news.js'
+import { shortened } from './text.js'
+
+/** A live stream, as the registry knows it. */
+export interface Entry {
+  readonly id: number
+  /** `Date.now()` milliseconds. */
+  readonly openedAt: number
+  /** The last one that was published. */
+  verdict: Verdict
+}
+
+/** One that has ended. */
+export interface Ended {
+  readonly id: number
+  readonly label: string
+  readonly reason: CloseReason
+  /** The last verdict before the end. */
+  readonly verdict: Verdict
+  readonly message: string
+  readonly openedFor: number
+  /** `Date.now()` milliseconds. */
+  readonly at: number
+  readonly delivered: string | undefined
+}
+
+/** Names a stream for people. */
+export type Describe = (stream: EventStream) => string
+
+export class Registry {
+  readonly live = new Map<EventStream, Entry>()
+  /** The latest, oldest first. */
+  readonly ended: Ended[] = []
+  /** How many ended, by reason: there are ten. */
+  readonly reasons: Partial<Record<CloseReason, number>> = {}
+  /** Changes with each end. */
+  generation = 0
+  readonly #kept: number
+  readonly #describe: Describe
+  #next = 1
+  #ignoring = false
+
+  constructor(kept: number, describe: Describe) {
+    this.#kept = kept
+    this.#describe = describe
+    subscribe('tcp-sse:stream:open', this.#onOpen)
+    subscribe('tcp-sse:stream:verdict', this.#onVerdict)
+    subscribe('tcp-sse:stream:close', this.#onClose)
+  }
+
+  /** Runs something whose streams are not for the list: the dashboard's own. */
+  ignoring<T>(action: () => T): T {
+    this.#ignoring = true
+    try {
+      return action()
+    } finally {
+      this.#ignoring = false
+    }
+  }
+
+  /** Finds a live stream by its number. */
+  find(id: number): EventStream | undefined {
+    for (const [stream, entry] of this.live) if (entry.id === id) return stream
+    return undefined
+  }
+
+  close(): void {
+    unsubscribe('tcp-sse:stream:open', this.#onOpen)
+    unsubscribe('tcp-sse:stream:verdict', this.#onVerdict)
+    unsubscribe('tcp-sse:stream:close', this.#onClose)
+    this.live.clear()
+  }
+
+  readonly #onOpen = (message: unknown): void => {
+    if (this.#ignoring) return
+    const { stream } = message as StreamOpenMessage
+    this.live.set(stream, { id: this.#next++, openedAt: Date.now(), verdict: 'alive' })
+  }
+
+  readonly #onVerdict = (message: unknown): void => {
+    const { stream, verdict } = message as StreamVerdictMessage
+    const entry = this.live.get(stream)
+    if (entry !== undefined) entry.verdict = verdict
+  }
+
+  readonly #onClose = (message: unknown): void => {
+    const { stream, info } = message as StreamCloseMessage
+    const entry = this.live.get(stream)
+    if (entry === undefined) return
+    this.live.delete(stream)
+    const { reason, error, openedFor, delivered, evidence } = info
+    // A death that the kernel found has no evidence of ours.
+    const verdict = reason === 'peer-dead' ? 'dead' : (evidence?.verdict ?? entry.verdict)
+    this.generation += 1
+    this.reasons[reason] = (this.reasons[reason] ?? 0) + 1
+    this.ended.push({
+      id: entry.id,
+      label: this.#describe(stream),
+      reason,
+      verdict,
+      message: shortened(error?.message),
+      openedFor,
+      at: Date.now(),
+      delivered: delivered?.id === undefined ? undefined : shortened(delivered.id),
+    })
+    if (this.ended.length > this.#kept) this.ended.shift()
+  }
+}

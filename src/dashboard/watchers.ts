@@ -1,0 +1,72 @@
+// Who looks at the page. While nobody does, nothing runs.
+import { createEventStream, type NodeRequest, type NodeResponse } from '../adapters/node.js'
+import { encodeEvent } from '../sse/encode.js'
+import type { EventStream } from '../stream/event-stream.js'
+import { look } from './look.js'
+import type { Describe, Registry } from './registry.js'
+
+/** What of the options is for the looks. */
+export interface LookSettings {
+  readonly interval: number
+  readonly maxRows: number
+  readonly describe: Describe
+  readonly actions: readonly string[]
+}
+
+/** A dashboard's own streams: a watcher that is behind misses looks, and one that vanishes is closed like any client. */
+const OWN = Object.freeze({ detectWithin: 10_000, onOverflow: 'drop-oldest' } as const)
+
+export class Watchers {
+  readonly #registry: Registry
+  readonly #settings: LookSettings
+  readonly #streams = new Set<EventStream>()
+  #timer: NodeJS.Timeout | undefined
+  #generation = -1
+
+  constructor(registry: Registry, settings: LookSettings) {
+    this.#registry = registry
+    this.#settings = settings
+  }
+
+  get size(): number {
+    return this.#streams.size
+  }
+
+  /** Answers a request with a stream of looks; the first comes at once. */
+  add(req: NodeRequest, res: NodeResponse): void {
+    const stream = this.#registry.ignoring(() => createEventStream(req, res, OWN))
+    const { interval, actions, maxRows, describe } = this.#settings
+    stream.send({ event: 'hello', data: { interval, maxRows, actions } })
+    const first = look(this.#registry, maxRows, describe)
+    stream.send({ event: 'look', data: { ...first, ended: this.#registry.ended } })
+    this.#streams.add(stream)
+    this.#timer ??= setInterval(() => this.#tick(), interval).unref()
+    void stream.closed.then(() => this.#remove(stream))
+  }
+
+  close(): void {
+    for (const stream of this.#streams) stream.abort()
+    this.#stop()
+  }
+
+  #remove(stream: EventStream): void {
+    this.#streams.delete(stream)
+    if (this.#streams.size === 0) this.#stop()
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #tick(): void {
+    const { maxRows, describe } = this.#settings
+    const { ended, generation } = this.#registry
+    const current = look(this.#registry, maxRows, describe)
+    const data = generation === this.#generation ? current : { ...current, ended }
+    this.#generation = generation
+    // Written once, however many look.
+    const event = encodeEvent({ event: 'look', data })
+    for (const stream of this.#streams) stream.send(event)
+  }
+}
