@@ -34,8 +34,8 @@ const count = Number(values.clients)
 if (!Number.isInteger(count) || count < 1 || count > 100) throw new Error('--clients: 1 to 100')
 
 const missing = rigMissing()
-// Small windows, so that a stall shows soon.
-const rig = missing === undefined ? createRig({ tcpRmem: '4096 65536 65536' }) : undefined
+// Windows that fill within seconds, and are wide enough for a lossy path to lose something.
+const rig = missing === undefined ? createRig({ tcpRmem: '4096 131072 131072' }) : undefined
 const folder = mkdtempSync(join(tmpdir(), 'tcp-sse-dashboard-'))
 const path = join(folder, 'page.sock')
 const module = new URL('./server.ts', import.meta.url)

@@ -1,0 +1,274 @@
+// The dashboard as a handler: who gets what, and what it costs while nobody looks.
+import { channel } from 'node:diagnostics_channel'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import { createEventStream, type EventStream, TcpSseError } from 'tcp-sse'
+import { type DashboardHandler, type DashboardOptions, dashboard } from 'tcp-sse/dashboard'
+import { connectClient } from 'tcp-sse/testing'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { waitFor } from '../support/wait-for.js'
+
+const cleanups: (() => void)[] = []
+afterEach(() => {
+  for (const each of cleanups.splice(0).reverse()) each()
+})
+
+async function listening(handler: http.RequestListener): Promise<string> {
+  const server = http.createServer(handler)
+  cleanups.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+function made(options?: DashboardOptions): DashboardHandler {
+  const handler = dashboard(options)
+  cleanups.push(() => handler.close())
+  return handler
+}
+
+interface Look {
+  live: number
+  verdicts: Record<string, number>
+  rows: { id: number; label: string; verdict: string; delivered?: string }[]
+  ended?: { id: number; reason: string; verdict: string; label: string }[]
+  reasons: Record<string, number>
+}
+
+/** Watches, and returns what has come. */
+async function watched(url: string): Promise<() => Promise<Look[]>> {
+  const client = await connectClient(url)
+  cleanups.push(() => void client.close())
+  return async () => {
+    const { text } = await client.received()
+    return [...text.matchAll(/event: look\ndata: (.+)\n\n/g)].map(
+      ([, json]) => JSON.parse(json as string) as Look,
+    )
+  }
+}
+
+/** A stream of no connection, as the channels tell of it. */
+function fakeStream(verdict: EventStream['verdict']) {
+  const asked = vi.fn()
+  const stream = {
+    verdict,
+    state: 'open',
+    queue: () => ({ pending: 1, unsent: 2, unacked: 3 }),
+    inspect: () => {
+      asked()
+      return { status: 'ok', pending: 0, rtt: 1.5 }
+    },
+    delivered: () => ({ id: '7', events: 7, bytes: 70 }),
+  }
+  channel('tcp-sse:stream:open').publish({ stream })
+  return { stream, asked }
+}
+
+describe('the dashboard', () => {
+  for (const [title, mount] of [
+    ['in Express', (handler: DashboardHandler) => express().use('/_sse', handler)],
+    ['in node:http', (handler: DashboardHandler) => handler],
+  ] as const) {
+    it(`serves a page with nothing from elsewhere, ${title}`, async () => {
+      const url = await listening(mount(made()))
+      const page = await fetch(`${url}/_sse/`)
+      expect(page.status).toBe(200)
+      expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8')
+      expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
+      const html = await page.text()
+      expect(html).not.toMatch(/https?:\/\/|style="|onclick|<script>/)
+      for (const [, file] of html.matchAll(/(?:src|href)="([^":]+)"/g)) {
+        const asset = await fetch(`${url}/_sse/${file}`)
+        expect(asset.status, file).toBe(200)
+        expect(asset.headers.get('x-content-type-options')).toBe('nosniff')
+      }
+    })
+
+    it(`leads to its folder, and keeps the query, ${title}`, async () => {
+      const url = await listening(mount(made()))
+      const answer = await fetch(`${url}/_sse?a=1`, { redirect: 'manual' })
+      expect(answer.status).toBe(308)
+      expect(answer.headers.get('location')).toBe('./_sse/?a=1')
+    })
+  }
+
+  it('passes on what is not its own, and answers 404 where there is nobody to pass it to', async () => {
+    const app = express().use('/_sse', made())
+    app.use((_req, res) => void res.status(418).end())
+    expect((await fetch(`${await listening(app)}/_sse/else`)).status).toBe(418)
+    expect((await fetch(`${await listening(made())}/favicon.ico`)).status).toBe(404)
+  })
+
+  it('answers GET and HEAD only', async () => {
+    const url = await listening(made())
+    for (const method of ['POST', 'PUT', 'DELETE']) {
+      expect((await fetch(`${url}/`, { method })).status, method).toBe(405)
+    }
+    const head = await fetch(`${url}/`, { method: 'HEAD' })
+    expect([head.status, await head.text()]).toEqual([200, ''])
+    expect((await fetch(`${url}/events`, { method: 'HEAD' })).status).toBe(405)
+  })
+
+  const guards: [string, NonNullable<DashboardOptions['authorize']>, number][] = [
+    ['says false', () => false, 403],
+    ['resolves to false', async () => false, 403],
+    ['says something that is no true', () => 'yes' as never, 403],
+    ['rejects', async () => Promise.reject(new Error('no database')), 500],
+    [
+      'throws',
+      () => {
+        throw new Error('no database')
+      },
+      500,
+    ],
+    ['says true', () => true, 200],
+  ]
+  for (const [title, authorize, status] of guards) {
+    it(`answers ${status} everywhere when the guard ${title}`, async () => {
+      const act = vi.fn()
+      const url = await listening(made({ authorize, actions: { act } }))
+      for (const path of ['/', '/dashboard.js', '/dashboard.css']) {
+        const answer = await fetch(url + path)
+        expect(answer.status, path).toBe(status)
+        if (status !== 200) expect(await answer.text()).not.toContain('database')
+      }
+      const events = new AbortController()
+      const stream = await fetch(`${url}/events`, { signal: events.signal })
+      expect(stream.status).toBe(status)
+      events.abort()
+      const headers = { 'x-tcp-sse': 'dashboard' }
+      const { stream: fake } = fakeStream('alive')
+      const acted = await fetch(`${url}/action?id=1&action=act`, { method: 'POST', headers })
+      expect(acted.status).toBe(status)
+      expect(act.mock.calls).toEqual(status === 200 ? [[fake]] : [])
+    })
+  }
+
+  it('does nothing for whoever has not read the page: a form of another site cannot act', async () => {
+    const act = vi.fn()
+    const url = await listening(made({ actions: { act } }))
+    fakeStream('alive')
+    const post = (query: string, headers = {}) =>
+      fetch(`${url}/action?${query}`, { method: 'POST', headers })
+    const own = { 'x-tcp-sse': 'dashboard' }
+    expect((await post('id=1&action=act')).status).toBe(403)
+    expect((await fetch(`${url}/action?id=1&action=act`, { method: 'OPTIONS' })).status).toBe(405)
+    expect((await post('id=1&action=toString', own)).status).toBe(404)
+    expect((await post('id=99&action=act', own)).status).toBe(404)
+    expect(act).not.toHaveBeenCalled()
+    expect((await post('id=1&action=act', own)).status).toBe(200)
+    expect(act).toHaveBeenCalledOnce()
+  })
+
+  it('tells of real streams, open and ended, and never of its own', async () => {
+    const page = made({ interval: 250, describe: () => 'one of mine' })
+    let stream: EventStream | undefined
+    const url = await listening((req, res) => {
+      if (req.url?.startsWith('/_sse/')) return page(req, res)
+      stream = createEventStream(req, res)
+      stream.send({ id: 'first', data: 'x' })
+    })
+    const looks = await watched(`${url}/_sse/events`)
+    const client = await connectClient(`${url}/stream`)
+    const row = await waitFor('its row', async () => (await looks()).at(-1)?.rows[0])
+    expect(row).toMatchObject({ id: 1, label: 'one of mine', verdict: 'alive' })
+    await client.close()
+    const last = await waitFor('its end', async () =>
+      (await looks()).findLast(({ ended }) => ended?.length === 1),
+    )
+    expect(last).toMatchObject({ live: 0, rows: [], reasons: { 'client-closed': 1 } })
+    expect(last.ended).toEqual([
+      expect.objectContaining({ id: 1, label: 'one of mine', reason: 'client-closed' }),
+    ])
+  })
+
+  it('asks nothing while nobody watches, and then no more than maxRows, those in trouble first', async () => {
+    const url = await listening(made({ interval: 250, maxRows: 2 }))
+    const streams = [
+      fakeStream('alive'),
+      fakeStream('alive'),
+      fakeStream('slow'),
+      fakeStream('dead'),
+    ]
+    const asked = () => streams.map((each) => each.asked.mock.calls.length)
+    const wait = () => new Promise((resolve) => setTimeout(resolve, 600))
+    await wait()
+    expect(asked()).toEqual([0, 0, 0, 0])
+    const looks = await watched(`${url}/events`)
+    const two = await waitFor('three looks', async () => {
+      const all = await looks()
+      return all.length >= 3 && all.at(-1)
+    })
+    expect(two).toMatchObject({ live: 4, verdicts: { alive: 2, slow: 1, dead: 1 } })
+    expect(two.rows.map(({ verdict }) => verdict)).toEqual(['slow', 'dead'])
+    expect(asked().slice(0, 2)).toEqual([0, 0])
+    for (const each of cleanups.splice(-1)) each()
+    const settled = await waitFor('the end of the looks', async () => {
+      const before = asked()
+      await wait()
+      return asked().join() === before.join()
+    })
+    expect(settled).toBe(true)
+  })
+
+  it('remembers as many ended ones as it was told to', async () => {
+    const url = await listening(made({ interval: 250, maxEnded: 3 }))
+    for (let each = 0; each < 10; each++) {
+      const { stream } = fakeStream('slow')
+      channel('tcp-sse:stream:verdict').publish({ stream, verdict: 'slow', previous: 'alive' })
+      const info = { reason: 'stalled', openedFor: 5, error: new Error('x'.repeat(10_000)) }
+      channel('tcp-sse:stream:close').publish({ stream, info })
+    }
+    const looks = await watched(`${url}/events`)
+    const [first] = await waitFor('a look', async () => (await looks()).length > 0 && looks())
+    expect(first?.ended?.map(({ id, verdict }) => [id, verdict])).toEqual([
+      [8, 'slow'],
+      [9, 'slow'],
+      [10, 'slow'],
+    ])
+    expect(first?.reasons).toEqual({ stalled: 10 })
+    expect(JSON.stringify(first).length).toBeLessThan(2_000)
+  })
+
+  it('turns away more watchers than it was told to take', async () => {
+    const url = await listening(made({ maxWatchers: 1 }))
+    await watched(`${url}/events`)
+    const second = await fetch(`${url}/events`)
+    expect([second.status, second.headers.get('retry-after')]).toEqual([503, '30'])
+  })
+
+  it('goes on when describe throws', async () => {
+    const url = await listening(
+      made({
+        describe: () => {
+          throw new Error('no label')
+        },
+      }),
+    )
+    fakeStream('alive')
+    const looks = await watched(`${url}/events`)
+    const row = await waitFor('its row', async () => (await looks()).at(-1)?.rows[0])
+    expect(row.label).toBe('describe: Error: no label')
+  })
+
+  it('refuses bad options', () => {
+    const code = (options: unknown): string => {
+      try {
+        made(options as DashboardOptions)
+        return 'taken'
+      } catch (error) {
+        return (error as TcpSseError).code
+      }
+    }
+    expect(code({ authorise: () => true })).toBe('ERR_OPTION_UNKNOWN')
+    expect(code({ interval: 10 })).toBe('ERR_OPTION_VALUE')
+    expect(code({ maxRows: 1e6 })).toBe('ERR_OPTION_VALUE')
+    expect(code({ actions: { act: 'now' } })).toBe('ERR_OPTION_TYPE')
+    expect(code({ actions: () => {} })).toBe('ERR_OPTION_TYPE')
+    expect(code({ authorize: true })).toBe('ERR_OPTION_TYPE')
+    expect(TcpSseError).toBeDefined()
+  })
+})
