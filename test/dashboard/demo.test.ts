@@ -91,10 +91,21 @@ describeWithChromium('the demo of the dashboard', () => {
 
 const rows = (page: Page) => page.locator('#live tbody tr')
 
-/** Whether a table has a row with all these texts. */
-async function has(page: Page, table: 'live' | 'ended', ...texts: string[]): Promise<boolean> {
-  const all = await page.locator(`#${table} tbody tr`).allTextContents()
-  return all.some((row) => texts.every((text) => row.includes(text)))
+/** Whether a table has the row of a client with these words, each a cell of its own (a verdict has a sign before it). */
+async function has(
+  page: Page,
+  table: 'live' | 'ended',
+  client: string,
+  ...words: string[]
+): Promise<boolean> {
+  const all = (await page.evaluate(
+    `[...document.querySelectorAll('#${table} tbody tr')].map((tr) => [...tr.cells].map((td) => td.textContent))`,
+  )) as string[][]
+  return all.some(
+    (cells) =>
+      cells[1]?.startsWith(client) &&
+      words.every((word) => cells.some((cell) => cell === word || cell.slice(2) === word)),
+  )
 }
 
 async function startDemo(): Promise<{ demo: ChildProcess; url: string }> {
