@@ -9,9 +9,9 @@ import { eventStream as fastifyStream } from '../../src/adapters/fastify.js'
 import { eventStream as honoStream } from '../../src/adapters/hono.js'
 import { eventStream as koaStream } from '../../src/adapters/koa.js'
 import type { EventInput, EventStream } from '../../src/index.js'
+import { type Peer, startPeer } from '../../src/testing/index.js'
 import { adaptorServer, frameworks, listen, serverOf } from '../support/framework-servers.js'
 import { connect, type ProtocolClient } from '../support/protocol-client.js'
-import { type Peer, startPeer } from '../support/rpc.js'
 import { waitFor } from '../support/wait-for.js'
 
 const boom = new Error('boom')

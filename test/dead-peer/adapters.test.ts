@@ -1,11 +1,11 @@
 // The promise on every server of the compatibility table: one black hole for all of them.
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import type { Peer } from '../../src/testing/index.js'
+import { type Fault, Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import type { Served, ServedStream } from '../support/framework-peer.js'
 import { frameworks } from '../support/framework-servers.js'
-import { type Fault, Rig } from '../support/rig.js'
-import type { Peer } from '../support/rpc.js'
 import { waitFor } from '../support/wait-for.js'
 
 const D = 5_000
@@ -23,7 +23,7 @@ describeWithRig('a black-holed client of any server', () => {
   beforeAll(async () => {
     rig = new Rig()
     server = rig.spawnServer(new URL('../support/framework-peer.ts', import.meta.url))
-    const clients = rig.spawnClients(new URL('../support/clients.ts', import.meta.url))
+    const clients = rig.spawnClients(new URL('../../src/testing/clients.ts', import.meta.url))
     const served = await server.call<Served[]>('serve', D)
     let index = 0
     for (const { protocol, port } of served) {

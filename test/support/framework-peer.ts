@@ -1,8 +1,8 @@
 // All servers of the compatibility table in a child process, for the rig.
 import type { CloseReason } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
+import { answer } from '../../src/testing/index.js'
 import { frameworks, type Protocol } from './framework-servers.js'
-import { answer } from './rpc.js'
 
 /** A server of the table. */
 export interface Served {

@@ -1,8 +1,8 @@
 // Listeners that throw, in a process of their own: what they throw is uncaught there.
 import { createChannel, createEventStream, type EventStream } from '../../src/index.js'
+import { answer } from '../../src/testing/index.js'
 import { listen, serverOf } from './framework-servers.js'
 import { connect, type ProtocolClient } from './protocol-client.js'
-import { answer } from './rpc.js'
 import { waitFor } from './wait-for.js'
 
 const boom = new Error('boom')
