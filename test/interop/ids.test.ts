@@ -38,8 +38,8 @@ async function broughtBack(id: string): Promise<string[]> {
 describe('a client on fetch, here eventsource', () => {
   it('brings a plain id back', async () => expect(await broughtBack('a-1')).toEqual(['', 'a-1']))
 
-  it('never comes back with an id beyond Latin-1', async () =>
-    expect(await broughtBack('…')).toEqual(['']))
+  it('never brings an id beyond Latin-1 back', async () =>
+    expect(new Set(await broughtBack('…'))).toEqual(new Set([''])))
 
   it('loses the spaces around an id', async () =>
     expect(await broughtBack(' a b ')).toEqual(['', 'a b']))
