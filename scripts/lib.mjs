@@ -7,12 +7,10 @@ import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 export const addonPath = join(root, 'build', 'Release', 'addon.node')
-export const prebuiltPath = join(
-  root,
-  'prebuilds',
-  `${process.platform}-${process.arch}`,
-  'addon.node',
-)
+/** The addon in the npm tarball for Linux on an architecture. */
+export function prebuiltPath(arch = process.arch) {
+  return join(root, 'prebuilds', `linux-${arch}`, 'addon.node')
+}
 
 const require = createRequire(import.meta.url)
 

@@ -4,8 +4,9 @@ import { entry } from '../../tsup.config.js'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
-/** Every path of a C++ source a build file names, sorted. */
-const nativeSources = (path: string) => [...new Set(read(path).match(/native\/\w+\.cc/g))].sort()
+/** Every path of a C++ source that a build file names, sorted, without what only the tarball's binaries have. */
+const nativeSources = (path: string) =>
+  [...new Set(read(path).match(/native\/(?!portable_)\w+\.cc/g))].sort()
 
 const subpath = (name: string) => (name === 'index' ? '.' : `./${name}`)
 
