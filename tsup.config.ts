@@ -32,7 +32,8 @@ export default defineConfig({
   publicDir: 'src/dashboard/public',
   // import.meta.url in the CommonJS copy.
   shims: true,
-  sourcemap: true,
+  // What is built keeps the sources' names and order; maps would be half of the tarball.
+  sourcemap: false,
   clean: true,
   // tsup 8 hands TypeScript 6 an option it calls deprecated.
   dts: { entry, compilerOptions: { ignoreDeprecations: '6.0' } },

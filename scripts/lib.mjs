@@ -1,18 +1,24 @@
 // What the build helpers share. They run before anything is installed or built: Node only.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 export const addonPath = join(root, 'build', 'Release', 'addon.node')
-export const prebuiltPath = join(
-  root,
-  'prebuilds',
-  `${process.platform}-${process.arch}`,
-  'addon.node',
-)
+/** The addon in the npm tarball for Linux on an architecture. */
+export function prebuiltPath(arch = process.arch) {
+  return join(root, 'prebuilds', `linux-${arch}`, 'addon.node')
+}
 
 const require = createRequire(import.meta.url)
 
@@ -42,6 +48,31 @@ export function run(program, args, options = {}) {
   if (result.stdout) process.stdout.write(result.stdout)
   if (result.stderr) process.stderr.write(result.stderr)
   process.exit(result.status ?? 1)
+}
+
+/** Packs this package into a folder; the tarball's path. */
+export function packInto(folder) {
+  run('npm', ['pack', '--silent', '--pack-destination', folder], quiet)
+  return join(folder, `tcp-sse-${readManifest().version}.tgz`)
+}
+
+/**
+ * The environment of a user who has Node and npm and nothing else: no compiler, no make, no Python, no shell, and none of
+ * the variables that `npm run` hands down or that steer our loader. Links to the two are put into `folder`.
+ */
+export function bareEnvironment(folder) {
+  const npm = process.env.PATH.split(delimiter)
+    .map((place) => join(place, 'npm'))
+    .find((path) => existsSync(path))
+  mkdirSync(folder, { recursive: true })
+  symlinkSync(process.execPath, join(folder, 'node'))
+  symlinkSync(realpathSync(npm), join(folder, 'npm'))
+  const kept = Object.entries(process.env).filter(([name]) => !/^(npm_|TCP_SSE_)/i.test(name))
+  return { ...Object.fromEntries(kept), PATH: folder }
+}
+
+export function readManifest(folder = root) {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
 }
 
 export const quiet = { stdio: ['ignore', 'pipe', 'pipe'] }

@@ -1,51 +1,59 @@
-// Copies the local addon to prebuilds/<platform>-<arch>/addon.node, which the tarball carries.
+// Builds prebuilds/linux-*/addon.node, which the npm tarball carries: one binary an architecture, for glibc and musl.
+//
+//   (nothing)  those that this machine has a compiler for; says what is left out
+//   --all      fails if one cannot be built
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { addonPath, prebuiltPath, root, run, say } from './lib.mjs'
+import { bin, isStale, prebuiltPath, quiet, root, run, say } from './lib.mjs'
+import { faultsOf, targets } from './portable.mjs'
 
-// What Node 20's own Linux binaries ask of the system: needing more would exclude machines that
-// run Node 20. (glibc 2.28, and the libstdc++ of GCC 8.)
-const ceiling = { GLIBC: [2, 28], GLIBCXX: [3, 4, 25] }
+const works = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
 
-/** The highest version of a versioned library symbol that a binary names, or undefined. */
-function highest(library, text) {
-  const versions = [...text.matchAll(new RegExp(`\\b${library}_(\\d+(?:\\.\\d+)+)\\0`, 'g'))]
-  return versions
-    .map(([, version]) => version.split('.').map(Number))
-    .sort(compare)
-    .at(-1)
+/** A C++ compiler for an architecture, or undefined. */
+function compilerFor({ arch, triple }) {
+  const own = process.platform === 'linux' && process.arch === arch
+  return [`${triple}-linux-gnu-g++`, ...(own ? ['g++'] : [])].find(works)
 }
 
-function compare(a, b) {
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0)
-    if (difference !== 0) return difference
+function build({ arch, triple }, compiler) {
+  const folder = `build-portable-${arch}`
+  // A folder of its own for each, or CMake would have to start afresh.
+  run(
+    process.execPath,
+    [
+      ...[bin('cmake-js'), 'compile', '--arch', arch, '--out', folder],
+      ...['--CDADDON_PORTABLE=ON', '--CDCMAKE_SYSTEM_NAME=Linux'],
+      ...[`--CDCMAKE_SYSTEM_PROCESSOR=${triple}`, `--CDCMAKE_CXX_COMPILER=${compiler}`],
+    ],
+    quiet,
+  )
+  return join(root, folder, 'Release', 'addon.node')
+}
+
+/** True if the file is there now. */
+function prebuild(target) {
+  const { arch, triple, machine } = target
+  const file = prebuiltPath(arch)
+  if (isStale([file], ['native', 'CMakeLists.txt', 'scripts/portable.mjs'])) {
+    const compiler = compilerFor(target)
+    if (compiler === undefined) {
+      say(`NO linux-${arch} prebuild: ${triple}-linux-gnu-g++ is not installed.`)
+      return false
+    }
+    const built = build(target, compiler)
+    const faults = faultsOf(built, machine)
+    if (faults.length > 0) {
+      say(`the addon for linux-${arch} is not portable: ${faults.join('; ')}.`)
+      process.exit(1)
+    }
+    mkdirSync(dirname(file), { recursive: true })
+    copyFileSync(built, file)
   }
-  return 0
+  const size = Math.round(statSync(file).size / 1024)
+  say(`${relative(root, file)}: ${size} KB, needs no library`)
+  return true
 }
 
-if (process.platform !== 'linux') {
-  say('no prebuilt addon: the native addon is for Linux only.')
-  process.exit()
-}
-
-run(process.execPath, [join(root, 'scripts', 'build-native.mjs'), '--if-needed'])
-mkdirSync(dirname(prebuiltPath), { recursive: true })
-copyFileSync(addonPath, prebuiltPath)
-spawnSync('strip', ['--strip-all', prebuiltPath], { stdio: 'ignore' }) // Only to make it smaller.
-
-const binary = readFileSync(prebuiltPath, 'latin1')
-const needs = []
-for (const [library, limit] of Object.entries(ceiling)) {
-  const version = highest(library, binary)
-  if (!version) continue
-  needs.push(`${library} ${version.join('.')}`)
-  if (compare(version, limit) > 0) {
-    say(`this addon needs ${library} ${version.join('.')}, newer than Node 20 does.`)
-    say(`build it on an older system: prebuilds may need ${library} ${limit.join('.')} at most.`)
-    process.exit(1)
-  }
-}
-const size = Math.round(binary.length / 1024)
-say(`${relative(root, prebuiltPath)}: ${size} KB, needs ${needs.join(', ')}`)
+const there = targets.map(prebuild)
+if (process.argv.includes('--all') && there.includes(false)) process.exit(1)

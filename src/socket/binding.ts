@@ -1,33 +1,11 @@
-// The only file that loads the native addon or reads a private field of Node.
+// The only file that calls the native addon's loader or reads a private field of Node.
 //
 // A file descriptor is read at each use and never stored: after a close the kernel gives the number to the
 // next connection, and a stored one would silently configure a stranger's socket.
-import { existsSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
-import { createRequire } from 'node:module'
 import { type Server, Socket } from 'node:net'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { TcpSseError } from '../errors.js'
-
-/** What native/addon.cc exports. Every function is stateless and returns `0`, a value or `-errno`. */
-export interface Addon {
-  readonly abi: number
-  readonly options: readonly string[]
-  readonly fields: readonly string[]
-  setOption(fd: number, option: number, value: number): number
-  getOption(fd: number, option: number): number
-  probeOption(option: number): number
-  inspectMany(fds: Int32Array, count: number, out: Float64Array): void
-  /** Three numbers a piece (offset, length, next) and a row (fd, first piece, result); returns the incomplete rows. */
-  sendMany(
-    slab: Uint8Array,
-    pieces: Int32Array,
-    pieceCount: number,
-    rows: Int32Array,
-    rowCount: number,
-  ): number
-}
+import { type Addon, loadAddon } from './load-addon.js'
 
 /** The kernel options that this library sets, by their kernel names. */
 export type KernelOption =
@@ -42,9 +20,7 @@ export type KernelOption =
   | 'TCP_RTO_MAX_MS'
   | 'TCP_USER_TIMEOUT'
 
-const ABI = 2
-
-const { addon: loaded, reason } = load()
+const { addon: loaded, reason } = loadAddon()
 
 /** The addon, or `undefined` where there is none. */
 export const addon: Addon | undefined = loaded
@@ -208,43 +184,4 @@ function nothing(): void {}
 
 function indexOf(option: KernelOption): number {
   return addon?.options.indexOf(option) ?? -1
-}
-
-function load(): { addon?: Addon; reason?: string } {
-  if (process.env.TCP_SSE_NO_ADDON === '1') {
-    return { reason: 'TCP_SSE_NO_ADDON=1 switches the addon off.' }
-  }
-  if (process.platform !== 'linux' && process.env.TCP_SSE_ADDON === undefined) {
-    return { reason: `There is no addon for ${process.platform}.` }
-  }
-  const file = candidates().find((candidate) => existsSync(candidate))
-  if (file === undefined) {
-    return { reason: `No addon was built for ${process.platform}-${process.arch}.` }
-  }
-  try {
-    const found = createRequire(import.meta.url)(file) as Addon
-    if (found.abi === ABI) return { addon: found }
-    return { reason: `The addon speaks version ${found.abi}, not ${ABI}: build it again.` }
-  } catch (error) {
-    return { reason: `The addon did not load: ${(error as Error).message}` }
-  }
-}
-
-function candidates(): string[] {
-  const given = process.env.TCP_SSE_ADDON
-  if (given !== undefined) return [given]
-  const root = packageRoot()
-  return [
-    join(root, 'build', 'Release', 'addon.node'),
-    join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'addon.node'),
-  ]
-}
-
-/** The nearest folder above this file with a package.json: one level up from dist, two from src/socket. */
-function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) {
-    folder = dirname(folder)
-  }
-  return folder
 }

@@ -4,8 +4,9 @@ import { entry } from '../../tsup.config.js'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
-/** Every path of a C++ source a build file names, sorted. */
-const nativeSources = (path: string) => [...new Set(read(path).match(/native\/\w+\.cc/g))].sort()
+/** Every path of a C++ source that a build file names, sorted, without what only the tarball's binaries have. */
+const nativeSources = (path: string) =>
+  [...new Set(read(path).match(/native\/(?!portable_)\w+\.cc/g))].sort()
 
 const subpath = (name: string) => (name === 'index' ? '.' : `./${name}`)
 
@@ -22,6 +23,12 @@ test('both builders use the same definitions', () => {
   const cmake = definitions(read('CMakeLists.txt')).sort()
   expect(cmake).toContain('NAPI_VERSION=8')
   expect(definitions(read('binding.gyp')).sort()).toEqual(cmake)
+})
+
+test('the addon and its loader speak the same version', () => {
+  const inNative = read('native/tcp.h').match(/kAbi = (\d+);/)?.[1]
+  expect(inNative).toBeDefined()
+  expect(read('src/socket/load-addon.ts').match(/const ABI = (\d+)\n/)?.[1]).toBe(inNative)
 })
 
 test('every entry point is built, exported, mapped to its source and documented', () => {

@@ -1,0 +1,46 @@
+// Reads the header of a Linux binary, elf(5), before the system's loader maps the file: that one says of a wrong
+// architecture that there is "no such file", and a file that is cut off ends the process with SIGBUS.
+
+/** The length of a 64-bit header. */
+export const HEADER_BYTES = 64
+
+/** `e_machine` for each `process.arch` that Node has on Linux. */
+const MACHINES: Readonly<Record<string, number>> = {
+  ia32: 3,
+  ppc64: 21,
+  s390x: 22,
+  arm: 40,
+  x64: 62,
+  arm64: 183,
+  riscv64: 243,
+  loong64: 258,
+}
+
+/**
+ * Why a file cannot be loaded on this architecture, to follow its name; `undefined` where it may be.
+ *
+ * @param head - the file's first `HEADER_BYTES`, or as many as there are
+ * @param size - the file's length in bytes
+ */
+export function unfit(head: Uint8Array, size: number, arch: string): string | undefined {
+  if (head.length < HEADER_BYTES || !startsLikeElf(head)) return 'is no Linux binary'
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
+  const littleEndian = head[5] === 1
+  const machine = view.getUint16(18, littleEndian)
+  const wanted = MACHINES[arch]
+  if (wanted !== undefined && wanted !== machine) return `is for ${nameOf(machine)}, not ${arch}`
+  // The table of sections is what linkers write last. Only 64-bit headers have it where it is read here.
+  if (head[4] !== 2) return undefined
+  const end =
+    Number(view.getBigUint64(40, littleEndian)) +
+    view.getUint16(58, littleEndian) * view.getUint16(60, littleEndian)
+  return end > size ? 'is cut off' : undefined
+}
+
+function startsLikeElf([a, b, c, d]: Uint8Array): boolean {
+  return a === 0x7f && b === 0x45 && c === 0x4c && d === 0x46
+}
+
+function nameOf(machine: number): string {
+  return Object.keys(MACHINES).find((arch) => MACHINES[arch] === machine) ?? 'another machine'
+}

@@ -1,0 +1,107 @@
+// Finds the native addon and refuses what is not ours. Whatever goes wrong here is a sentence, never an exception: an
+// application must start without the addon, too.
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { HEADER_BYTES, unfit } from './elf.js'
+
+/** What native/addon.cc exports. Every function is stateless and returns `0`, a value or `-errno`. */
+export interface Addon {
+  readonly abi: number
+  readonly options: readonly string[]
+  readonly fields: readonly string[]
+  setOption(fd: number, option: number, value: number): number
+  getOption(fd: number, option: number): number
+  probeOption(option: number): number
+  inspectMany(fds: Int32Array, count: number, out: Float64Array): void
+  /** Three numbers a piece (offset, length, next) and a row (fd, first piece, result); returns the incomplete rows. */
+  sendMany(
+    slab: Uint8Array,
+    pieces: Int32Array,
+    pieceCount: number,
+    rows: Int32Array,
+    rowCount: number,
+  ): number
+}
+
+/** `kAbi` of native/tcp.h. */
+const ABI = 2
+
+/** The addon, or why there is none, in one sentence. */
+export type Loaded =
+  | { readonly addon: Addon; readonly reason?: undefined }
+  | { readonly addon?: undefined; readonly reason: string }
+
+/** Looks once; two copies of this library in a process (ESM and CommonJS) share the file. */
+export function loadAddon(): Loaded {
+  const { env, platform, arch } = process
+  if (env.TCP_SSE_NO_ADDON === '1') {
+    return { reason: 'TCP_SSE_NO_ADDON=1 switches the addon off.' }
+  }
+  try {
+    if (env.TCP_SSE_ADDON !== undefined) return load(env.TCP_SSE_ADDON)
+    if (platform !== 'linux') return { reason: `There is no addon for ${platform}.` }
+    const root = packageRoot()
+    if (root === undefined) {
+      return {
+        reason:
+          'The addon cannot be found beside a bundled copy: tell the bundler that tcp-sse is external.',
+      }
+    }
+    // What a checkout has built wins. One file is tried: a broken build is told of, not passed over.
+    const places = [join('build', 'Release'), join('prebuilds', `${platform}-${arch}`)]
+    const file = places.map((place) => join(root, place, 'addon.node')).find(existsSync)
+    if (file !== undefined) return load(file)
+    return { reason: `There is no addon for ${platform}-${arch} in ${root}.` }
+  } catch (error) {
+    return { reason: `The addon did not load: ${firstLine(error)}.` }
+  }
+}
+
+function load(file: string): Loaded {
+  const fault = process.platform === 'linux' ? faultOf(file) : undefined
+  if (fault !== undefined) return { reason: `${file} ${fault}.` }
+  try {
+    const found = createRequire(import.meta.url)(file) as Addon
+    const abi: unknown = found?.abi
+    if (abi === ABI) return { addon: found }
+    if (abi === undefined) return { reason: `${file} is the addon of something else.` }
+    return {
+      reason: `${file} is stale: it speaks version ${abi}, not ${ABI}; build or install it again.`,
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_DLOPEN_DISABLED') throw error
+    return {
+      reason:
+        'Addons are forbidden in this process (--permission without --allow-addons, or --no-addons).',
+    }
+  }
+}
+
+function faultOf(file: string): string | undefined {
+  const fd = openSync(file, 'r')
+  try {
+    const head = new Uint8Array(HEADER_BYTES)
+    const length = readSync(fd, head)
+    return unfit(head.subarray(0, length), fstatSync(fd).size, process.arch)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The folder of this package: one level up from dist, two from src/socket. `undefined` inside a bundle. */
+function packageRoot(): string | undefined {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json'))) {
+    if (dirname(folder) === folder) return undefined
+    folder = dirname(folder)
+  }
+  // Another package's folder may hold another addon by the same name.
+  const { name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  return name === 'tcp-sse' ? folder : undefined
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0] as string
+}
