@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Rig, rigMissing } from '../test/support/rig.ts'
+import { Rig, rigMissing } from '../src/testing/index.ts'
 import { bareEnvironment, packInto, root, run, say } from './lib.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'tcp-sse-install-'))
@@ -44,7 +44,7 @@ async function vanish() {
   const rig = new Rig()
   try {
     const server = rig.spawnServer(new URL('../test/install/host.ts', import.meta.url))
-    const clients = rig.spawnClients(new URL('../test/support/clients.ts', import.meta.url))
+    const clients = rig.spawnClients(new URL('../src/testing/clients.ts', import.meta.url))
     await server.call('start', { folder: app, env, port })
     const addresses = [rig.clientAddress(0)]
     await clients.call('open', { addresses, host: rig.serverAddress, port })

@@ -1,7 +1,7 @@
 // Runs an application's server.mjs with plain Node, where this process is (a namespace), and hands out what it prints.
 import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
-import { answer } from '../support/rpc.js'
+import { answer } from '../../src/testing/index.js'
 
 const lines: { at: number; text: string }[] = []
 
