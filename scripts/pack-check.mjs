@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { bareEnvironment, packInto, readManifest, root, run, say } from './lib.mjs'
 
 const LIMIT = 400_000
+/** Entries that are about another package, and say so where it is not installed. */
+const NEEDING = { 'tcp-sse/prometheus': 'prom-client' }
 const listPath = join(root, 'scripts', 'pack-files.txt')
 const folder = mkdtempSync(join(tmpdir(), 'tcp-sse-pack-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -60,9 +62,10 @@ function checkUse() {
   assert.equal(hasInstallScript, undefined, 'npm sees an install script')
 
   const { name, exports } = readManifest(join(user, 'node_modules', 'tcp-sse'))
-  const subpaths = Object.keys(exports)
+  const all = Object.keys(exports)
     .filter((path) => !path.endsWith('.json'))
     .map((path) => path.replace(/^\./, name))
+  const subpaths = all.filter((path) => NEEDING[path] === undefined)
   const addon = process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch)
   const check = `
     for (const entry of entries) assert.ok(Object.keys(entry).length > 0, 'an entry exports nothing')
@@ -80,6 +83,13 @@ function checkUse() {
     const entries = ${JSON.stringify(subpaths)}.map((path) => require(path))
     ${check}`,
   )
-  for (const file of ['esm.mjs', 'cjs.cjs']) run(process.execPath, [file], { cwd: user, env })
+  writeFileSync(
+    join(user, 'peers.mjs'),
+    `import assert from 'node:assert/strict'
+    for (const [path, peer] of Object.entries(${JSON.stringify(NEEDING)}))
+      await assert.rejects(import(path), (error) => error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes(peer))`,
+  )
+  for (const file of ['esm.mjs', 'cjs.cjs', 'peers.mjs'])
+    run(process.execPath, [file], { cwd: user, env })
   say(`installed without a compiler: ${subpaths.join(', ')} work from ESM and CommonJS`)
 }
