@@ -29,12 +29,21 @@ export class Histogram {
   }
 }
 
+/** How many values were at most so large. */
+export interface HistogramBucket {
+  /** The bucket's upper limit, in the histogram's unit. */
+  readonly le: number
+  /** Values up to it, those of smaller buckets among them. */
+  readonly count: number
+}
+
 /** A histogram as Prometheus has it: each bucket counts all values up to its bound. */
 export interface HistogramSnapshot {
   /** Values of at most `le`, for each bound, ascending. */
-  readonly buckets: readonly { readonly le: number; readonly count: number }[]
+  readonly buckets: readonly HistogramBucket[]
   /** All values, those above the last bound too. */
   readonly count: number
+  /** Of all values. */
   readonly sum: number
 }
 

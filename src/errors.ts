@@ -56,6 +56,7 @@ export type ErrorCode =
 
 /** What every error of this library is. Match on `code`. */
 export class TcpSseError extends Error {
+  /** What it is about; the contract. */
   readonly code: ErrorCode
   /** The option or field that was wrong, where there is one. */
   readonly option?: string

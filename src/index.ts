@@ -21,6 +21,7 @@ export {
   type ReplayOutcome,
 } from './channel/history.js'
 export type { Hub, Message } from './channel/hub.js'
+export type { HistogramBucket } from './counters.js'
 export {
   type DrainOptions,
   type DrainResult,

@@ -1,8 +1,10 @@
 // The process in numbers, as of now.
+
 import { counters, Histogram, type HistogramSnapshot } from './counters.js'
 import { GUARD_CLOSE_REASONS, type GuardCloseReason } from './guard/options.js'
 import { CLOSE_REASONS, type CloseReason } from './stream/close-info.js'
 import type { LiveStream } from './stream/live-stream.js'
+import type { Dropped } from './stream/queue.js'
 import { liveStreams } from './stream/roster.js'
 
 export type { HistogramSnapshot } from './counters.js'
@@ -27,7 +29,7 @@ export interface Metrics {
   /** Bytes of events, comments and heartbeats handed to connections, without HTTP's framing. */
   readonly bytes: number
   /** What overflow policies have dropped. */
-  readonly dropped: { readonly events: number; readonly bytes: number }
+  readonly dropped: Dropped
   /** Heartbeat comments. */
   readonly heartbeats: number
   /** How often a client fell behind: a look found it `slow`. Those that were given up for it are `closed.stalled`. */

@@ -10,9 +10,13 @@ import type { Work } from './turns.js'
 
 /** What became of a broadcast, in streams; see `SendResult`. */
 export interface Tally {
+  /** Written at once. */
   sent: number
+  /** Waiting for their client. */
   queued: number
+  /** Left out by their overflow policy. */
   dropped: number
+  /** Ended, by now or because of this event. */
   closed: number
 }
 

@@ -61,7 +61,9 @@ export interface Subscription {
 
 /** Published on `tcp-sse:channel:broadcast`. */
 export interface ChannelBroadcastMessage {
+  /** Where it was broadcast. */
   readonly channel: Channel
+  /** What became of it. */
   readonly tally: Tally
   /** Bytes of the event, as each subscriber gets them. */
   readonly bytes: number

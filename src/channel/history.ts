@@ -1,5 +1,5 @@
 // What has been broadcast, for clients that come back. No clock of its own, no socket: tested by tables.
-import { type Clock, systemClock } from '../clock.js'
+import { systemClock } from '../clock.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { type Checks, checkOptions, duration, integer } from '../validate.js'
 
@@ -12,6 +12,7 @@ export type ReplayOutcome = 'complete' | 'partial' | 'unknown'
 
 /** The answer of a history. */
 export interface Replay {
+  /** How much of what was missed is there. */
   readonly outcome: ReplayOutcome
   /** Oldest first. A later `append` must not change it. */
   readonly events: readonly EncodedEvent[]
@@ -62,7 +63,7 @@ export class MemoryHistory implements History {
   readonly #maxEvents: number
   readonly #maxAge: number
   readonly #maxBytes: number
-  readonly #clock: Clock
+  readonly #clock: { now(): number }
   /** Numbered from the first ever on: `#entries[i]` is number `#first + i - #head`. */
   #entries: (Entry | undefined)[] = []
   #head = 0
@@ -74,7 +75,7 @@ export class MemoryHistory implements History {
   /**
    * @throws {TcpSseError} `ERR_OPTION_*`
    */
-  constructor(options: MemoryHistoryOptions = {}, clock: Clock = systemClock) {
+  constructor(options: MemoryHistoryOptions = {}, clock: { now(): number } = systemClock) {
     const given = checkOptions(options, checks, 'MemoryHistoryOptions')
     this.#maxEvents = given.maxEvents ?? 1_000
     this.#maxAge = given.maxAge ?? Number.POSITIVE_INFINITY

@@ -3,6 +3,7 @@ import type { EncodedEvent } from '../sse/encode.js'
 
 /** Something broadcast. */
 export interface Message {
+  /** In its final form. */
   readonly event: EncodedEvent
   /** Made by the channel that broadcast it, unlike any other; what comes back to it carries the same. */
   readonly token: string
@@ -20,6 +21,7 @@ export interface Message {
  *   never again for a listener that has been taken away.
  */
 export interface Hub {
+  /** Carries one message to every listener. */
   publish(message: Message): void | Promise<void>
   /** Returns what takes the listener away. */
   listen(listener: (message: Message) => void): () => void

@@ -33,6 +33,7 @@ export type GuardCloseReason = (typeof GUARD_CLOSE_REASONS)[number]
 
 /** What the guard ended, and why. */
 export interface GuardCloseInfo {
+  /** Why. */
   readonly reason: GuardCloseReason
   /**
    * `stream`: one response was given up (`stalled`, `expired`); on HTTP/1 its connection ended with it, on HTTP/2 the
@@ -41,6 +42,7 @@ export interface GuardCloseInfo {
   readonly scope: 'connection' | 'stream'
   /** As the connection was accepted: a dead socket has no address any more. `undefined` on Unix sockets. */
   readonly remoteAddress: string | undefined
+  /** The same of the port. */
   readonly remotePort: number | undefined
   /** The path of the response that was given up, or of the one that was open on the connection, where there was one. */
   readonly url: string | undefined
@@ -56,6 +58,7 @@ export interface GuardCloseInfo {
 
 /** Published on `tcp-sse:guard:close`. */
 export interface GuardCloseMessage {
+  /** The guarded one. */
   readonly server: Server
   /** What `onClose` gets. */
   readonly info: GuardCloseInfo

@@ -23,6 +23,7 @@ export interface LivenessOverrides {
  * is never closed for this.
  */
 export interface LivenessPlan {
+  /** D, ms. */
   readonly detectWithin: number
   /** Keepalive as the kernel is told. It is what makes an idle peer answer. */
   readonly keepAlive: Readonly<KeepAliveOptions> | false

@@ -31,7 +31,9 @@ export interface Observation {
   readonly lastDataReceived: number
   /** Segments believed lost now. */
   readonly lost: number
+  /** Segments retransmitted over the connection's life. */
   readonly totalRetransmits: number
+  /** Bytes acknowledged over the connection's life. */
   readonly bytesAcked: number
   /** Time that sending was held up by the peer's window, over the connection's life. */
   readonly windowLimited: number

@@ -4,6 +4,7 @@ import type { Observation, Verdict } from './verdict.js'
 
 /** What was known of a peer when it was given up. */
 export interface PeerEvidence {
+  /** At its last look. */
   readonly verdict: Verdict
   /** Milliseconds that something went unanswered. */
   readonly silentFor: number

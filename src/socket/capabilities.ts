@@ -7,6 +7,7 @@ export interface Capabilities {
   readonly addon: boolean
   /** Why it is not, in one sentence; `undefined` where it is. */
   readonly reason: string | undefined
+  /** `process.platform`. */
   readonly platform: NodeJS.Platform
   /**
    * Whether `detectWithin` is a promise here. Without the kernel's word only a heartbeat and a check of

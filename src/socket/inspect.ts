@@ -40,6 +40,7 @@ export interface SocketSnapshot {
   readonly status: 'ok' | 'partly' | 'destroyed' | 'unavailable'
   /** Bytes that Node and libuv still hold. Known everywhere. */
   readonly pending: number
+  /** Where the connection is in TCP's life of one. */
   readonly state?: TcpState | undefined
   /** Bytes in the kernel that the peer's kernel has not acknowledged, sent or not (SIOCOUTQ). */
   readonly outq?: number | undefined
@@ -69,6 +70,7 @@ export interface SocketSnapshot {
   readonly probes?: number | undefined
   /** Doublings of the timeout in force. */
   readonly backoff?: number | undefined
+  /** The kernel's view of the path (tcp_ca_state). */
   readonly congestionState?: (typeof CONGESTION_STATES)[number] | undefined
   /** Congestion window, segments. */
   readonly congestionWindow?: number | undefined

@@ -3,7 +3,16 @@
 /** A request of Node's, or of the web's. */
 export interface NegotiableRequest {
   /** By name, in lower case, or with a `get`. */
-  readonly headers: { readonly accept?: string | undefined } | { get(name: string): string | null }
+  /** Node's, or the web's. */
+  readonly headers:
+    | {
+        /** The header's value, where the client sent one. */
+        readonly accept?: string | undefined
+      }
+    | {
+        /** As `Headers.get`. */
+        get(name: string): string | null
+      }
 }
 
 const EVENT_STREAM = 'text/event-stream'

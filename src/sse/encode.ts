@@ -33,8 +33,11 @@ const ENCODED = Symbol.for('tcp-sse.EncodedEvent')
 
 /** An event in its final form; accepted wherever an event is, so that it is encoded once for many streams. */
 export class EncodedEvent {
+  /** As they go on the wire, without HTTP's framing. */
   readonly bytes: Buffer
+  /** The event's id, for `delivered()` and histories. */
   readonly id: string | undefined
+  /** Not sent; see `EventInput.key`. */
   readonly key: string | undefined
   /** Whether clients ignore it: it is sent like an event and not counted as one. */
   readonly isComment: boolean

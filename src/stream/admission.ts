@@ -28,6 +28,7 @@ const checks: Checks<AdmissionOptions> = {
 
 /** A limit on the number of open streams. Made by `createAdmission`. */
 export class Admission {
+  /** Streams that may be open at the same time. */
   readonly maxStreams: number
   readonly #retryAfter: number
   #size = 0

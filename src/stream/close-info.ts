@@ -50,6 +50,7 @@ export interface Account {
 
 /** How a stream ended. */
 export interface CloseInfo extends Account {
+  /** Why. */
   readonly reason: CloseReason
   /** What is behind it: the connection's error, what an application threw, or one of this library's with a `code`. */
   readonly error?: Error | undefined

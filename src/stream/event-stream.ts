@@ -40,6 +40,7 @@ export interface EventStream {
    * the serializer throws passes through
    */
   send(event: EventInput | EncodedEvent): SendResult
+  /** The same, and tells what became of the event. */
   send(event: EventInput | EncodedEvent, options: { confirm: true }): Promise<DeliveryOutcome>
 
   /**

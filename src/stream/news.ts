@@ -9,11 +9,13 @@ import type { EventStream } from './event-stream.js'
 
 /** Published on `tcp-sse:stream:open`. */
 export interface StreamOpenMessage {
+  /** Whose news it is. */
   readonly stream: EventStream
 }
 
 /** Published on `tcp-sse:stream:refused`: the request was answered with 503. */
 export interface StreamRefusedMessage {
+  /** Whose news it is. */
   readonly stream: EventStream
   /** `drained`: its server is shutting down. `refused`: its `admission` was full. */
   readonly reason: CloseReason
@@ -21,6 +23,7 @@ export interface StreamRefusedMessage {
 
 /** Published on `tcp-sse:stream:close`. */
 export interface StreamCloseMessage {
+  /** Whose news it is. */
   readonly stream: EventStream
   /** What `stream.closed` gives. */
   readonly info: CloseInfo
@@ -28,13 +31,17 @@ export interface StreamCloseMessage {
 
 /** Published on `tcp-sse:stream:verdict`. */
 export interface StreamVerdictMessage {
+  /** Whose news it is. */
   readonly stream: EventStream
+  /** By this look. */
   readonly verdict: Verdict
+  /** By the look before. */
   readonly previous: Verdict
 }
 
 /** Published on `tcp-sse:stream:overflow`. */
 export interface StreamOverflowMessage {
+  /** Whose news it is. */
   readonly stream: EventStream
   /** `closed`: the stream has ended with reason `overflow`. */
   readonly outcome: 'dropped' | 'closed'

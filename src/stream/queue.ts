@@ -20,7 +20,9 @@ export interface QueueLimits {
 
 /** What the overflow policy has dropped. */
 export interface Dropped {
+  /** Whole events. */
   readonly events: number
+  /** Their bytes. */
   readonly bytes: number
 }
 

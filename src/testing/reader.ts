@@ -3,7 +3,15 @@ import net from 'node:net'
 import tls from 'node:tls'
 
 /** How a client reads: everything, nothing, or so many bytes each so many milliseconds. */
-export type Reading = 'all' | 'never' | { bytes: number; everyMs: number }
+export type Reading =
+  | 'all'
+  | 'never'
+  | {
+      /** At a time. */
+      bytes: number
+      /** Milliseconds between two of them. */
+      everyMs: number
+    }
 
 /** What a client has got so far. */
 export interface Received {

@@ -8,6 +8,7 @@ import type { Fault, Path } from './routes.js'
 export class RigClient implements TestClient {
   /** Its number in the rig: for `rig.cut([…])`. */
   readonly number: number
+  /** IPv4, in the rig's own range. */
   readonly address: string
   readonly #path: Path
   readonly #peer: Peer

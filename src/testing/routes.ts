@@ -7,7 +7,9 @@
 
 /** When a fault took effect: between the two, `Date.now()` milliseconds. */
 export interface Fault {
+  /** Not yet before it. */
   readonly startedAt: number
+  /** Certainly after it. */
   readonly doneAt: number
 }
 

@@ -5,7 +5,9 @@ import type { Peer } from './peer.js'
 
 /** A server that runs in a rig. */
 export interface RigServer {
+  /** Its address inside the rig. */
   readonly host: string
+  /** Where it listens. */
   readonly port: number
   /** `http://host:port` */
   readonly url: string

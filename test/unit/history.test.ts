@@ -28,7 +28,7 @@ describe('MemoryHistory', () => {
 
   it('forgets by age', () => {
     let now = 0
-    const history = new MemoryHistory({ maxAge: 100 }, { now: () => now, after: () => () => {} })
+    const history = new MemoryHistory({ maxAge: 100 }, { now: () => now })
     history.append(event('a'))
     now = 60
     history.append(event('b'))
