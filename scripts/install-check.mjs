@@ -31,7 +31,7 @@ if (missing === undefined) {
 /** The first server of the README, as it stands there. */
 function firstServer() {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const code = readme.match(/```ts\n(import http[\s\S]*?)```/)?.[1]
+  const code = readme.match(/```ts runnable\n(import http[\s\S]*?)```/)?.[1]
   assert.ok(code, 'README.md has no server that begins with `import http`')
   const number = (pattern) => Number(code.match(pattern)?.[1].replaceAll('_', ''))
   const [detectWithin, port] = [number(/detectWithin: ([\d_]+)/), number(/listen\((\d+)\)/)]

@@ -54,7 +54,16 @@ export type ErrorCode =
   /** `tcp-sse/testing`: a child process has ended, or could not do what it was asked for. */
   | 'ERR_CHILD'
 
-/** What every error of this library is. Match on `code`. */
+/**
+ * What every error of this library is. Match on `code`.
+ *
+ * @example
+ * try {
+ *   stream.send({ id: 'a\nb' })
+ * } catch (error) {
+ *   if (!(error instanceof TcpSseError) || error.code !== 'ERR_EVENT_INVALID') throw error
+ * }
+ */
 export class TcpSseError extends Error {
   /** What it is about; the contract. */
   readonly code: ErrorCode

@@ -52,6 +52,8 @@ export interface NodeBindings {
  * @param env - what the server passes to `fetch` beside the request; anything without Node's objects is ignored
  * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_REQUEST`; `ERR_HEADERS_SENT`
  * @example
+ * import { serve } from '@hono/node-server'
+ *
  * serve({
  *   fetch(request, env) {
  *     const { response, stream } = createEventResponse(request, { detectWithin: 10_000 }, env)

@@ -120,7 +120,13 @@ export function createChannel(options: ChannelOptions = {}): Channel {
   return new Channel(options)
 }
 
-/** Streams that are sent the same events. A stream leaves by itself when it ends. */
+/**
+ * Streams that are sent the same events. A stream leaves by itself when it ends. Made by `createChannel`.
+ *
+ * @example
+ * const { sent, queued, dropped, closed } = await news.broadcast({ data: 'to all but one' }, { except: stream })
+ * for await (const each of news) if (each.verdict === 'slow') news.unsubscribe(each)
+ */
 export class Channel {
   readonly #history: History | undefined
   readonly #hub: Hub

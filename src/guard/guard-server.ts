@@ -39,7 +39,14 @@ export interface GuardStats {
   readonly inherited: boolean
 }
 
-/** Made by `guardServer`. */
+/**
+ * What keeps watch over a server. Made by `guardServer`.
+ *
+ * @example
+ * const guard = guardServer(server)
+ * console.log(guard.stats().closed['peer-dead'])
+ * guard.stop()
+ */
 export class Guard implements Keeper {
   /** @internal */
   readonly settings: GuardSettings

@@ -33,7 +33,13 @@ export interface Capabilities {
   readonly resetAnywhere: boolean
 }
 
-/** Tells what works on this system and why the rest does not. Asks the kernel once. */
+/**
+ * Tells what works on this system and why the rest does not. Asks the kernel once.
+ *
+ * @example
+ * const { detectionGuaranteed, reason } = capabilities()
+ * if (!detectionGuaranteed) console.warn(reason)
+ */
 export function capabilities(): Capabilities {
   known ??= ask()
   return known

@@ -103,6 +103,8 @@ export function inspectSocket(socket: Socket): SocketSnapshot {
  * Looks at many connections with one native call.
  *
  * @throws {TcpSseError} `ERR_NOT_A_SOCKET`, before anything is asked
+ * @example
+ * const waiting = inspectSockets([...sockets]).reduce((bytes, { unsent }) => bytes + (unsent ?? 0), 0)
  */
 export function inspectSockets(sockets: readonly Socket[]): SocketSnapshot[] {
   const targets = sockets.map(socketOf)

@@ -33,10 +33,8 @@ const EVENT_STREAM = 'text/event-stream'
  *
  * @param alternatives - media types that the endpoint could answer with instead
  * @example
- * if (!wantsEventStream(req)) {
- *   res.writeHead(406).end()
- *   return
- * }
+ * if (wantsEventStream(req)) createEventStream(req, res).send({ data: 'hello' })
+ * else res.writeHead(406, { vary: 'Accept' }).end()
  */
 export function wantsEventStream(
   request: NegotiableRequest,

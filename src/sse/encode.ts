@@ -31,7 +31,13 @@ export type Serialize = (data: unknown) => string
 /** Known to every copy of this library: an application may have loaded it as ESM and as CommonJS. */
 const ENCODED = Symbol.for('tcp-sse.EncodedEvent')
 
-/** An event in its final form; accepted wherever an event is, so that it is encoded once for many streams. */
+/**
+ * An event in its final form; accepted wherever an event is, so that it is encoded once for many streams.
+ *
+ * @example
+ * const tick = encodeEvent({ data: 'tick' })
+ * for await (const each of news) each.send(tick)
+ */
 export class EncodedEvent {
   /** As they go on the wire, without HTTP's framing. */
   readonly bytes: Buffer
@@ -118,6 +124,8 @@ export function eventText(event: EventInput, serialize: Serialize = toJson): str
  * Encodes a comment: clients ignore it, proxies see traffic.
  *
  * @throws {TcpSseError} `ERR_EVENT_INVALID` for something that is no string
+ * @example
+ * encodeComment('ping').bytes.toString() // ': ping\n\n'
  */
 export function encodeComment(text: string): EncodedEvent {
   return new EncodedEvent(Buffer.from(`${lines('', text)}\n`), undefined, undefined, true)

@@ -26,7 +26,14 @@ const checks: Checks<AdmissionOptions> = {
   retryAfter: duration(),
 }
 
-/** A limit on the number of open streams. Made by `createAdmission`. */
+/**
+ * A limit on the number of open streams. Made by `createAdmission`.
+ *
+ * @example
+ * const admission = createAdmission({ maxStreams: 10_000 })
+ * createEventStream(req, res, { admission })
+ * console.log(admission.size)
+ */
 export class Admission {
   /** Streams that may be open at the same time. */
   readonly maxStreams: number
@@ -67,6 +74,8 @@ export class Admission {
  *
  * @throws {TcpSseError} `ERR_OPTION_*`
  * @example
+ * import { eventStream } from 'tcp-sse/express'
+ *
  * const admission = createAdmission({ maxStreams: 10_000 })
  * app.get('/events', eventStream({ admission }), (req, res) => {
  *   res.eventStream.send({ data: 'hello' })

@@ -35,7 +35,13 @@ export interface Undelivered {
 /** Somebody who waits to hear about one event. */
 export type Ticket = Deferred<DeliveryOutcome>
 
-/** How many unacknowledged events are remembered one by one, for each stream. */
+/**
+ * How many unacknowledged events are remembered one by one, for each stream. Of more, the oldest count as undelivered
+ * until the last of them is acknowledged.
+ *
+ * @example
+ * console.log(`up to ${TRACKED_EVENTS} ids in undelivered.ids`)
+ */
 export const TRACKED_EVENTS = 4_096
 const INITIAL = 16
 /** From this size on it is worth asking the kernel whether some could be forgotten instead of growing. */

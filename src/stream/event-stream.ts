@@ -64,7 +64,7 @@ export interface EventStream {
    * @param options - `signal` stops the transfer and the source; the stream stays open
    * @throws {TcpSseError} `ERR_SOURCE_INVALID`, `ERR_OPTION_*`, and nothing was pulled
    * @example
-   * const { sent, reason } = await stream.sendAll(rows(), { signal: AbortSignal.timeout(60_000) })
+   * const { sent, reason } = await stream.sendAll(rows, { signal: AbortSignal.timeout(60_000) })
    */
   sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult>
 

@@ -39,6 +39,11 @@ export interface ConnectOptions {
 /**
  * A client on loopback, in this process. It can do everything but vanish: it has no kernel of its own, and ours answers
  * for it. See `vanish`.
+ *
+ * @example
+ * const client = await connectClient(`http://127.0.0.1:${port}/events`)
+ * await client.stall()
+ * console.log((await client.received()).ids)
  */
 export class LoopbackClient implements TestClient {
   readonly #reader: Reader

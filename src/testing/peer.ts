@@ -16,7 +16,12 @@ interface Answer {
   error?: string
 }
 
-/** A child process, and the calls that it answers if its module says `answer({ … })`. */
+/**
+ * A child process, and the calls that it answers if its module says `answer({ … })`.
+ *
+ * @example
+ * const open = await peer.call<number>('open')
+ */
 export class Peer {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, (answer: Omit<Answer, 'id'>) => void>()
@@ -101,6 +106,8 @@ function gone(how: string): TcpSseError {
  * @param module - a JavaScript or TypeScript file
  * @param prefix - a command to start it behind, such as a rig's `prefix`
  * @param env - variables on top of this process's
+ * @example
+ * const peer = startPeer(new URL('./server.js', import.meta.url))
  */
 export function startPeer(
   module: URL | string,
@@ -132,6 +139,7 @@ function loaderFor(path: string): readonly string[] {
  *
  * @param methods - by name; what they return or resolve to is sent back
  * @example
+ * const streams = new Set<EventStream>()
  * answer({ open: () => streams.size })
  */
 export function answer(methods: Record<string, (...args: never[]) => unknown>): void {

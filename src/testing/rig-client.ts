@@ -4,7 +4,14 @@ import type { Peer } from './peer.js'
 import type { Reading, Received } from './reader.js'
 import type { Fault, Path } from './routes.js'
 
-/** A client with an address and a kernel of its own, as far as the server can tell: it can truly vanish. */
+/**
+ * A client with an address and a kernel of its own, as far as the server can tell: it can truly vanish.
+ *
+ * @example
+ * const rig = createRig()
+ * const client = await rig.connect(await rig.serve(new URL('./server.js', import.meta.url)))
+ * client.vanish() // the server is told nothing
+ */
 export class RigClient implements TestClient {
   /** Its number in the rig: for `rig.cut([…])`. */
   readonly number: number

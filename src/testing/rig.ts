@@ -48,7 +48,15 @@ const sizes: Check<string> = (value, name) => {
 }
 const rigChecks: Checks<RigOptions> = { tcpRmem: sizes, ipv6: boolean }
 
-/** The namespaces, what runs in them, and what can go wrong between them. Made by `createRig`. */
+/**
+ * The namespaces, what runs in them, and what can go wrong between them. Made by `createRig`.
+ *
+ * @example
+ * const rig = createRig()
+ * const server = await rig.serve(new URL('./server.js', import.meta.url))
+ * const clients = [await rig.connect(server), await rig.connect(server)]
+ * rig.cut([0]) // the first one's packets, in both directions
+ */
 export class Rig implements Path {
   readonly #families: readonly Family[]
   readonly #server: Namespace
@@ -102,6 +110,7 @@ export class Rig implements Path {
    * @param options - `env`: variables on top of this process's; `within`: milliseconds, 10 000 by default
    * @throws {TcpSseError} `ERR_CHILD`, as a rejection: it ended, or listens nowhere that a client could reach
    * @example
+   * const rig = createRig()
    * const server = await rig.serve(new URL('./server.js', import.meta.url))
    */
   async serve(
@@ -277,7 +286,12 @@ export function createRig(options: RigOptions = {}): Rig {
   return new Rig(options)
 }
 
-/** Why no rig can be made here, or `undefined` where one can. Makes one to see. */
+/**
+ * Why no rig can be made here, or `undefined` where one can. Makes one to see.
+ *
+ * @example
+ * it.skipIf(rigMissing() !== undefined)('notices a client that vanishes', async () => {})
+ */
 export function rigMissing(): string | undefined {
   if (process.platform !== 'linux') return `no network namespaces on ${process.platform}`
   try {

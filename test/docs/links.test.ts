@@ -1,0 +1,45 @@
+// Links between the pages lead somewhere: the file is there, and so is the heading.
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { expect, it } from 'vitest'
+import { pages, root } from './snippets.js'
+
+const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+
+/** As GitHub makes them. */
+function anchorsOf(file: string): Set<string> {
+  const headings = read(file).matchAll(/^#+ (.+)$/gm)
+  return new Set(
+    [...headings].map(([, text = '']) =>
+      text
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
+}
+
+function broken(page: string): string[] {
+  const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
+  return links
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .filter((target) => {
+      const [path = '', anchor] = target.split('#')
+      const file = path === '' ? page : relative(root, join(root, dirname(page), path))
+      if (!existsSync(join(root, file))) return true
+      return anchor !== undefined && !anchorsOf(file).has(anchor)
+    })
+    .map((target) => `${page}: ${target}`)
+}
+
+it('every link within README and docs/ leads somewhere', () => {
+  expect(pages().flatMap(broken)).toEqual([])
+})
+
+it('every page of docs/ is on the README’s map', () => {
+  const readme = read('README.md')
+  const missing = pages().filter(
+    (page) => page.startsWith('docs/') && !readme.includes(`](${page})`),
+  )
+  expect(missing).toEqual([])
+})
