@@ -6,7 +6,13 @@ import https from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
 import { Duplex } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createChannel, createEventStream, drain, type EventStream } from '../../src/index.js'
+import {
+  capabilities,
+  createChannel,
+  createEventStream,
+  drain,
+  type EventStream,
+} from '../../src/index.js'
 import { liveStreams } from '../../src/stream/roster.js'
 import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
@@ -166,6 +172,8 @@ describe('drain', () => {
     expect(await result).toMatchObject({ streams: 1, drained: 1 })
     const { reason, delivered, undelivered } = await stream.closed
     expect(reason).toBe('drained')
+    // Without the addon nobody knows what was acknowledged.
+    if (!capabilities().inspect) return
     expect(delivered?.id).toBe(ids.at(-1))
     // What the client is told for its next connection is no event.
     expect(delivered?.events).toBe(ids.length)

@@ -9,7 +9,7 @@ import {
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Histogram } from '../../src/counters.js'
-import { createChannel, type Metrics, metrics } from '../../src/index.js'
+import { capabilities, createChannel, type Metrics, metrics } from '../../src/index.js'
 import { instrument } from '../../src/otel.js'
 import { registerMetrics } from '../../src/prometheus.js'
 import { CLOSE_REASONS } from '../../src/stream/close-info.js'
@@ -77,7 +77,8 @@ describe('metrics()', () => {
     await fillUp(stream)
     stream.send({ data: 'x'.repeat(2_000) })
     expect(stream.send({ data: 'abc' })).toBe('dropped')
-    await waitFor('slow', () => metrics().stalls > before.stalls)
+    // Only the kernel tells that a window is shut.
+    if (capabilities().inspect) await waitFor('slow', () => metrics().stalls > before.stalls)
     const { dropped, queueDepth } = metrics()
     expect(dropped.events - before.dropped.events).toBe(stream.dropped.events)
     expect(dropped.bytes - before.dropped.bytes).toBe(stream.dropped.bytes)

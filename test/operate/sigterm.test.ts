@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, expect, it } from 'vitest'
+import { capabilities } from '../../src/index.js'
 
 const CLIENTS = 2_000
 /** In place of the recipe's, so that the test is short. */
@@ -88,7 +89,12 @@ function connect(port: number, successor: number, path: string): Promise<Client>
     client.ended = performance.now()
     if (!client.properly) return
     setTimeout(() => {
-      http.get({ port: successor, host: '127.0.0.1', agent: false }, (res) => res.resume())
+      http
+        .get({ port: successor, host: '127.0.0.1', agent: false }, (res) => res.resume())
+        .on(
+          'error',
+          () => {}, // told by the number of arrivals
+        )
     }, client.retry)
   })
   return new Promise((resolve) => {
@@ -142,7 +148,11 @@ it('2 000 clients leave and come back without a storm, and the process ends with
   const took = performance.now() - toldAt
   expect(took).toBeGreaterThan(SPREAD_OVER * 0.9)
   expect(took).toBeLessThan(TIMEOUT + 1_500)
-  expect(output()).toMatch(/streams: 2003,\s+drained: 2000,\s+aborted: 3,\s+left: 0/)
+  // Without the addon nobody knows that three clients have not acknowledged what Node has handed over.
+  const aborted = capabilities().inspect ? 3 : 0
+  expect(output().replace(/\s+/g, ' ')).toContain(
+    `streams: 2003, drained: ${2_003 - aborted}, aborted: ${aborted}, left: 0`,
+  )
 
   const properly = clients.filter(({ properly: end }) => end)
   expect(properly).toHaveLength(CLIENTS)
