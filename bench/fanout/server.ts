@@ -14,15 +14,23 @@ export interface Used {
   readonly max: number
 }
 
+/** What is sent: so many times, so many bytes, with a pause between. */
+interface Sending {
+  readonly rounds: number
+  readonly bytes: number
+  readonly gapMs: number
+  readonly delaysToo?: boolean
+}
+
 let service: Service<unknown>
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** @param quietly - without the clock of the event loop's delays, whose timer is 2 % of a core by itself */
-async function measured(work: () => Promise<void>, quietly = false): Promise<Used> {
+/** @param delaysToo - with the clock of the event loop's delays, whose timer is 2 % of a core by itself */
+async function measured(work: () => Promise<void>, delaysToo = false): Promise<Used> {
   const delays = monitorEventLoopDelay({ resolution: 1 })
   globalThis.gc?.()
-  if (!quietly) delays.enable()
+  if (delaysToo) delays.enable()
   const startedAt = performance.now()
   const before = process.cpuUsage()
   await work()
@@ -40,17 +48,17 @@ answer({
   },
   connected: () => service.connected?.() ?? service.handles.size,
   /** Broadcasts, one after the other, with a pause between them. */
-  broadcast: ({ rounds, bytes, gapMs }: { rounds: number; bytes: number; gapMs: number }) => {
+  broadcast: ({ rounds, bytes, gapMs, delaysToo }: Sending) => {
     const data = 'x'.repeat(bytes)
     return measured(async () => {
       for (let round = 0; round < rounds; round++) {
         await service.broadcast(data)
         await pause(gapMs)
       }
-    })
+    }, delaysToo)
   },
   /** One event of its own to each client, so many times a second: a token stream. */
-  unicast: ({ rounds, bytes, gapMs }: { rounds: number; bytes: number; gapMs: number }) =>
+  unicast: ({ rounds, bytes, gapMs, delaysToo }: Sending) =>
     measured(async () => {
       let number = 0
       for (let round = 0; round < rounds; round++) {
@@ -61,9 +69,9 @@ answer({
         }
         await pause(gapMs)
       }
-    }),
+    }, delaysToo),
   /** As fast as one client takes it: waits where the library says that it is behind, in the library's own way. */
-  stream: ({ rounds, bytes }: { rounds: number; bytes: number }) =>
+  stream: ({ rounds, bytes, delaysToo }: Sending) =>
     measured(async () => {
       const data = 'x'.repeat(bytes)
       const [handle] = service.handles
@@ -74,9 +82,9 @@ answer({
         // A turn for the rest of the process now and then, as any application has it.
         if (round % 1_000 === 999) await new Promise(setImmediate)
       }
-    }),
+    }, delaysToo),
   /** Does nothing: what is left is timers, heartbeats, looks. */
-  idle: (ms: number) => measured(() => pause(ms), true),
+  idle: (ms: number) => measured(() => pause(ms)),
   memory() {
     globalThis.gc?.()
     globalThis.gc?.()
