@@ -1,37 +1,12 @@
 // The staggering of a drain on a fake clock, over outlets into memory.
 import { describe, expect, it } from 'vitest'
-import type { Clock } from '../../src/clock.js'
 import { Drain, type DrainSettings } from '../../src/drain.js'
 import { encodeEvent, type TcpSseError } from '../../src/index.js'
 import { Farewell } from '../../src/stream/farewell.js'
 import { LiveStream } from '../../src/stream/live-stream.js'
 import { streamSettings } from '../../src/stream/options.js'
+import { FakeClock } from '../support/fake-clock.js'
 import { MemoryOutlet } from '../support/memory-outlet.js'
-
-class FakeClock implements Clock {
-  time = 0
-  #timer: { at: number; callback: () => void } | undefined
-  now = (): number => this.time
-  after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.time + ms, callback }
-    this.#timer = timer
-    return () => {
-      if (this.#timer === timer) this.#timer = undefined
-    }
-  }
-  get armed(): boolean {
-    return this.#timer !== undefined
-  }
-  run(until: number): void {
-    while (this.#timer !== undefined && this.#timer.at <= until) {
-      const { at, callback } = this.#timer
-      this.#timer = undefined
-      this.time = at
-      callback()
-    }
-    this.time = until
-  }
-}
 
 function clients(count: number, options = {}) {
   return Array.from({ length: count }, () => {

@@ -2,37 +2,12 @@
 import { Socket } from 'node:net'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Clock } from '../../src/clock.js'
 import { type LivenessPlan, livenessPlan } from '../../src/index.js'
 import type { Kernel } from '../../src/liveness/kernel.js'
 import { Monitor } from '../../src/liveness/monitor.js'
 import type { Look, Verdict } from '../../src/liveness/verdict.js'
 import type { Watcher, WatchOptions } from '../../src/liveness/watch.js'
-
-class FakeClock implements Clock {
-  time = 0
-  #timer: { at: number; callback: () => void } | undefined
-  now = (): number => this.time
-  after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.time + ms, callback }
-    this.#timer = timer
-    return () => {
-      if (this.#timer === timer) this.#timer = undefined
-    }
-  }
-  get armed(): boolean {
-    return this.#timer !== undefined
-  }
-  run(until: number): void {
-    while (this.#timer !== undefined && this.#timer.at <= until) {
-      const { at, callback } = this.#timer
-      this.#timer = undefined
-      this.time = at
-      callback()
-    }
-    this.time = until
-  }
-}
+import { FakeClock } from '../support/fake-clock.js'
 
 const healthy: Look = {
   state: 1,

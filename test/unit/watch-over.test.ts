@@ -1,44 +1,14 @@
 // Looks at a stream that has no socket.
 import { describe, expect, it } from 'vitest'
-import type { Clock } from '../../src/clock.js'
 import { livenessPlan } from '../../src/liveness/plan.js'
 import type { Watcher } from '../../src/liveness/watch.js'
 import { TimerWatch } from '../../src/stream/watch-over.js'
-
-class OneTimer implements Clock {
-  time = 0
-  #timer: { at: number; callback: () => void } | undefined
-
-  now = (): number => this.time
-
-  after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.time + ms, callback }
-    this.#timer = timer
-    return () => {
-      if (this.#timer === timer) this.#timer = undefined
-    }
-  }
-
-  get idle(): boolean {
-    return this.#timer === undefined
-  }
-
-  advance(ms: number): void {
-    const until = this.time + ms
-    while (this.#timer !== undefined && this.#timer.at <= until) {
-      const { at, callback } = this.#timer
-      this.time = at
-      this.#timer = undefined
-      callback()
-    }
-    this.time = until
-  }
-}
+import { FakeClock } from '../support/fake-clock.js'
 
 const plan = livenessPlan(30_000)
 
 function watch(next: (now: number) => number) {
-  const clock = new OneTimer()
+  const clock = new FakeClock()
   const looks: number[] = []
   const watcher: Watcher = {
     plan,
@@ -55,16 +25,16 @@ function watch(next: (now: number) => number) {
 describe('TimerWatch', () => {
   it('looks at the plan’s pace', () => {
     const { clock, looks } = watch(() => Number.POSITIVE_INFINITY)
-    clock.advance(plan.urgentPace + 2 * plan.pace)
+    clock.run(clock.now() + plan.urgentPace + 2 * plan.pace)
     expect(looks).toEqual([0, 1, 2].map((n) => plan.urgentPace + n * plan.pace))
   })
 
   it('looks sooner where the watcher asks for it, and at once when hurried', () => {
     const { clock, looks, watch: own } = watch((now) => now + 10)
-    clock.advance(plan.urgentPace + 20)
+    clock.run(clock.now() + plan.urgentPace + 20)
     expect(looks).toEqual([0, 10, 20].map((n) => plan.urgentPace + n))
     own.hurry()
-    clock.advance(1)
+    clock.run(clock.now() + 1)
     expect(looks.length).toBe(4)
   })
 
@@ -77,8 +47,8 @@ describe('TimerWatch', () => {
       own.release()
       return 0
     })
-    clock.advance(plan.urgentPace * 100)
+    clock.run(clock.now() + plan.urgentPace * 100)
     expect(looks.length).toBe(1)
-    expect(clock.idle).toBe(true)
+    expect(clock.armed).toBe(false)
   })
 })
