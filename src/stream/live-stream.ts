@@ -160,7 +160,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
 
   /** Ends the stream as `close` does, after these; what has no room is left out. */
   finish(reason: 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
-    for (const event of last) if (this.#open) this.#sender.deliver(event)
+    for (const event of last) if (this.#isOpen()) this.#sender.deliver(event)
     this.#end(reason, undefined)
   }
 
@@ -195,33 +195,31 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   }
 
   queue(): QueueSizes {
-    const pending = this.#sender.pending + this.#outlet.pending
+    const pending = this.#sender.pending + this.#sender.outlet.pending
     const { unsent, unacked } = this.inspect() ?? {}
     return { pending, unsent, unacked }
   }
 
   inspect(): SocketSnapshot | undefined {
-    return this.#outlet.socket && inspectSocket(this.#outlet.socket)
-  }
-
-  get #outlet(): Outlet {
-    return this.#sender.outlet
+    return this.#sender.outlet.socket && inspectSocket(this.#sender.outlet.socket)
   }
 
   /** Whether events are taken. The application can have ended the response behind our back: its close is on its way. */
-  get #open(): boolean {
-    return this.#state === 'open' && this.#outlet.writable
+  #isOpen(): boolean {
+    return this.#state === 'open' && this.#sender.outlet.writable
   }
 
   #encodeAndSend(event: EventInput | EncodedEvent, ticket: Ticket | undefined): SendResult {
     if (isEncoded(event)) return this.#deliver(event, ticket)
     const text = eventText(event, this.#sender.settings.serialize)
     // Asked after it: the application's serializer may have ended the stream.
-    return this.#open ? this.#concluded(this.#sender.deliverText(text, event, ticket)) : 'closed'
+    return this.#isOpen()
+      ? this.#concluded(this.#sender.deliverText(text, event, ticket))
+      : 'closed'
   }
 
   #deliver(event: EncodedEvent, ticket?: Ticket): SendResult {
-    return this.#open ? this.#concluded(this.#sender.deliver(event, ticket)) : 'closed'
+    return this.#isOpen() ? this.#concluded(this.#sender.deliver(event, ticket)) : 'closed'
   }
 
   #concluded(result: SendResult | 'overflow'): SendResult {
@@ -252,7 +250,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   }
 
   onClose(): void {
-    const { finished, error } = this.#outlet
+    const { finished, error } = this.#sender.outlet
     if (finished) this.#close(this.#ending?.reason ?? 'ended', this.#ending?.error)
     else this.#close(reasonOf(error), error)
   }
@@ -262,8 +260,9 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   }
 
   onPeerGone(evidence: PeerEvidence): void {
-    const error = this.#outlet.error
-    const left = evidence.verdict === 'half-closed' || this.#outlet.socket?.destroyed === true
+    const error = this.#sender.outlet.error
+    const left =
+      evidence.verdict === 'half-closed' || this.#sender.outlet.socket?.destroyed === true
     const gone = left ? 'client-closed' : 'client-reset'
     this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
   }
@@ -271,7 +270,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   onLook(now: number, stalledFor: number): number {
     if (this.#sender.inFlight) this.#sender.delivery.look()
     return checkDeadlines({
-      outlet: this.#outlet,
+      outlet: this.#sender.outlet,
       sender: this.#sender,
       settings: this.#sender.settings,
       openedAt: this.#openedAt,
@@ -312,14 +311,14 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
     if (this.#state === 'closed') return
     this.#close(reason, error)
-    this.#outlet.destroy(entirely)
+    this.#sender.outlet.destroy(entirely)
   }
 
   /** The one way into `closed`. After it nothing of the stream's runs on. */
   #close(reason: CloseReason, error?: Error, evidence?: PeerEvidence): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.#outlet.unlisten()
+    this.#sender.outlet.unlisten()
     if (reason === 'peer-dead') news.foundDead(evidence, this.#watch)
     const openedFor = systemClock.now() - this.#openedAt
     const info = this.#settle(reason, openedFor, error, evidence)

@@ -56,7 +56,7 @@ export class Sender {
 
   /** Whether an event would be written at once. */
   get hasRoom(): boolean {
-    return this.outlet.writable && !this.#behind && !this.#ending
+    return this.outlet.writable && !this.#isBehind() && !this.#ending
   }
 
   /** Bytes of events and comments handed to the outlet. */
@@ -117,7 +117,7 @@ export class Sender {
 
   /** Writes the event or lets it wait; `overflow` leaves it out. Only while the outlet is writable. */
   deliver(event: EncodedEvent, ticket?: Ticket): Exclude<SendResult, 'closed'> | 'overflow' {
-    if (this.#behind) return this.#enqueue(event, ticket)
+    if (this.#isBehind()) return this.#enqueue(event, ticket)
     this.#writeEvent(event, ticket)
     return this.#blocked ? 'queued' : 'sent'
   }
@@ -137,7 +137,7 @@ export class Sender {
     event: EventInput,
     ticket?: Ticket,
   ): Exclude<SendResult, 'closed'> | 'overflow' {
-    const bytes = this.#behind ? -1 : this.outlet.writeText(text)
+    const bytes = this.#isBehind() ? -1 : this.outlet.writeText(text)
     if (bytes < 0) return this.deliver(encodeText(text, event), ticket)
     this.#bytesSent += bytes
     this.#record(idOf(event.id), ticket)
@@ -169,7 +169,7 @@ export class Sender {
   }
 
   /** Whether an event has to wait for others. */
-  get #behind(): boolean {
+  #isBehind(): boolean {
     return this.#blocked || this.#replay !== undefined
   }
 
@@ -183,7 +183,7 @@ export class Sender {
   /** Settles when there is room (`true`), or when there never will be again. */
   writable(): Promise<boolean> {
     if (this.#ending || !this.outlet.writable) return Promise.resolve(false)
-    if (!this.#behind) return Promise.resolve(true)
+    if (!this.#isBehind()) return Promise.resolve(true)
     this.#room ??= new Deferred()
     return this.#room.promise
   }
@@ -199,7 +199,7 @@ export class Sender {
     this.#blocked = false
     this.#pump()
     if (this.#ending) this.#endIfDone()
-    else if (!this.#behind) this.#settleRoom(true)
+    else if (!this.#isBehind()) this.#settleRoom(true)
   }
 
   /** Takes no more, and ends the outlet once everything has been acknowledged, or handed over where nobody can tell. */
