@@ -254,9 +254,15 @@ export class Channel {
   async #publish(message: Message, whom: BroadcastOptions): Promise<Tally> {
     const published = { whom, tally: new Deferred<Tally>() }
     this.#published.set(message.token, published)
+    // The hub may bring the message back, and a filter throw, before it says that it has published it: not unhandled.
+    published.tally.promise.catch(() => {})
     try {
       await this.#hub.publish(message)
       return await published.tally.promise
+    } catch (error) {
+      // For `close`, where the hub never brings it back.
+      published.tally.reject(error)
+      throw error
     } finally {
       this.#published.delete(message.token)
     }
@@ -293,8 +299,9 @@ export class Channel {
   }
 
   async #close(): Promise<void> {
-    await this.#last
+    await Promise.allSettled([...this.#published.values()].map(({ tally }) => tally.promise))
     this.#leave()
+    await this.#last
     const ends: Promise<unknown>[] = []
     for await (const stream of this) ends.push(stream.close())
     await Promise.all(ends)
