@@ -15,7 +15,6 @@ import {
   Sight,
   silentFor,
   userTimeoutFor,
-  type Verdict,
 } from './verdict.js'
 import type { Watch, Watcher, WatchOptions } from './watch.js'
 
