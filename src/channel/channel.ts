@@ -240,14 +240,20 @@ export class Channel {
   ): Subscription {
     if (this.#history === undefined || lastEventId === '')
       return { replay: 'complete', replayed: 0 }
-    const { outcome, events } = this.#history.since(lastEventId)
-    try {
-      const missed = filter === undefined ? events : events.filter((event) => filter(event))
-      stream.sender.replay(missed)
-      return { replay: outcome, replayed: missed.length }
-    } catch (error) {
-      stream.fail(error)
-      return { replay: outcome, replayed: 0 }
+    const asked = new Map<EncodedEvent, boolean>()
+    for (;;) {
+      const before = this.#count
+      const { outcome, events } = this.#history.since(lastEventId)
+      try {
+        const missed = filter === undefined ? events : events.filter(once(filter, asked))
+        // A filter that broadcasts: the stream is not subscribed yet, so it is sent that from the history too.
+        if (before !== this.#count) continue
+        stream.sender.replay(missed)
+        return { replay: outcome, replayed: missed.length }
+      } catch (error) {
+        stream.fail(error)
+        return { replay: outcome, replayed: 0 }
+      }
     }
   }
 
@@ -310,6 +316,15 @@ export class Channel {
   #checkOpen(): void {
     if (this.#closed === undefined) return
     throw new TcpSseError('ERR_CHANNEL_CLOSED', 'The channel has been closed.')
+  }
+}
+
+/** The filter, asked for each event once only. */
+function once(filter: (event: EncodedEvent) => boolean, asked: Map<EncodedEvent, boolean>) {
+  return (event: EncodedEvent): boolean => {
+    const answer = asked.get(event) ?? filter(event)
+    asked.set(event, answer)
+    return answer
   }
 }
 

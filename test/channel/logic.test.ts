@@ -140,6 +140,18 @@ describe('Channel', () => {
     expect(seen).toEqual(clients.slice(0, 599).map(({ stream }) => stream))
   })
 
+  it("a subscriber whose response's write throws is closed with error; the others get each event once", async () => {
+    const [channel, [one, broken, three]] = withClients(3) as [Channel, [Client, Client, Client]]
+    const problem = new Error('of a wrapper')
+    broken.outlet.write = () => {
+      throw problem
+    }
+    expect(await channel.broadcast({ id: '1', data: 'x' })).toMatchObject({ sent: 2, closed: 1 })
+    expect(await channel.broadcast({ id: '2', data: 'x' })).toMatchObject({ sent: 2 })
+    expect(await broken.stream.closed).toMatchObject({ reason: 'error', error: problem })
+    for (const { outlet } of [one, three]) expect(idsOf(outlet.text)).toEqual(['1', '2'])
+  })
+
   it('gives the event loop its turn, and keeps the order of broadcasts', async () => {
     const [channel, clients] = withClients(3_000, { sliceBudget: 1 })
     let turns = 0
@@ -309,6 +321,23 @@ describe('resume', () => {
     expect(channel.subscribe(stream, { filter })).toEqual({ replay: 'complete', replayed: 0 })
     expect(await stream.closed).toMatchObject({ reason: 'error', error: problem })
     expect(channel.size).toBe(0)
+  })
+
+  it('leaves no gap where a filter broadcasts over the history', async () => {
+    const [channel] = withClients(0, { history: new MemoryHistory() })
+    for (const id of [1, 2]) await channel.broadcast({ id, data: 'x' })
+    const { stream, outlet } = client('1')
+    let once = false
+    const filter = (): boolean => {
+      if (!once) {
+        once = true
+        void channel.broadcast({ id: 3, data: 'x' })
+      }
+      return true
+    }
+    expect(channel.subscribe(stream, { filter })).toEqual({ replay: 'complete', replayed: 2 })
+    await channel.broadcast({ id: 4, data: 'x' })
+    expect(idsOf(outlet.text)).toEqual(['2', '3', '4'])
   })
 
   it('leaves no gap and sends nothing twice, in any interleaving', async () => {
