@@ -137,6 +137,8 @@ export class Http1Outlet
     // Anything that was written since the last broadcast has moved the position on.
     if (this.position !== this.base + (segment.ends[index - 1] as number)) return false
     if (!this.#mayGoDirectly(bytes.length)) return false
+    // To make room in the batch it may have been sent, and the kernel not have taken all of it: that breaks the run.
+    if (this.#short) return false
     this.position += sharedBatch.add(this, bytes, true)
     this.laneBytes += bytes.length
     this.next = index + 1

@@ -5,6 +5,7 @@ import { Deferred } from '../stream/deferred.js'
 import type { EventStream } from '../stream/event-stream.js'
 import { Segment } from '../stream/lane.js'
 import type { LiveStream } from '../stream/live-stream.js'
+import type { SendResult } from '../stream/states.js'
 import type { Member, Roll } from './members.js'
 import type { Work } from './turns.js'
 
@@ -124,9 +125,19 @@ export class Broadcast implements Work {
     if (this.#except?.has(member.stream)) return
     if (member.filter !== undefined && !this.#passes(member.stream, member.filter)) return
     if (this.#filter !== undefined && !this.#isFor(member.stream, this.#filter)) return
-    const result = member.stream.sendEncoded(this.#event)
+    const result = this.#deliver(member.stream)
     this.tally[result] += 1
     if (this.#forAll && result === 'sent') member.stream.sender.follow(this.#segment, this.#index)
+  }
+
+  /** An application may have wrapped the response's `write`: what that throws is the end of this stream, and not of all. */
+  #deliver(stream: LiveStream): SendResult {
+    try {
+      return stream.sendEncoded(this.#event)
+    } catch (error) {
+      stream.fail(error)
+      return 'closed'
+    }
   }
 
   /** A subscriber whose own filter throws has a bug that concerns nobody else. */

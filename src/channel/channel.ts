@@ -246,23 +246,35 @@ export class Channel {
   ): Subscription {
     if (this.#history === undefined || lastEventId === '')
       return { replay: 'complete', replayed: 0 }
-    const { outcome, events } = this.#history.since(lastEventId)
-    try {
-      const missed = filter === undefined ? events : events.filter((event) => filter(event))
-      stream.sender.replay(missed)
-      return { replay: outcome, replayed: missed.length }
-    } catch (error) {
-      stream.fail(error)
-      return { replay: outcome, replayed: 0 }
+    const asked = new Map<EncodedEvent, boolean>()
+    for (;;) {
+      const before = this.#count
+      const { outcome, events } = this.#history.since(lastEventId)
+      try {
+        const missed = filter === undefined ? events : events.filter(once(filter, asked))
+        // A filter that broadcasts: the stream is not subscribed yet, so it is sent that from the history too.
+        if (before !== this.#count) continue
+        stream.sender.replay(missed)
+        return { replay: outcome, replayed: missed.length }
+      } catch (error) {
+        stream.fail(error)
+        return { replay: outcome, replayed: 0 }
+      }
     }
   }
 
   async #publish(message: Message, whom: BroadcastOptions): Promise<Tally> {
     const published = { whom, tally: new Deferred<Tally>() }
     this.#published.set(message.token, published)
+    // The hub may bring the message back, and a filter throw, before it says that it has published it: not unhandled.
+    published.tally.promise.catch(() => {})
     try {
       await this.#hub.publish(message)
       return await published.tally.promise
+    } catch (error) {
+      // For `close`, where the hub never brings it back.
+      published.tally.reject(error)
+      throw error
     } finally {
       this.#published.delete(message.token)
     }
@@ -299,8 +311,9 @@ export class Channel {
   }
 
   async #close(): Promise<void> {
-    await this.#last
+    await Promise.allSettled([...this.#published.values()].map(({ tally }) => tally.promise))
     this.#leave()
+    await this.#last
     const ends: Promise<unknown>[] = []
     for await (const stream of this) ends.push(stream.close())
     await Promise.all(ends)
@@ -309,6 +322,15 @@ export class Channel {
   #checkOpen(): void {
     if (this.#closed === undefined) return
     throw new TcpSseError('ERR_CHANNEL_CLOSED', 'The channel has been closed.')
+  }
+}
+
+/** The filter, asked for each event once only. */
+function once(filter: (event: EncodedEvent) => boolean, asked: Map<EncodedEvent, boolean>) {
+  return (event: EncodedEvent): boolean => {
+    const answer = asked.get(event) ?? filter(event)
+    asked.set(event, answer)
+    return answer
   }
 }
 

@@ -15,7 +15,6 @@ import {
   Sight,
   silentFor,
   userTimeoutFor,
-  type Verdict,
 } from './verdict.js'
 import type { Watch, Watcher, WatchOptions } from './watch.js'
 
@@ -138,8 +137,8 @@ export class Monitor implements Keeper {
     this.#cancelTimer = undefined
   }
 
-  #holds({ socket, index }: Subject): boolean {
-    return this.#subjects[index]?.socket === socket
+  #holds(subject: Subject): boolean {
+    return this.#subjects[subject.index] === subject
   }
 
   /**
@@ -208,7 +207,7 @@ export class Monitor implements Keeper {
   #visit(due: readonly Subject[], now: number, horizon: number): void {
     const some: Subject[] = []
     for (const subject of due) {
-      // Whoever was called earlier in this tick may have ended it.
+      // Whoever was called earlier in this tick may have ended it, and begun another watch of the same socket.
       if (!this.#holds(subject)) continue
       if (subject.socket.destroyed) this.#dropDestroyed(subject)
       else if (this.#isUnchanged(subject, horizon)) passOver(subject, now)
@@ -239,10 +238,6 @@ export class Monitor implements Keeper {
     this.#drop(subject)
   }
 
-  #tellVerdict(subject: Subject, previous: Verdict): void {
-    this.#tell(subject, (watcher) => watcher.onVerdict?.(subject.verdict, previous))
-  }
-
   /** What one watcher does wrong harms no other. */
   #tell(subject: Subject, action: (watcher: Watcher) => void): void {
     for (const watcher of subject.watchers) isolated(() => action(watcher))
@@ -260,7 +255,12 @@ export class Monitor implements Keeper {
       subject.observe(current)
       const { verdict } = subject
       subject.verdict = judge(previous, current, plan, now)
-      if (subject.verdict !== verdict) this.#tellVerdict(subject, verdict)
+      if (subject.verdict !== verdict) {
+        this.#tell(subject, (watcher) => watcher.onVerdict?.(subject.verdict, verdict))
+        // Whoever was told may have ended the watch, or begun another: then `latest` is that one's look.
+        if (!this.#holds(subject)) return
+        subject.recall(latest)
+      }
       if (this.#end(subject, previous, current)) return
       this.#setUserTimeout(subject, current, now)
       subject.nextLook = now + paceOf(current, plan)

@@ -56,8 +56,12 @@ export class Delivery {
 
   #note(id: string | undefined, end: number, ticket?: Ticket): void {
     this.#log ??= new DeliveryLog()
-    if (this.#log.full) this.look()
-    this.#log.record(id, end, ticket)
+    const { full } = this.#log
+    if (full) this.look()
+    if (this.#known) this.#log.record(id, end, ticket)
+    else ticket?.resolve('unknown')
+    // The event may have left before it is noted, and that look have seen its acknowledgement: no later one tells again.
+    if (full) this.#log.acknowledge(this.#acknowledged)
   }
 
   /** A broadcast was the last event recorded; those that follow it may go the short way, and are read up later. */

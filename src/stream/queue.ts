@@ -37,6 +37,8 @@ export interface Waiting {
 }
 
 interface Node extends Waiting {
+  /** How many had come before it. */
+  readonly number: number
   previous: Node | undefined
   next: Node | undefined
 }
@@ -51,6 +53,8 @@ export class EventQueue {
   #superseded: Set<Node> | undefined
   bytes = 0
   length = 0
+  /** How many events it has ever taken. */
+  taken = 0
   droppedEvents = 0
   droppedBytes = 0
 
@@ -69,8 +73,13 @@ export class EventQueue {
       this.#countDropped(size, ticket)
       return 'dropped'
     }
-    this.#append({ event, ticket, previous: this.#last, next: undefined })
+    this.#append({ event, ticket, number: this.taken++, previous: this.#last, next: undefined })
     return 'queued'
+  }
+
+  /** Whether one waits that came when no more than `taken` had been taken. */
+  holdsOlderThan(taken: number): boolean {
+    return this.#first !== undefined && this.#first.number < taken
   }
 
   /** The oldest event, taken out. */

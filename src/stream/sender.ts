@@ -27,6 +27,14 @@ export interface EndListener {
   onEnd(): void
 }
 
+/** Events that are sent again. */
+interface Replay {
+  readonly events: Iterator<EncodedEvent>
+  /** How many events the queue had taken when it came: those go first. */
+  readonly after: number
+  next: Replay | undefined
+}
+
 /** Sends one stream's events and follows them to the client's kernel. */
 export class Sender {
   readonly outlet: Outlet
@@ -36,8 +44,8 @@ export class Sender {
   #delivery: Delivery | undefined = undefined
   #queue: EventQueue | undefined = undefined
   #room: Deferred<boolean> | undefined = undefined
-  /** Events that come before everything else. */
-  #replay: Iterator<EncodedEvent> | undefined = undefined
+  /** Events that are not the queue's, the first of several lists. */
+  #replay: Replay | undefined = undefined
   #blocked = false
   #ending = false
   /** One or several: most streams have one, their channel's. */
@@ -144,9 +152,18 @@ export class Sender {
     return this.#blocked ? 'queued' : 'sent'
   }
 
-  /** Sends these before whatever comes from now on, at the client's pace. Once at a time. */
+  /** Sends these after what waits now and before whatever comes from now on, at the client's pace. */
   replay(events: Iterable<EncodedEvent>): void {
-    this.#replay = events[Symbol.iterator]()
+    const replay = {
+      events: events[Symbol.iterator](),
+      after: this.#queue?.taken ?? 0,
+      next: undefined,
+    }
+    // A stream of several channels, or one that is subscribed again, may have another under way.
+    let last = this.#replay
+    while (last?.next !== undefined) last = last.next
+    if (last === undefined) this.#replay = replay
+    else last.next = replay
     this.#pump()
   }
 
@@ -269,9 +286,12 @@ export class Sender {
   }
 
   #nextReplayed(): EncodedEvent | undefined {
-    const step = this.#replay?.next()
-    if (step?.done === false) return step.value
-    this.#replay = undefined
+    while (this.#replay !== undefined) {
+      if (this.#queue?.holdsOlderThan(this.#replay.after)) return undefined
+      const step = this.#replay.events.next()
+      if (!step.done) return step.value
+      this.#replay = this.#replay.next
+    }
     return undefined
   }
 

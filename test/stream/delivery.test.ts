@@ -48,6 +48,16 @@ for (const fastPath of [true, false]) {
       expect(await stream.delivery('never sent')).toBe('unknown')
     })
 
+    it('confirms an event that was acknowledged before it could be noted', async () => {
+      const { open } = await opener(cleanup)
+      const { stream } = await open({ fastPath })
+      // So many in one tick that the log asks the kernel before it takes one more, and that one leaves at once.
+      for (let n = 0; n < 64; n++) stream.send(event(String(n)))
+      const outcome = stream.send(event('large', 20_000), { confirm: true })
+      const late = new Promise((resolve) => setTimeout(resolve, 2_000, 'never told'))
+      expect(await Promise.race([outcome, late])).toBe('delivered')
+    })
+
     it('counts earlier responses on the connection in', async () => {
       const { open } = await opener(cleanup)
       const plain = 'GET /plain HTTP/1.1\r\nHost: x\r\n\r\n'

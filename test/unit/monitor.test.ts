@@ -330,6 +330,65 @@ describe('Monitor', () => {
     expect([calls, monitor.size, clock.armed]).toEqual([['gone'], 0, false])
   })
 
+  describe('when a watcher that is told does more than to listen', () => {
+    const silentSocket = (): Socket => {
+      const socket = new Socket()
+      const since = clock.time
+      kernel.answer = (asked) =>
+        asked === socket ? { unacked: 1, retransmits: 3, lastAckReceived: clock.time - since } : {}
+      return socket
+    }
+
+    it('leaves a connection alone that it has released meanwhile', () => {
+      const before: number[] = []
+      const only = watch(monitor, silentSocket(), plan, {
+        ...watcher(),
+        onVerdict: () => {
+          only.release()
+          before.push(kernel.userTimeouts.length)
+        },
+      })
+      clock.run(6_000)
+      expect(before).toEqual([kernel.userTimeouts.length])
+    })
+
+    it('tells the evidence of this connection, though another one comes under watch', () => {
+      const silences: number[] = []
+      watch(monitor, silentSocket(), plan, {
+        ...watcher(),
+        onVerdict: () => void watch(monitor, new Socket(), plan, watcher()),
+        onPeerDead: ({ silentFor }) => void silences.push(silentFor),
+      })
+      clock.run(7_000)
+      expect(silences).toHaveLength(1)
+      expect(silences[0]).toBeGreaterThanOrEqual(plan.silence)
+    })
+
+    it('takes the next response on a connection for another watch than the one before', () => {
+      const sockets = Array.from({ length: 100 }, () => new Socket())
+      const longer = livenessPlan(60_000)
+      let renewed = false
+      const renew = (): void => {
+        if (renewed || clock.time === 0) return
+        renewed = true
+        last?.release()
+        watch(monitor, sockets.at(-1) as Socket, longer, watcher())
+      }
+      let last: { release(): void } | undefined
+      for (const [index, socket] of sockets.entries()) {
+        const onLook = (): number => {
+          if (index === 0) renew()
+          return Number.POSITIVE_INFINITY
+        }
+        last = watch(monitor, socket, plan, { ...watcher(), onLook })
+      }
+      const told = kernel.userTimeouts.length
+      clock.run(2_000)
+      expect(renewed).toBe(true)
+      expect(kernel.userTimeouts.slice(told)).not.toContain(plan.userTimeout)
+    })
+  })
+
   it('goes on after a watcher has thrown, and the error is not lost', async () => {
     const thrown: unknown[] = []
     const before = process.listeners('uncaughtException')
