@@ -1,5 +1,6 @@
 // Hono, on whatever it runs: what `createEventResponse` needs is in its context.
 import type { Context } from 'hono'
+import { REFUSED_STATUS } from './outlet.js'
 import { createEventResponse, type EventResponse, type EventResponseOptions } from './web.js'
 
 /**
@@ -16,6 +17,16 @@ import { createEventResponse, type EventResponse, type EventResponseOptions } fr
  */
 export function eventStream(c: Context, options: EventResponseOptions = {}): EventResponse {
   const { response, stream } = createEventResponse(c.req.raw, options, c.env)
-  // To a bare Response, Hono would not add the status and headers of its context.
-  return { response: c.newResponse(response.body, { headers: response.headers }), stream }
+  const { body, headers } = response
+  // The context's status is the stream's, not that of a request that is turned away.
+  const init =
+    response.status === REFUSED_STATUS ? { status: REFUSED_STATUS, headers } : { headers }
+  try {
+    // To a bare Response, Hono would not add the status and headers of its context.
+    return { response: c.newResponse(body, init), stream }
+  } catch (error) {
+    // A status that has no body, such as 204. Nobody will read this one, and nobody else could tell the stream.
+    void body?.cancel()
+    throw error
+  }
 }

@@ -209,7 +209,8 @@ export class Http1Outlet
   /** The head has promised to keep the connection, and clients come back on it, to a server that has only a 503 left. */
   hangUp(): void {
     const { socket } = this.req
-    this.res.once('close', () => socket.destroySoon())
+    // A Duplex that an application has handed to the server has no `destroySoon`: as Node ends such a one.
+    this.res.once('close', () => (socket.destroySoon ? socket.destroySoon() : socket.end()))
   }
 
   destroy(): void {

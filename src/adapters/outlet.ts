@@ -53,7 +53,7 @@ const REFUSED_BECAUSE = {
 } as const
 
 /** RFC 9110, 15.6.4: Service Unavailable. */
-export const REFUSED_STATUS = 503
+export const REFUSED_STATUS = 503 as const
 
 /** The answer to a request that is turned away. */
 export function refusedAnswer(

@@ -163,7 +163,8 @@ export class WebOutlet implements Outlet {
   }
 
   get #queued(): number {
-    if (this.body === null || this.#gone) return 0
+    // Ended only when all has been read; a closed body has a `desiredSize` of 0, as a full one has.
+    if (this.body === null || this.#gone || this.#ended) return 0
     return this.#highWaterMark - (this.#controller.desiredSize ?? this.#highWaterMark)
   }
 

@@ -82,6 +82,7 @@ export function createEventResponse(
   const refusal = outlet.closed ? undefined : refusalOf(settings.admission, outlet.socket)
   if (refusal !== undefined) {
     const { head, body } = refusedAnswer(settings.headers, refusal)
+    if (refusal.reason === 'drained' && below?.multiplexed === false) head.connection = 'close'
     const response = new Response(body, { status: REFUSED_STATUS, headers: headersOf(head) })
     return { response, stream: makeStream(outlet, settings, lastEventId, refusal) }
   }

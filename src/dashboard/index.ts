@@ -44,15 +44,16 @@ export function dashboard(options: DashboardOptions = {}): DashboardHandler {
       return
     }
     const { name, query, folder } = place(req)
-    if (name === 'action' && req.method === 'POST') await act(req, res, query)
+    if (name === 'action' && folder === undefined && req.method === 'POST')
+      await act(req, res, query)
     else if (req.method !== 'GET' && (req.method !== 'HEAD' || name === 'events')) {
       sendText(res, 405, 'Method not allowed', { allow: 'GET' })
+    } else if (folder !== undefined) {
+      // What the page asks for stands beside it, so it must end in a slash. First: a mount may be called `events`.
+      sendText(res, 308, 'Moved', { location: folder })
     } else if (name === 'events') {
       if (watchers.size < settings.maxWatchers) watchers.add(req, res)
       else sendText(res, 503, 'Too many people watch', { 'retry-after': '30' })
-    } else if (folder !== undefined) {
-      // What the page asks for stands beside it, so it must end in a slash.
-      sendText(res, 308, 'Moved', { location: folder })
     } else if (isPage(name)) sendPage(res, name)
     else if (next === undefined) sendText(res, 404, 'Not found')
     else next()
@@ -112,6 +113,7 @@ function described(describe: DashboardOptions['describe'], stream: EventStream):
   try {
     return shortened(String(describe?.(stream) ?? ''))
   } catch (error) {
-    return shortened(`describe: ${error}`)
+    // Not everything that can be thrown has a string.
+    return shortened(`describe: ${error instanceof Error ? error : 'threw no Error'}`)
   }
 }

@@ -2,7 +2,7 @@
 // application must start without the addon, too.
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HEADER_BYTES, unfit } from './elf.js'
 
@@ -40,7 +40,8 @@ export function loadAddon(): Loaded {
     return { reason: 'TCP_SSE_NO_ADDON=1 switches the addon off.' }
   }
   try {
-    if (env.TCP_SSE_ADDON !== undefined) return load(env.TCP_SSE_ADDON)
+    // `require` would look for a relative path beside this module. Empty is how many set-ups say "none".
+    if (env.TCP_SSE_ADDON) return load(resolve(env.TCP_SSE_ADDON))
     if (platform !== 'linux') return { reason: `There is no addon for ${platform}.` }
     const root = packageRoot()
     if (root === undefined) {

@@ -26,6 +26,15 @@ function open(options: EventResponseOptions = {}, init?: RequestInit) {
 }
 
 describe('a Response without a socket', () => {
+  it('has nothing waiting when it has ended', async () => {
+    const { response, stream } = createEventResponse(request())
+    stream.send({ data: 'x' })
+    const text = response.text()
+    await stream.close()
+    expect(await text).toBe('data: x\n\n')
+    expect(stream.queue().pending).toBe(0)
+  })
+
   it('has the head, with the application’s own headers', async () => {
     const headers = { 'Cache-Control': 'no-store', 'set-cookie': ['a=1', 'b=2'] }
     const { response, stream } = open({ headers })

@@ -67,7 +67,31 @@ function fakeStream(verdict: EventStream['verdict']) {
   return { stream, asked }
 }
 
+const eventsOf = (url: string): string => `${url}/_sse/events`
+
 describe('the dashboard', () => {
+  it.each(['/admin/events', '/admin/action'])(
+    'is found where it is mounted as %s',
+    async (mount) => {
+      const url = await listening(express().use(mount, made()))
+      const page = await fetch(url + mount)
+      expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8')
+      expect(page.url).toBe(`${url}${mount}/`)
+    },
+  )
+
+  it('shows a connection whose description throws something without a string', async () => {
+    const handler = made({
+      describe() {
+        throw Object.create(null)
+      },
+    })
+    const looks = await watched(await listening((req, res) => handler(req, res)).then(eventsOf))
+    fakeStream('alive')
+    await waitFor('a look', async () => (await looks()).at(-1)?.rows[0]?.label !== undefined)
+    expect((await looks()).at(-1)?.rows[0]?.label).toMatch(/^describe: /)
+  })
+
   for (const [title, mount] of [
     ['in Express', (handler: DashboardHandler) => express().use('/_sse', handler)],
     ['in node:http', (handler: DashboardHandler) => handler],

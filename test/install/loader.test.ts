@@ -1,5 +1,6 @@
 // Which addon is taken, and what is said where there is none. Each in a process of its own, from an installed copy.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { relative } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Application, builtAddon, compileOther, put } from './scene.js'
 
@@ -23,6 +24,11 @@ describe.runIf(linux && existsSync(builtAddon))('with an addon that fits', () =>
   it('loads the prebuilt one', async () => {
     put(app.prebuild, { copyOf: builtAddon })
     expect(await app.capabilities()).toMatchObject({ addon: true, detectionGuaranteed: true })
+  })
+
+  it('takes the file that TCP_SSE_ADDON names, relative to the working directory', async () => {
+    const name = relative(realpathSync(app.folder), builtAddon)
+    expect(await app.capabilities([], { TCP_SSE_ADDON: name })).toMatchObject({ addon: true })
   })
 
   it('prefers the one that a checkout has built, even if that is broken: it says so', async () => {
@@ -111,6 +117,11 @@ describe.runIf(linux)('with an addon that does not fit', () => {
     compileOther(app.prebuild, undefined)
     const { addon, reason } = await app.capabilities()
     expect([addon, reason]).toEqual([false, `${app.prebuild} is the addon of something else.`])
+  })
+
+  it('takes an empty TCP_SSE_ADDON for none', async () => {
+    const { reason } = await app.capabilities([], { TCP_SSE_ADDON: '' })
+    expect(reason).not.toContain('ENOENT')
   })
 
   it('tells of a file that TCP_SSE_ADDON names and that is not there', async () => {

@@ -4,8 +4,10 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import type { AddressInfo, Server } from 'node:net'
 import express from 'express'
+import { Hono } from 'hono'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventStream } from '../../src/adapters/express.js'
+import { eventStream as honoEventStream } from '../../src/adapters/hono.js'
 import {
   createAdmission,
   createEventStream,
@@ -45,6 +47,32 @@ async function bodyOf(res: http.IncomingMessage): Promise<string> {
 }
 
 describe('admission', () => {
+  it('answers 503 in Hono too, whatever status its context has', async () => {
+    const admission = createAdmission({ maxStreams: 0 })
+    const app = new Hono()
+    app.get('/events', (c) => {
+      c.status(201)
+      c.header('x-own', 'kept')
+      return honoEventStream(c, { admission }).response
+    })
+    const refused = await app.request('/events')
+    expect(refused.status).toBe(503)
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(refused.headers.get('x-own')).toBe('kept')
+  })
+
+  it('has the place back when Hono cannot make the response', async () => {
+    const admission = createAdmission({ maxStreams: 1 })
+    const app = new Hono()
+    app.onError((_, c) => c.text('failed', 500))
+    app.get('/events', (c) => {
+      c.status(204)
+      return honoEventStream(c, { admission }).response
+    })
+    expect((await app.request('/events')).status).toBe(500)
+    expect(admission.size).toBe(0)
+  })
+
   it('answers 503 with Retry-After over node:http, and takes the next when one has gone', async () => {
     const admission = createAdmission({ maxStreams: 2, retryAfter: 3_000 })
     const streams: EventStream[] = []
