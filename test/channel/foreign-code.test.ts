@@ -1,0 +1,124 @@
+// Channels whose callbacks, hubs and responses do more than they have to, or at an unlucky moment.
+import { describe, expect, it } from 'vitest'
+import { LocalHub } from '../../src/channel/hub.js'
+import { type Channel, createChannel, type Hub, MemoryHistory } from '../../src/index.js'
+import { idsOf } from '../support/chunked.js'
+import { type Client, client, withClients } from '../support/memory-clients.js'
+
+describe('a channel', () => {
+  it("a subscriber whose response's write throws is closed with error; the others get each event once", async () => {
+    const [channel, [one, broken, three]] = withClients(3) as [Channel, [Client, Client, Client]]
+    const problem = new Error('of a wrapper')
+    broken.outlet.write = () => {
+      throw problem
+    }
+    expect(await channel.broadcast({ id: '1', data: 'x' })).toMatchObject({ sent: 2, closed: 1 })
+    expect(await channel.broadcast({ id: '2', data: 'x' })).toMatchObject({ sent: 2 })
+    expect(await broken.stream.closed).toMatchObject({ reason: 'error', error: problem })
+    for (const { outlet } of [one, three]) expect(idsOf(outlet.text)).toEqual(['1', '2'])
+  })
+
+  it('keeps one order for all channels on a hub, whoever broadcasts from within a callback', async () => {
+    const hub = new LocalHub()
+    const one = createChannel({ hub })
+    const two = createChannel({ hub })
+    const [a, b] = [client(), client()]
+    let answer: Promise<unknown> | undefined
+    one.subscribe(a.stream, {
+      filter: ({ id }) => {
+        if (id === '1') answer = two.broadcast({ id: '2', data: 'x' })
+        return true
+      },
+    })
+    two.subscribe(b.stream)
+    await one.broadcast({ id: '1', data: 'x' })
+    await answer
+    expect([idsOf(a.outlet.text), idsOf(b.outlet.text)]).toEqual([
+      ['1', '2'],
+      ['1', '2'],
+    ])
+  })
+
+  it('rejects to its caller only what a filter throws while the hub has not answered yet', async () => {
+    const unhandled: unknown[] = []
+    const note = (error: unknown) => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    try {
+      const hub = new LocalHub()
+      const slowToAnswer: Hub = {
+        listen: (listener) => hub.listen(listener),
+        async publish(message) {
+          hub.publish(message)
+          await new Promise((resolve) => setTimeout(resolve, 20))
+        },
+      }
+      const [channel] = withClients(1, { hub: slowToAnswer })
+      const filter = (): boolean => {
+        throw new Error('of the filter')
+      }
+      await expect(channel.broadcast({ data: 1 }, { filter })).rejects.toThrow('of the filter')
+      expect(unhandled).toEqual([])
+    } finally {
+      process.off('unhandledRejection', note)
+    }
+  })
+
+  it('closes once the broadcasts that a late hub has not brought back are out', async () => {
+    const local = new LocalHub()
+    const late: Hub = {
+      listen: (listener) => local.listen(listener),
+      publish: (message) => void setTimeout(() => local.publish(message), 10),
+    }
+    const [channel, [only]] = withClients(1, { hub: late }) as [Channel, [Client]]
+    const sent = channel.broadcast({ id: '1', data: 'x' })
+    await channel.close()
+    expect(idsOf(only.outlet.text)).toEqual(['1'])
+    expect(await sent).toMatchObject({ sent: 1 })
+  })
+
+  it('sends a replay after what waits already, and several replays one after the other', async () => {
+    const [one, two] = ['a', 'b'].map((name) => {
+      const channel = createChannel({ history: new MemoryHistory() })
+      for (let n = 0; n < 4; n++) void channel.broadcast({ id: `${name}${n}`, data: 'x' })
+      return channel
+    }) as [Channel, Channel]
+    const { stream, outlet } = client()
+    outlet.drain(1)
+    stream.send({ id: 'first', data: 'x' })
+    stream.send({ id: 'waits', data: 'x' })
+    one.subscribe(stream, { lastEventId: 'a0' })
+    stream.send({ id: 'between', data: 'x' })
+    two.subscribe(stream, { lastEventId: 'b0' })
+    await one.broadcast({ id: 'a4', data: 'x' })
+    for (let round = 0; round < 12; round++) outlet.drain(1)
+    expect(idsOf(outlet.text)).toEqual([
+      'first',
+      'waits',
+      'a1',
+      'a2',
+      'a3',
+      'between',
+      'b1',
+      'b2',
+      'b3',
+      'a4',
+    ])
+  })
+
+  it('leaves no gap where a filter broadcasts over the history', async () => {
+    const [channel] = withClients(0, { history: new MemoryHistory() })
+    for (const id of [1, 2]) await channel.broadcast({ id, data: 'x' })
+    const { stream, outlet } = client('1')
+    let once = false
+    const filter = (): boolean => {
+      if (!once) {
+        once = true
+        void channel.broadcast({ id: 3, data: 'x' })
+      }
+      return true
+    }
+    expect(channel.subscribe(stream, { filter })).toEqual({ replay: 'complete', replayed: 2 })
+    await channel.broadcast({ id: 4, data: 'x' })
+    expect(idsOf(outlet.text)).toEqual(['2', '3', '4'])
+  })
+})
