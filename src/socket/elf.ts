@@ -2,7 +2,10 @@
 // architecture that there is "no such file", and a file that is cut off ends the process with SIGBUS.
 
 /** The length of a 64-bit header. */
-export const HEADER_BYTES = 64
+const HEADER_BYTES = 64
+
+/** Of a file's beginning: its header and, where linkers put it, the table of segments. */
+export const HEAD_BYTES = 4_096
 
 /** `e_machine` for each `process.arch` that Node has on Linux. */
 const MACHINES: Readonly<Record<string, number>> = {
@@ -19,7 +22,7 @@ const MACHINES: Readonly<Record<string, number>> = {
 /**
  * Why a file cannot be loaded on this architecture, to follow its name; `undefined` where it may be.
  *
- * @param head - the file's first `HEADER_BYTES`, or as many as there are
+ * @param head - the file's first `HEAD_BYTES`, or as many as there are
  * @param size - the file's length in bytes
  */
 export function unfit(head: Uint8Array, size: number, arch: string): string | undefined {
@@ -34,8 +37,25 @@ export function unfit(head: Uint8Array, size: number, arch: string): string | un
   const end =
     Number(view.getBigUint64(40, littleEndian)) +
     view.getUint16(58, littleEndian) * view.getUint16(60, littleEndian)
-  return end > size ? 'is cut off' : undefined
+  return Math.max(end, endOfSegments(view, littleEndian)) > size ? 'is cut off' : undefined
 }
+
+/** Where the last byte is that is mapped: a file whose table of sections was stripped has only these. */
+function endOfSegments(view: DataView, littleEndian: boolean): number {
+  const first = Number(view.getBigUint64(32, littleEndian))
+  const length = view.getUint16(54, littleEndian)
+  let end = 0
+  for (let index = 0; index < view.getUint16(56, littleEndian); index++) {
+    const at = first + index * length
+    if (at + SEGMENT_BYTES > view.byteLength) break
+    const [offset, bytes] = [at + 8, at + 32].map((place) => view.getBigUint64(place, littleEndian))
+    end = Math.max(end, Number(offset) + Number(bytes))
+  }
+  return end
+}
+
+/** The length of a row of the table of segments. */
+const SEGMENT_BYTES = 56
 
 function startsLikeElf([a, b, c, d]: Uint8Array): boolean {
   return a === 0x7f && b === 0x45 && c === 0x4c && d === 0x46

@@ -4,7 +4,7 @@ import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } fr
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { HEADER_BYTES, unfit } from './elf.js'
+import { HEAD_BYTES, unfit } from './elf.js'
 
 /** What native/addon.cc exports. Every function is stateless and returns `0`, a value or `-errno`. */
 export interface Addon {
@@ -83,7 +83,7 @@ function load(file: string): Loaded {
 function faultOf(file: string): string | undefined {
   const fd = openSync(file, 'r')
   try {
-    const head = new Uint8Array(HEADER_BYTES)
+    const head = new Uint8Array(HEAD_BYTES)
     const length = readSync(fd, head)
     return unfit(head.subarray(0, length), fstatSync(fd).size, process.arch)
   } finally {

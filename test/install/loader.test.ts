@@ -26,6 +26,16 @@ describe.runIf(linux && existsSync(builtAddon))('with an addon that fits', () =>
     expect(await app.capabilities()).toMatchObject({ addon: true, detectionGuaranteed: true })
   })
 
+  it('refuses one that is cut off and has no table of sections', async () => {
+    const binary = Buffer.from(readFileSync(builtAddon))
+    binary.fill(0, 40, 48)
+    binary.fill(0, 58, 64)
+    put(app.prebuild, { content: binary })
+    expect(await app.capabilities()).toMatchObject({ addon: true })
+    put(app.prebuild, { content: binary.subarray(0, 9_000) })
+    expect((await app.capabilities()).reason).toBe(`${app.prebuild} is cut off.`)
+  })
+
   it('takes the file that TCP_SSE_ADDON names, relative to the working directory', async () => {
     const name = relative(realpathSync(app.folder), builtAddon)
     expect(await app.capabilities([], { TCP_SSE_ADDON: name })).toMatchObject({ addon: true })
