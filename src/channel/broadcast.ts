@@ -1,4 +1,5 @@
 // One event on its way to all subscribers of a channel.
+import { asError } from '../errors.js'
 import { sharedBatch } from '../socket/batch.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { Deferred } from '../stream/deferred.js'
@@ -135,7 +136,7 @@ export class Broadcast implements Work {
     try {
       return stream.sendEncoded(this.#event)
     } catch (error) {
-      stream.fail(error)
+      failOrAbort(stream, error)
       return 'closed'
     }
   }
@@ -157,6 +158,15 @@ export class Broadcast implements Work {
       this.#failed ??= { error }
       return false
     }
+  }
+}
+
+/** A wrapped `end` may throw as well. */
+function failOrAbort(stream: LiveStream, error: unknown): void {
+  try {
+    stream.fail(error)
+  } catch {
+    stream.abort(asError(error))
   }
 }
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { counters } from '../counters.js'
 import { TcpSseError } from '../errors.js'
+import { rethrowLater } from '../rethrow.js'
 import {
   type EncodedEvent,
   type EventInput,
@@ -282,9 +283,15 @@ export class Channel {
 
   /** From the hub. Remembered first: whoever subscribes from now on finds it in the history. */
   #deliver({ event, token }: Message): void {
-    this.#count += 1
-    this.#history?.append(event)
     const own = this.#published.get(token)
+    try {
+      this.#history?.append(event)
+    } catch (error) {
+      if (own === undefined) rethrowLater(error)
+      else own.tally.reject(error)
+      return
+    }
+    this.#count += 1
     const place = this.#log.add(event)
     const roll = this.#members.lend()
     const broadcast = new Broadcast(event, this.#count, place, roll, own?.whom ?? {})

@@ -23,7 +23,7 @@ export interface Replay {
  * a client that comes back gets no event twice and misses none.
  */
 export interface History {
-  /** Called once for each broadcast, in order, before the event is sent to anybody. Must not throw. */
+  /** Called once for each broadcast, in order, before anybody is sent the event. If it throws, the broadcast rejects and nobody is. */
   append(event: EncodedEvent): void
   /** What came after the latest event with this id; never called with `''`. */
   since(id: string): Replay

@@ -52,7 +52,8 @@ export function dashboard(options: DashboardOptions = {}): DashboardHandler {
       // What the page asks for stands beside it, so it must end in a slash. First: a mount may be called `events`.
       sendText(res, 308, 'Moved', { location: folder })
     } else if (name === 'events') {
-      if (watchers.size < settings.maxWatchers) watchers.add(req, res)
+      if (watchers.closed) sendText(res, 503, 'The dashboard is closed')
+      else if (watchers.size < settings.maxWatchers) watchers.add(req, res)
       else sendText(res, 503, 'Too many people watch', { 'retry-after': '30' })
     } else if (isPage(name)) sendPage(res, name)
     else if (next === undefined) sendText(res, 404, 'Not found')
@@ -111,7 +112,10 @@ const WORDS = new Set(['events', 'action'])
 /** What throws for one stream must not hide all others. */
 function described(describe: DashboardOptions['describe'], stream: EventStream): string {
   try {
-    return shortened(String(describe?.(stream) ?? ''))
+    const name: unknown = describe?.(stream)
+    // An async function: against the types, and nobody would hear of its rejection.
+    if (name instanceof Promise) name.catch(() => {})
+    return shortened(String(name ?? ''))
   } catch (error) {
     // Not everything that can be thrown has a string.
     return shortened(`describe: ${error instanceof Error ? error : 'threw no Error'}`)

@@ -22,6 +22,7 @@ export class Watchers {
   readonly #streams = new Set<EventStream>()
   #timer: NodeJS.Timeout | undefined
   #generation = -1
+  #closed = false
 
   constructor(registry: Registry, settings: LookSettings) {
     this.#registry = registry
@@ -30,6 +31,11 @@ export class Watchers {
 
   get size(): number {
     return this.#streams.size
+  }
+
+  /** Whether it takes nobody any more. */
+  get closed(): boolean {
+    return this.#closed
   }
 
   /** Answers a request with a stream of looks; the first comes at once. */
@@ -45,6 +51,7 @@ export class Watchers {
   }
 
   close(): void {
+    this.#closed = true
     for (const stream of this.#streams) stream.abort()
     this.#stop()
   }

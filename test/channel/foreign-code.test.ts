@@ -1,7 +1,13 @@
 // Channels whose callbacks, hubs and responses do more than they have to, or at an unlucky moment.
 import { describe, expect, it } from 'vitest'
 import { LocalHub } from '../../src/channel/hub.js'
-import { type Channel, createChannel, type Hub, MemoryHistory } from '../../src/index.js'
+import {
+  type Channel,
+  createChannel,
+  type History,
+  type Hub,
+  MemoryHistory,
+} from '../../src/index.js'
 import { idsOf } from '../support/chunked.js'
 import { type Client, client, withClients } from '../support/memory-clients.js'
 
@@ -16,6 +22,41 @@ describe('a channel', () => {
     expect(await channel.broadcast({ id: '2', data: 'x' })).toMatchObject({ sent: 2 })
     expect(await broken.stream.closed).toMatchObject({ reason: 'error', error: problem })
     for (const { outlet } of [one, three]) expect(idsOf(outlet.text)).toEqual(['1', '2'])
+  })
+
+  it('a subscriber whose wrapped end throws as well is cut off, and the broadcast goes on', async () => {
+    const [channel, [broken, other]] = withClients(2) as [Channel, [Client, Client]]
+    const problem = new Error('of a wrapper')
+    const throwing = (): never => {
+      throw problem
+    }
+    Object.assign(broken.outlet, { write: throwing, end: throwing })
+    expect(await channel.broadcast({ id: '1', data: 'x' })).toMatchObject({ sent: 1, closed: 1 })
+    expect(await broken.stream.closed).toMatchObject({ reason: 'aborted', error: problem })
+    await channel.broadcast({ id: '2', data: 'x' })
+    expect(idsOf(other.outlet.text)).toEqual(['1', '2'])
+  })
+
+  it('rejects a broadcast that its history throws at, sends it to nobody, and goes on', async () => {
+    const memory = new MemoryHistory()
+    let full = true
+    const history: History = {
+      append(event) {
+        if (full) throw new Error('the disk is full')
+        memory.append(event)
+      },
+      since: (id) => memory.since(id),
+    }
+    const hub = new LocalHub()
+    const elsewhere = createChannel({ hub })
+    const there = client()
+    elsewhere.subscribe(there.stream)
+    const [channel, [here]] = withClients(1, { history, hub }) as [Channel, [Client]]
+    await expect(channel.broadcast({ id: '1', data: 'x' })).rejects.toThrow('the disk is full')
+    full = false
+    await channel.broadcast({ id: '2', data: 'x' })
+    expect(idsOf(here.outlet.text)).toEqual(['2'])
+    expect(idsOf(there.outlet.text)).toEqual(['1', '2'])
   })
 
   it('keeps one order for all channels on a hub, whoever broadcasts from within a callback', async () => {

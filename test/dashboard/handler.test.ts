@@ -264,6 +264,31 @@ describe('the dashboard', () => {
     expect([second.status, second.headers.get('retry-after')]).toEqual([503, '30'])
   })
 
+  it('takes nobody once it is closed', async () => {
+    const handler = made()
+    const url = await listening(handler)
+    await watched(`${url}/events`)
+    handler.close()
+    expect((await fetch(`${url}/events`)).status).toBe(503)
+  })
+
+  it('hears the rejection of an async describe, which it cannot use', async () => {
+    const unhandled: unknown[] = []
+    const note = (error: unknown) => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    try {
+      const describe = async () => Promise.reject(new Error('later'))
+      const url = await listening(made({ describe: describe as never }))
+      fakeStream('alive')
+      const looks = await watched(`${url}/events`)
+      await waitFor('its row', async () => (await looks()).at(-1)?.rows[0])
+      await new Promise(setImmediate)
+      expect(unhandled).toEqual([])
+    } finally {
+      process.off('unhandledRejection', note)
+    }
+  })
+
   it('goes on when describe throws', async () => {
     const url = await listening(
       made({
