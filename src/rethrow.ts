@@ -9,3 +9,12 @@ export function rethrowLater(error: unknown): void {
     throw error
   })
 }
+
+/** Calls it: an error is its owner's, and is told as one; what comes after goes on. */
+export function isolated(action: () => void): void {
+  try {
+    action()
+  } catch (error) {
+    rethrowLater(error)
+  }
+}

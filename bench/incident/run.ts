@@ -4,6 +4,7 @@
 // after? Needs network namespaces (root, or a user namespace).
 import { parseArgs } from 'node:util'
 import { Rig } from '../../src/testing/index.js'
+import { waitFor } from '../../test/support/wait-for.js'
 import { commandLine, describeMachine, machine } from '../report/machine.js'
 import { bytes, markdownTable } from '../report/table.js'
 import type { Held } from './server.js'
@@ -24,7 +25,7 @@ const { values } = parseArgs({
 const count = Number(values.clients)
 const patience = Number(values.patience) * 1_000
 const EVENT = 1_000
-const EVERY = 100
+const EVERY = 250
 /** Clients that are opened at a time. */
 const GROUP = 250
 /** How long CPU is measured once the outcome is known. */
@@ -72,9 +73,13 @@ async function incident(driver: string): Promise<string[]> {
       await clients.call('open', { addresses: some, host: rig.serverAddress, port, path })
     }
     await server.call<Held>('held')
+    await waitFor(
+      'all clients',
+      async () => (await server.call<Held>('held')).open >= count,
+      30_000,
+    )
     await pause(3_000)
     const before = await server.call<Held>('held')
-    if (before.open < count) throw new Error(`${driver}: ${before.open} clients are connected only`)
     const { doneAt } = rig.cut('all')
     let held = before
     while (held.open > 0 && Date.now() - doneAt < patience) {

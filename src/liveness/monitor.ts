@@ -1,12 +1,21 @@
 // One timer and one native call a tick, for all sockets of the process.
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../clock.js'
-import { rethrowLater } from '../rethrow.js'
+import { isolated } from '../rethrow.js'
 import { TCP_CLOSE } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { adoptLowWater } from './low-water.js'
-import { evidenceOf, hasEnded, type Keeper, paceOf, passOver, Subject, sooner } from './subject.js'
+import {
+  evidenceOf,
+  hasEnded,
+  type Keeper,
+  noteProgress,
+  paceOf,
+  passOver,
+  Subject,
+  sooner,
+} from './subject.js'
 import {
   judge,
   type Look,
@@ -307,17 +316,14 @@ export class Monitor implements Keeper {
   }
 
   #noteProgress(subject: Subject, previous: Observation | undefined, now: number): void {
-    const { observation } = subject
     const pending = this.#kernel.pending(subject.socket)
-    if (observation === undefined) {
-      const progress = this.#kernel.progress(subject.socket)
-      if (pending === 0 || progress !== subject.progress) subject.progressAt = now
-      subject.progress = progress
+    if (subject.observation !== undefined) {
+      noteProgress(subject, subject.observation, previous, pending, now)
       return
     }
-    const waiting = observation.unacked > 0 || observation.unsent > 0 || pending > 0
-    const moved = previous === undefined || observation.bytesAcked !== previous.bytesAcked
-    if (!waiting || moved) subject.progressAt = now
+    const progress = this.#kernel.progress(subject.socket)
+    if (pending === 0 || progress !== subject.progress) subject.progressAt = now
+    subject.progress = progress
   }
 
   #tellWatchers(subject: Subject, now: number): void {
@@ -337,12 +343,3 @@ export const sharedMonitor = new Monitor()
 /** The look that is being judged, and the one before it: what is kept of them is in the subject's row. */
 const latest = new Sight()
 const last = new Sight()
-
-/** An error is its owner's, and is told as one; the tick goes on. */
-function isolated(action: () => void): void {
-  try {
-    action()
-  } catch (error) {
-    rethrowLater(error)
-  }
-}

@@ -35,8 +35,13 @@ export interface LivenessPlan {
   readonly retransmitMax: number | false
   /** How long something must go unanswered until the peer is dead. */
   readonly silence: number
-  /** Between two looks at a socket on which all is well, or, while it is quiet, between two checks for a write. */
+  /** Between two looks at a socket on which all is well. */
   readonly pace: number
+  /**
+   * Between two checks of a quiet socket for a write. As long as keepalive waits before it asks, 10 s at most: what was written
+   * right after a check is then seen unanswered no later than a probe would be.
+   */
+  readonly checkPace: number
   /**
    * Between two looks at a quiet socket: nothing was written since all was acknowledged. Only keepalive can find its peer
    * silent, and since when is told by the age of the last ACK, however late it is asked for.
@@ -108,6 +113,7 @@ export function livenessPlan(
     retransmitMax: given.retransmitMax ?? clamp(interval, 1_000, 120_000),
     silence,
     pace,
+    checkPace: keepAlive === false ? pace : clamp(keepAlive.idle, pace, 10_000),
     // One that fell silent right after a look is seen when the silence is nearly over, not after it.
     quietPace: Math.max(pace, silence - 2 * urgentPace),
     urgentPace,

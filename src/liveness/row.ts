@@ -33,6 +33,7 @@ const REMEMBERED = [
   'notSentLowWater',
   'notSentLowWaterBefore',
   'quiet',
+  'waiting',
   'seenDestroyed',
 ] as const
 
@@ -45,7 +46,7 @@ const OPTIONAL = new Set<string>([
   'notSentLowWater',
   'notSentLowWaterBefore',
 ])
-const FLAGS = new Set<string>(['quiet', 'seenDestroyed'])
+const FLAGS = new Set<string>(['quiet', 'waiting', 'seenDestroyed'])
 
 let numbers = new Float64Array(64 * COLUMNS.length)
 let used = 0
@@ -75,6 +76,8 @@ export interface Row extends Observation {
   notSentLowWaterBefore: number | undefined
   /** Whether nothing was outstanding at the last look. */
   quiet: boolean
+  /** Whether bytes waited at the last look, here or in the kernel. */
+  waiting: boolean
   /** Whether a tick has found the socket destroyed. */
   seenDestroyed: boolean
 }

@@ -113,7 +113,23 @@ export function isQuiet({ state, unacked, unsent, retransmits, probes }: Observa
 export function passOver(subject: Subject, now: number): void {
   subject.progressAt = now
   if (subject.limitedSince === undefined) subject.unlimitedAt = now
-  subject.nextLook = Math.min(now + subject.plan.pace, subject.deadline)
+  subject.nextLook = Math.min(now + subject.plan.checkPace, subject.deadline)
+}
+
+/** What a look tells of the bytes that wait, in the kernel or (`pending`) before it. */
+export function noteProgress(
+  subject: Subject,
+  { unacked, unsent, bytesAcked }: Observation,
+  previous: Observation | undefined,
+  pending: number,
+  now: number,
+): void {
+  const waiting = unacked > 0 || unsent > 0 || pending > 0
+  const moved = previous === undefined || bytesAcked !== previous.bytesAcked
+  // What was written since the last check may have been written just now.
+  const began = waiting && !subject.waiting
+  subject.waiting = waiting
+  if (!waiting || moved || began) subject.progressAt = now
 }
 
 /** What is known of a peer that is given up: a copy, because the observation is overwritten. */

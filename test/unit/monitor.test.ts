@@ -257,16 +257,16 @@ describe('Monitor', () => {
       }
     })
 
-    it('is looked at within the pace after a write, and a stall counts from then only', () => {
+    it('is looked at within the pace of checks after a write, and a stall counts from then only', () => {
       kernel.written = 5
       watch(monitor, socket(), slow, watcher())
       clock.run(20_000)
       const before = kernel.looks
       kernel.written = 6
       kernel.answer = () => ({ unacked: 1, bytesAcked: 0 })
-      clock.run(20_000 + slow.pace + slow.urgentPace)
+      clock.run(20_000 + slow.checkPace + slow.urgentPace)
       expect(kernel.looks).toBeGreaterThan(before)
-      expect(stalls.at(-1)).toBeLessThanOrEqual(2 * slow.pace + slow.urgentPace)
+      expect(stalls.at(-1)).toBeLessThanOrEqual(slow.checkPace + slow.urgentPace)
     })
 
     it('calls its watcher when that has asked for it, and when a further watcher comes', () => {

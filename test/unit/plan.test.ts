@@ -7,10 +7,13 @@ describe('livenessPlan', () => {
     fc.assert(
       fc.property(fc.integer({ min: 4_000, max: 3_600_000 }), (detectWithin) => {
         const plan = livenessPlan(detectWithin)
-        const { keepAlive, silence, pace, urgentPace, userTimeout } = plan
+        const { keepAlive, silence, pace, checkPace, urgentPace, userTimeout } = plan
         if (keepAlive === false || userTimeout === false) throw new Error('nothing was overridden')
         // Idle until probed, seen at the next look, silent, judged at the look after that.
         expect(keepAlive.idle + pace + silence + urgentPace).toBeLessThanOrEqual(detectWithin + 500)
+        // Written right after a check, seen at the next one, silent, judged.
+        expect(checkPace + silence + urgentPace).toBeLessThanOrEqual(detectWithin + 500)
+        expect(checkPace).toBeGreaterThanOrEqual(pace)
         // At least three unanswered probes inside the silence.
         expect(silence).toBeGreaterThanOrEqual(2 * keepAlive.interval)
         // One lost probe must not kill (grpc-go issue 6250).
