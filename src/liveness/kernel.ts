@@ -22,8 +22,8 @@ export interface Kernel {
    * One look at each, with one native call; `undefined` where the kernel tells nothing. Valid until the next call.
    */
   look(sockets: readonly Socket[]): (Look | undefined)[]
-  /** What is in force of the options that `arm` and `setUserTimeout` change, for `restore`. */
-  save(socket: Socket, plan: LivenessPlan): KernelSettings
+  /** What is in force of all that `arm` and `setUserTimeout` may change: a later watcher's plan can have more than the first's. */
+  save(socket: Socket): KernelSettings
   /** Sets what the plan says, all but TCP_USER_TIMEOUT. */
   arm(socket: Socket, plan: LivenessPlan): void
   setUserTimeout(socket: Socket, milliseconds: number): void
@@ -41,11 +41,13 @@ export interface Kernel {
   activity(socket: Socket): number
 }
 
-const KEEP_ALIVE: readonly KernelOption[] = [
+const CHANGED: readonly KernelOption[] = [
   'SO_KEEPALIVE',
   'TCP_KEEPIDLE',
   'TCP_KEEPINTVL',
   'TCP_KEEPCNT',
+  'TCP_RTO_MAX_MS',
+  'TCP_USER_TIMEOUT',
 ]
 
 /** What `look` answers with, again and again. */
@@ -63,12 +65,7 @@ export const systemKernel: Kernel = {
     })
   },
 
-  save(socket, { keepAlive, userTimeout, retransmitMax }) {
-    const options: KernelOption[] = keepAlive === false ? [] : [...KEEP_ALIVE]
-    if (retransmitMax !== false) options.push('TCP_RTO_MAX_MS')
-    if (userTimeout !== false) options.push('TCP_USER_TIMEOUT')
-    return saveOptions(socket, options)
-  },
+  save: (socket) => saveOptions(socket, CHANGED),
 
   arm(socket, { keepAlive, retransmitMax }) {
     applySocketOptions(socket, {

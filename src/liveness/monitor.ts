@@ -5,7 +5,7 @@ import { isolated } from '../rethrow.js'
 import { TCP_CLOSE } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
 import { type Kernel, systemKernel } from './kernel.js'
-import { adoptLowWater } from './low-water.js'
+import { adoptLowWater, putUserTimeoutBack } from './shared-options.js'
 import {
   evidenceOf,
   hasEnded,
@@ -89,7 +89,7 @@ export class Monitor implements Keeper {
     const inherited = inheritedFrom !== undefined
     const saved: KernelSettings = inherited
       ? [['TCP_USER_TIMEOUT', inheritedFrom]]
-      : this.#kernel.save(socket, plan)
+      : this.#kernel.save(socket)
     const subject = new Subject(this, socket, plan, saved, now)
     if (!inherited) this.#kernel.arm(socket, plan)
     else if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
@@ -115,6 +115,7 @@ export class Monitor implements Keeper {
     subject.plan = strictest
     if (subject.socket.destroyed) return
     this.#kernel.arm(subject.socket, strictest)
+    if (strictest.userTimeout === false) putUserTimeoutBack(this.#kernel, subject)
     // What the window allows is known from the last look; the next one is soon.
     if (subject.observation !== undefined) this.#setUserTimeout(subject, subject, this.#clock.now())
     this.hurry(subject)

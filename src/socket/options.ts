@@ -108,7 +108,7 @@ const checks: Checks<SocketOptions> = {
  * session. On a Unix socket, on another system or without the addon the options that do not exist there are
  * skipped, and the result says so.
  *
- * Options are applied in the order of the table and not rolled back.
+ * Options are applied in the order given and not rolled back.
  *
  * @throws {TcpSseError} `ERR_NOT_A_SOCKET`; `ERR_OPTION_UNKNOWN`, `ERR_OPTION_TYPE`, `ERR_OPTION_VALUE` before
  * anything is set; `ERR_SOCKET_OPTION` where the kernel refuses a value

@@ -1,11 +1,12 @@
 // A connection serves others after a stream: it gets its own options back.
 import { once } from 'node:events'
 import http from 'node:http'
+import http2 from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { capabilities, createEventStream, guardServer } from '../../src/index.js'
+import { capabilities, createEventStream, type EventStream, guardServer } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
-import { getKernelOption, type KernelOption } from '../../src/socket/binding.js'
+import { getKernelOption, type KernelOption, socketOf } from '../../src/socket/binding.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
 import { type Cleanup, GET, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
@@ -66,6 +67,41 @@ describe.runIf(capabilities().addon)('the options of a connection', () => {
     expect(getKernelOption(socket, 'TCP_NOTSENT_LOWAT')).toBe(65_536)
     client.destroy()
     await waitFor('the end', () => sharedMonitor.size === 0)
+  })
+
+  it('are put back though the first of several streams has asked for fewer', async () => {
+    const seen: { socket: net.Socket; before: number[] }[] = []
+    const streams: EventStream[] = []
+    const all = (socket: net.Socket) => OPTIONS.map((option) => getKernelOption(socket, option))
+    const server = http2.createServer((req, res) => {
+      const socket = socketOf(req.stream.session?.socket as net.Socket)
+      if (seen.length === 0) seen.push({ socket, before: all(socket) })
+      const few = { userTimeout: false, retransmitMax: false } as const
+      streams.push(
+        createEventStream(req, res, streams.length === 0 ? few : { detectWithin: 6_000 }),
+      )
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    cleanup.push(() => {
+      session.destroy()
+      server.close()
+    })
+    for (const count of [1, 2]) {
+      session
+        .request({ ':path': '/' })
+        .on('error', () => {})
+        .resume()
+      await waitFor('the stream', () => streams.length === count)
+    }
+    const { socket, before } = seen[0] as (typeof seen)[0]
+    const userTimeout = () => getKernelOption(socket, 'TCP_USER_TIMEOUT')
+    expect(userTimeout()).toBeGreaterThan(0)
+    await streams[1]?.close()
+    // The one that is left has asked for none.
+    expect(userTimeout()).toBe(0)
+    await streams[0]?.close()
+    expect(all(socket)).toEqual(before)
   })
 
   it('leaves the next response on the connection to itself', async () => {

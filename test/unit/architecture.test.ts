@@ -21,7 +21,7 @@ const FLOORS = [
   ['liveness/verdict'],
   ['liveness/kernel', 'liveness/row', 'liveness/watch'],
   ['liveness/subject'],
-  ['liveness/low-water'],
+  ['liveness/shared-options'],
   ['liveness/monitor'],
   ['guard/http2-progress', 'guard/options'],
   ['guard/exchange', 'guard/inheritance'],

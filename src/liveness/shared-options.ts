@@ -1,4 +1,4 @@
-// TCP_NOTSENT_LOWAT of a socket that several may watch.
+// Options of a socket that several may watch, one after the other or at once.
 import type { Kernel } from './kernel.js'
 import type { Subject } from './subject.js'
 
@@ -11,4 +11,12 @@ export function adoptLowWater(kernel: Kernel, subject: Subject): void {
   subject.notSentLowWaterBefore ??= kernel.notSentLowWater(socket)
   subject.notSentLowWater = wanted
   kernel.setNotSentLowWater(socket, wanted)
+}
+
+/** A plan that had one has left: nobody would switch it off behind a shut window, and it would end a living client there. */
+export function putUserTimeoutBack(kernel: Kernel, subject: Subject): void {
+  if (subject.userTimeout === undefined) return
+  subject.userTimeout = undefined
+  const before = subject.saved.find(([option]) => option === 'TCP_USER_TIMEOUT')
+  if (before !== undefined) kernel.setUserTimeout(subject.socket, before[1])
 }
