@@ -1,5 +1,7 @@
 // `npm run dashboard`, as somebody uses it: press the buttons, and watch the clients being told apart.
+
 import { type ChildProcess, spawn } from 'node:child_process'
+import { getDefaultHighWaterMark } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { capabilities } from 'tcp-sse'
@@ -45,9 +47,15 @@ describeWithChromium('the demo of the dashboard', () => {
         await waitFor('the death of client 4', () => has(page, 'ended', 'client 4,', 'peer-dead'))
         expect(Date.now() - startedAt).toBeLessThan(8_000)
         expect(await has(page, 'ended', 'client 4,', 'dead')).toBe(true)
-        // Node has noticed the one FIN by itself; the other was behind an upload that nobody reads.
-        expect(await has(page, 'ended', 'client 6,', 'alive', 'client-closed')).toBe(true)
-        expect(await has(page, 'ended', 'client 8,', 'half-closed', 'client-closed')).toBe(true)
+        // Node has noticed the one FIN by itself; the other was behind an upload that nobody reads, of which newer Nodes take
+        // so much at once (64 KiB in place of 16) that they notice this one, too.
+        const behind = getDefaultHighWaterMark(false) > 16_384 ? 'alive' : 'half-closed'
+        await waitFor('the end of client 6', () =>
+          has(page, 'ended', 'client 6,', 'alive', 'client-closed'),
+        )
+        await waitFor('the end of client 8', () =>
+          has(page, 'ended', 'client 8,', behind, 'client-closed'),
+        )
         // Each of them comes and goes with what the network does; a picture waits for the moment that has them all.
         const living = [
           ['client 1,', 'alive'],
