@@ -55,13 +55,20 @@ const REFUSED_BECAUSE = {
 /** RFC 9110, 15.6.4: Service Unavailable. */
 export const REFUSED_STATUS = 503 as const
 
-/** The answer to a request that is turned away. */
+/**
+ * The answer to a request that is turned away.
+ *
+ * @param http1 - whether it goes over a connection of HTTP/1: only that one has a header to close it by
+ */
 export function refusedAnswer(
   headers: StreamSettings['headers'],
   { reason, retryAfter }: Refusal,
+  http1: boolean,
 ): { head: OutgoingHttpHeaders; body: string } {
   const head: OutgoingHttpHeaders = { ...without(headOf(headers), REFUSED), ...REFUSED }
   head['retry-after'] = String(retryAfter)
+  // A server that goes would have to wait for the connection's next request.
+  if (reason === 'drained' && http1) head.connection = 'close'
   return { head, body: `${REFUSED_BECAUSE[reason]}\n` }
 }
 
@@ -152,9 +159,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   /** Answers with 503 in place of a stream. */
   refuse({ headers }: StreamSettings, refusal: Refusal): void {
     this.refuseBegun()
-    const { head, body } = refusedAnswer(headers, refusal)
-    // HTTP/2 has no such header. Over HTTP/1 a server that goes would have to wait for the connection's next request.
-    if (refusal.reason === 'drained' && !this.multiplexed) head.connection = 'close'
+    const { head, body } = refusedAnswer(headers, refusal, !this.multiplexed)
     ;(this.res as ServerResponse).writeHead(REFUSED_STATUS, head)
     this.res.end(body)
   }

@@ -81,8 +81,7 @@ export function createEventResponse(
   const lastEventId = decodeId(request.headers.get('last-event-id'))
   const refusal = outlet.closed ? undefined : refusalOf(settings.admission, outlet.socket)
   if (refusal !== undefined) {
-    const { head, body } = refusedAnswer(settings.headers, refusal)
-    if (refusal.reason === 'drained' && below?.multiplexed === false) head.connection = 'close'
+    const { head, body } = refusedAnswer(settings.headers, refusal, below?.multiplexed === false)
     const response = new Response(body, { status: REFUSED_STATUS, headers: headersOf(head) })
     return { response, stream: makeStream(outlet, settings, lastEventId, refusal) }
   }

@@ -12,7 +12,7 @@ import tls from 'node:tls'
 import { systemClock } from '../clock.js'
 import { counters, countUp } from '../counters.js'
 import { TcpSseError } from '../errors.js'
-import { rethrowLater } from '../rethrow.js'
+import { isolated } from '../rethrow.js'
 import { socketOf } from '../socket/binding.js'
 import { guardClose } from '../telemetry.js'
 import { Connection, type Keeper } from './connection.js'
@@ -122,11 +122,7 @@ export class Guard implements Keeper {
     if (guardClose.hasSubscribers) {
       guardClose.publish({ server: this.#server, info } satisfies GuardCloseMessage)
     }
-    try {
-      this.settings.onClose?.(info)
-    } catch (error) {
-      rethrowLater(error)
-    }
+    isolated(() => this.settings.onClose?.(info))
   }
 
   /** @internal */
