@@ -191,7 +191,7 @@ export class Http1Outlet
     return this.res.writableLength > 0 ? false : isDrained(this.socket as Socket)
   }
 
-  stalledFor(_now: number, connection: number): number {
+  stalledFor(_loopTime: number, connection: number): number {
     return connection
   }
 

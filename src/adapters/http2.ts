@@ -1,7 +1,7 @@
 // One stream of an HTTP/2 connection; the others on it live on.
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import { systemClock } from '../clock.js'
+import { StallClock } from '../liveness/stall-clock.js'
 import { resetConnection } from '../socket/binding.js'
 import { NodeOutlet } from './outlet.js'
 
@@ -18,12 +18,12 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   readonly position = undefined
   readonly lane = undefined
   readonly #stream: ServerHttp2Stream
-  readonly #openedAt = systemClock.now()
-  /** Writes that Node has reported as sent, at all and at the last look; when they last became more. */
+  readonly #stall = new StallClock()
+  #firstLookAt: number | undefined
+  /** Writes that Node has reported as sent, at all and at the last look. */
   #sent = 0
   #sentBefore = 0
   #pendingBefore = 0
-  #progressAt = this.#openedAt
   /** What is left of a large event. */
   #rest: Buffer | undefined
 
@@ -78,14 +78,15 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   }
 
   /** HTTP/2 has a window for each stream, which the connection's progress says nothing of. */
-  stalledFor(now: number, connection: number): number {
+  stalledFor(loopTime: number, connection: number): number {
     const { pending } = this
     // Somebody else's last writes tell nobody here when they are sent; but then less waits.
     const moved = this.#sent !== this.#sentBefore || pending < this.#pendingBefore
-    if (pending === 0 || moved) this.#progressAt = now
     this.#sentBefore = this.#sent
     this.#pendingBefore = pending
-    return Math.max(now - this.#progressAt, Math.min(connection, now - this.#openedAt))
+    this.#firstLookAt ??= loopTime
+    const own = this.#stall.look(pending > 0, moved, loopTime)
+    return Math.max(own, Math.min(connection, loopTime - this.#firstLookAt))
   }
 
   override noteProgress(): void {

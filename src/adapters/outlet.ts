@@ -117,7 +117,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   abstract checkPosition(): void
   abstract expectPeerEnd(): void
   abstract isDrained(): boolean | undefined
-  abstract stalledFor(now: number, connection: number): number
+  abstract stalledFor(loopTime: number, connection: number): number
   abstract discardUnread(): void
   abstract hangUp(): void
   abstract destroy(entirely: boolean): void

@@ -1,7 +1,7 @@
 // A web Response's body as an outlet: bytes go into a ReadableStream, and somebody else's code carries them on.
 import type { Socket } from 'node:net'
-import { systemClock } from '../clock.js'
 import { TcpSseError } from '../errors.js'
+import { StallClock } from '../liveness/stall-clock.js'
 import type { Outlet, OutletListener } from '../stream/outlet.js'
 import type { AnyNodeOutlet } from './node.js'
 
@@ -39,10 +39,10 @@ export class WebOutlet implements Outlet {
   /** Whether the head is on its way, as far as that is known. */
   #headFlushed: boolean
   #written = 0
-  /** What had been read out, at the last question of each kind, and when that last became more. */
+  /** What had been read out, at the last question of each kind. */
   #readAtDrain = 0
   #readAtLook = 0
-  #progressAt = systemClock.now()
+  readonly #stall = new StallClock()
 
   constructor(below: AnyNodeOutlet | undefined, options: WebOutletOptions) {
     this.#below = below
@@ -96,14 +96,14 @@ export class WebOutlet implements Outlet {
   }
 
   /** A reader waits with reason while the response below is full; else it has itself to blame. */
-  stalledFor(now: number, connection: number): number {
+  stalledFor(loopTime: number, connection: number): number {
     const read = this.#written - this.#queued
     const busy = this.#below !== undefined && this.#below.pending > 0
     const moved = read !== this.#readAtLook
     this.#readAtLook = read
     if (moved) this.#below?.noteProgress()
-    if (moved || busy || this.#queued === 0) this.#progressAt = now
-    return Math.max(now - this.#progressAt, this.#below?.stalledFor(now, connection) ?? 0)
+    const own = this.#stall.look(this.#queued > 0 && !busy, moved, loopTime)
+    return Math.max(own, this.#below?.stalledFor(loopTime, connection) ?? 0)
   }
 
   listen(listener: OutletListener): void {

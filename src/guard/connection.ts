@@ -4,7 +4,8 @@ import { systemClock } from '../clock.js'
 import { isPeerDeath } from '../liveness/death.js'
 import { sharedMonitor } from '../liveness/monitor.js'
 import type { LivenessPlan } from '../liveness/plan.js'
-import { copyOf, silentFor } from '../liveness/verdict.js'
+import { evidenceOfWatch } from '../liveness/subject.js'
+import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { rethrowLater } from '../rethrow.js'
 import { resetConnection } from '../socket/binding.js'
@@ -103,14 +104,14 @@ export class Connection implements Watcher {
     return this.socket.readableEnded || !this.#exchanges.some(({ streams }) => streams)
   }
 
-  onLook(now: number, stalledFor: number): number {
+  onLook(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
     this.#judge(now)
     this.#checkKeepAlive()
     // What is not judged yet may begin without a byte on the wire.
     const unjudged = this.#exchanges.some(({ streams }) => streams === undefined)
     let deadline = unjudged ? now + this.#keeper.settings.plan.pace : Number.POSITIVE_INFINITY
     const alone = this.#exchanges.length === 1
-    const look = { now, stalledFor, alone, written: this.socket.bytesWritten }
+    const look = { now, loopTime, stalledFor, alone, written: this.socket.bytesWritten }
     this.#stalledFor = stalledFor
     for (const judged of [...this.#exchanges]) {
       // Ending one ends all of them on HTTP/1, and whoever hears of it may stop the guard.
@@ -155,7 +156,7 @@ export class Connection implements Watcher {
 
   #end(reason: 'stalled' | 'expired', exchange: Exchange, stalledFor?: number): void {
     const { stallTimeout } = this.#keeper.settings
-    const evidence = this.#evidence()
+    const evidence = evidenceOfWatch(this.#watch)
     const { url, openedAt } = exchange
     exchange.end(reason === 'stalled' ? 'reset' : 'close', this.socket)
     this.#prune()
@@ -168,7 +169,7 @@ export class Connection implements Watcher {
   /** Whether Node has found, by itself, the connection dead of the options that the guard set. */
   readonly #onClose = (): void => {
     if (isPeerDeath(this.socket.errored)) {
-      this.#report('peer-dead', { ...this.#evidence(), verdict: 'dead' })
+      this.#report('peer-dead', { ...evidenceOfWatch(this.#watch), verdict: 'dead' })
     }
     this.release()
   }
@@ -189,15 +190,6 @@ export class Connection implements Watcher {
       stalledFor: stream?.stalledFor,
       evidence,
     })
-  }
-
-  #evidence(): PeerEvidence {
-    const { verdict, observation } = this.#watch
-    return {
-      verdict,
-      observation: observation && copyOf(observation),
-      silentFor: observation === undefined ? 0 : silentFor(observation),
-    }
   }
 
   #prune(): void {

@@ -4,33 +4,19 @@ import { type Clock, systemClock } from '../clock.js'
 import { isolated } from '../rethrow.js'
 import { TCP_CLOSE } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
+import { Examiner, type Holder } from './examiner.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { adoptLowWater, putUserTimeoutBack } from './shared-options.js'
-import {
-  evidenceOf,
-  hasEnded,
-  type Keeper,
-  noteProgress,
-  paceOf,
-  passOver,
-  Subject,
-  sooner,
-} from './subject.js'
-import {
-  judge,
-  type Look,
-  type Observation,
-  observe,
-  Sight,
-  silentFor,
-  userTimeoutFor,
-} from './verdict.js'
+import { type Keeper, Subject, sooner } from './subject.js'
+import { Sight } from './verdict.js'
 import type { Watch, Watcher, WatchOptions } from './watch.js'
 
 /** The longest that looks hold the event loop at a time, ms; with thousands of sockets the rest comes a turn later. */
 const BUDGET = 1
 /** So many looks are made with one native call. */
 const AT_ONCE = 64
+/** A tick that comes later than this after its time, ms: the event loop was blocked. */
+const BLOCKED = 50
 
 /** A socket, as far as marks on it go. */
 interface Marked {
@@ -38,9 +24,10 @@ interface Marked {
 }
 
 /** Watches sockets. Its cost is proportional to the sockets watched; with none there is no timer. */
-export class Monitor implements Keeper {
+export class Monitor implements Keeper, Holder {
   readonly #clock: Clock
   readonly #kernel: Kernel
+  readonly #examiner: Examiner
   readonly #subjects: Subject[] = []
   /** Where a socket's subject is found: on the socket. */
   readonly #mark = Symbol('tcp-sse.subject')
@@ -52,10 +39,16 @@ export class Monitor implements Keeper {
   #next = Number.POSITIVE_INFINITY
   /** The least time between two ticks. */
   #gap = Number.POSITIVE_INFINITY
+  /** For how long the event loop has been blocked when a tick was due, ms in all. */
+  #blockedFor = 0
+  /** What a batch of looks and a single one are read into. Two: a watch may begin while a batch is worked through. */
+  readonly #sights = Array.from({ length: AT_ONCE }, () => new Sight())
+  readonly #first = [new Sight()]
 
   constructor(clock: Clock = systemClock, kernel: Kernel = systemKernel) {
     this.#clock = clock
     this.#kernel = kernel
+    this.#examiner = new Examiner(kernel, this)
   }
 
   /** How many sockets are under watch. */
@@ -90,7 +83,7 @@ export class Monitor implements Keeper {
     const saved: KernelSettings = inherited
       ? [['TCP_USER_TIMEOUT', inheritedFrom]]
       : this.#kernel.save(socket)
-    const subject = new Subject(this, socket, plan, saved, now)
+    const subject = new Subject(this, socket, plan, saved, now, now - this.#blockedFor)
     if (!inherited) this.#kernel.arm(socket, plan)
     else if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
     // Inherited options stay with the connection, this one too.
@@ -98,11 +91,8 @@ export class Monitor implements Keeper {
     subject.index = this.#subjects.length
     this.#subjects.push(subject)
     ;(socket as unknown as Marked)[this.#mark] = subject
-    const [look] = this.#kernel.look([socket])
-    if (look !== undefined) {
-      subject.observe(observe(undefined, look, plan, now, latest))
-      this.#setUserTimeout(subject, subject, now)
-    }
+    const [told] = this.#kernel.look([socket], this.#first)
+    if (told) this.#examiner.begin(subject, this.#first[0] as Sight, now)
     return subject
   }
 
@@ -115,21 +105,23 @@ export class Monitor implements Keeper {
     subject.plan = strictest
     if (subject.socket.destroyed) return
     this.#kernel.arm(subject.socket, strictest)
+    subject.retransmitMax = strictest.retransmitMax || 0
     if (strictest.userTimeout === false) putUserTimeoutBack(this.#kernel, subject)
-    // What the window allows is known from the last look; the next one is soon.
-    if (subject.observation !== undefined) this.#setUserTimeout(subject, subject, this.#clock.now())
+    // What the connection needs is known from the last look; the next one is soon.
+    if (subject.observation !== undefined) this.#examiner.setKernelClocks(subject, subject)
     this.hurry(subject)
   }
 
   /** @internal */
   release(subject: Subject, watcher: Watcher): void {
     if (!subject.remove(watcher)) return
-    if (subject.watchers.length === 0) this.#drop(subject)
+    if (subject.watchers.length === 0) this.drop(subject)
     else this.#adopt(subject)
   }
 
-  #drop(subject: Subject): void {
-    if (!this.#holds(subject)) return
+  /** @internal */
+  drop(subject: Subject): void {
+    if (!this.holds(subject)) return
     const last = this.#subjects.pop() as Subject
     if (last !== subject) {
       this.#subjects[subject.index] = last
@@ -147,7 +139,8 @@ export class Monitor implements Keeper {
     this.#cancelTimer = undefined
   }
 
-  #holds(subject: Subject): boolean {
+  /** @internal */
+  holds(subject: Subject): boolean {
     return this.#subjects[subject.index] === subject
   }
 
@@ -185,6 +178,8 @@ export class Monitor implements Keeper {
   /** Looks at those that are due, as many as the budget allows; the rest in the next turn. */
   #tick(): void {
     const now = this.#clock.now()
+    const late = now - this.#timerAt
+    if (late > BLOCKED) this.#blockedFor += late
     if (this.#due.length === 0) this.#findDue(now)
     const horizon = now + this.#gap / 2
     let seen = 0
@@ -215,17 +210,26 @@ export class Monitor implements Keeper {
   }
 
   #visit(due: readonly Subject[], now: number, horizon: number): void {
+    const moment = { now, loopTime: now - this.#blockedFor }
     const some: Subject[] = []
     for (const subject of due) {
       // Whoever was called earlier in this tick may have ended it, and begun another watch of the same socket.
-      if (!this.#holds(subject)) continue
-      if (subject.socket.destroyed) this.#dropDestroyed(subject)
-      else if (this.#isUnchanged(subject, horizon)) passOver(subject, now)
+      if (!this.holds(subject)) continue
+      if (subject.socket.destroyed) this.#visitDestroyed(subject)
+      else if (this.#isUnchanged(subject, horizon)) subject.passOver(now, moment.loopTime)
       else some.push(subject)
     }
     if (some.length === 0) return
-    const looks = this.#kernel.look(some.map(({ socket }) => socket))
-    for (const [i, subject] of some.entries()) isolated(() => this.#look(subject, looks[i], now))
+    // With the look: what a watcher writes between the two would never be seen.
+    const activities = some.map(({ socket }) => this.#kernel.activity(socket))
+    const told = this.#kernel.look(
+      some.map(({ socket }) => socket),
+      this.#sights,
+    )
+    for (const [i, subject] of some.entries()) {
+      const sight = told[i] ? this.#sights[i] : undefined
+      isolated(() => this.#examiner.look(subject, sight, activities[i] as number, moment))
+    }
   }
 
   /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
@@ -237,110 +241,15 @@ export class Monitor implements Keeper {
    * Node tells of a socket's end, but not everybody: a response that waits behind another one hears nothing. Whoever still
    * watches at the second sight has heard nothing.
    */
-  #dropDestroyed(subject: Subject): void {
-    if (!subject.seenDestroyed) {
-      subject.seenDestroyed = true
-      subject.nextLook = 0
+  #visitDestroyed(subject: Subject): void {
+    if (subject.seenDestroyed) {
+      this.#examiner.gone(subject)
       return
     }
-    const evidence = evidenceOf(subject, 0)
-    this.#tell(subject, (watcher) => watcher.onPeerGone(evidence))
-    this.#drop(subject)
-  }
-
-  /** What one watcher does wrong harms no other. */
-  #tell(subject: Subject, action: (watcher: Watcher) => void): void {
-    for (const watcher of subject.watchers) isolated(() => action(watcher))
-  }
-
-  #look(subject: Subject, look: Look | undefined, now: number): void {
-    // A watcher that was called earlier in this tick may have ended this one.
-    if (subject.socket.destroyed || !this.#holds(subject)) return
-    const { plan } = subject
-    subject.nextLook = now + plan.pace
-    subject.activity = this.#kernel.activity(subject.socket)
-    const previous = subject.recall(last)
-    if (look !== undefined) {
-      const current = observe(previous, look, plan, now, latest)
-      subject.observe(current)
-      const { verdict } = subject
-      subject.verdict = judge(previous, current, plan, now)
-      if (subject.verdict !== verdict) {
-        this.#tell(subject, (watcher) => watcher.onVerdict?.(subject.verdict, verdict))
-        // Whoever was told may have ended the watch, or begun another: then `latest` is that one's look.
-        if (!this.#holds(subject)) return
-        subject.recall(latest)
-      }
-      if (this.#end(subject, previous, current)) return
-      this.#setUserTimeout(subject, current, now)
-      subject.nextLook = now + paceOf(current, plan)
-    }
-    this.#noteProgress(subject, previous, now)
-    this.#tellWatchers(subject, now)
-  }
-
-  /** Ends what has ended. Node is left one look's time to notice a close by itself: it knows the true error. */
-  #end(subject: Subject, previous: Observation | undefined, current: Observation): boolean {
-    const { socket, verdict, plan } = subject
-    const silence = silentFor(current)
-    if (hasEnded(subject, current)) {
-      subject.nextLook = current.at + plan.urgentPace
-      if (previous?.state !== current.state) return true
-      // The kernel forgets what was in flight when it gives up, so the last look before it counts.
-      const evidence = evidenceOf(subject, subject.silenceBeforeClose)
-      const gaveUp = current.state === TCP_CLOSE && evidence.silentFor > plan.silence / 2
-      this.#tell(subject, (watcher) => {
-        if (gaveUp) watcher.onPeerDead(evidence)
-        else watcher.onPeerGone(evidence)
-      })
-    } else if (verdict === 'dead') {
-      const evidence = evidenceOf(subject, silence)
-      this.#tell(subject, (watcher) => watcher.onPeerDead(evidence))
-    } else {
-      subject.silenceBeforeClose = silence
-      return false
-    }
-    this.#drop(subject)
-    this.#kernel.reset(socket)
-    return true
-  }
-
-  #setUserTimeout(subject: Subject, current: Observation, now: number): void {
-    const { plan } = subject
-    if (plan.userTimeout === false) return
-    if (current.windowLimited === 0) subject.unlimitedAt = now
-    else if (subject.limitedSince === undefined) subject.limitedSince = subject.unlimitedAt
-    const wanted = userTimeoutFor(current, subject.limitedSince, plan, now)
-    if (wanted === subject.userTimeout) return
-    subject.userTimeout = wanted
-    this.#kernel.setUserTimeout(subject.socket, wanted)
-  }
-
-  #noteProgress(subject: Subject, previous: Observation | undefined, now: number): void {
-    const pending = this.#kernel.pending(subject.socket)
-    if (subject.observation !== undefined) {
-      noteProgress(subject, subject.observation, previous, pending, now)
-      return
-    }
-    const progress = this.#kernel.progress(subject.socket)
-    if (pending === 0 || progress !== subject.progress) subject.progressAt = now
-    subject.progress = progress
-  }
-
-  #tellWatchers(subject: Subject, now: number): void {
-    const stalledFor = now - subject.progressAt
-    subject.deadline = now + subject.plan.quietPace
-    this.#tell(subject, (watcher) => {
-      const deadline = watcher.onLook(now, stalledFor, subject.verdict)
-      subject.deadline = Math.min(subject.deadline, deadline)
-    })
-    subject.nextLook = Math.min(subject.nextLook, subject.deadline)
+    subject.seenDestroyed = true
+    subject.nextLook = 0
   }
 }
 
 /** The monitor that everything in this process shares. */
 export const sharedMonitor = new Monitor()
-
-/** The look that is being judged, and the one before it: what is kept of them is in the subject's row. */
-const latest = new Sight()
-const last = new Sight()

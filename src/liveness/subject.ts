@@ -4,7 +4,14 @@ import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js
 import type { KernelSettings } from '../socket/options.js'
 import type { LivenessPlan } from './plan.js'
 import { Row } from './row.js'
-import { copyOf, type Observation, silentFor, type Verdict } from './verdict.js'
+import {
+  copyOf,
+  deadAt,
+  isWindowShut,
+  type Observation,
+  silentFor,
+  type Verdict,
+} from './verdict.js'
 import type { PeerEvidence, Watch, Watcher } from './watch.js'
 
 /** Who keeps subjects: the monitor. */
@@ -33,6 +40,7 @@ export class Subject extends Row implements Watch {
     plan: LivenessPlan,
     saved: KernelSettings,
     now: number,
+    loopTime: number,
   ) {
     super()
     this.#keeper = keeper
@@ -40,12 +48,15 @@ export class Subject extends Row implements Watch {
     this.plan = plan
     this.saved = saved
     this.nextLook = now + plan.urgentPace
-    this.progressAt = now
+    this.progressAt = loopTime
     this.progress = 0
     this.deadline = 0
     this.silenceBeforeClose = 0
+    this.retransmitMax = plan.retransmitMax || 0
+    this.probedAt = Number.NEGATIVE_INFINITY
     // What happened before the watch, during earlier responses on the connection, is not known.
-    this.unlimitedAt = Number.NEGATIVE_INFINITY
+    this.windowClearAt = Number.NEGATIVE_INFINITY
+    this.lossClearAt = Number.NEGATIVE_INFINITY
   }
 
   /** The latest look, overwritten by the next one. */
@@ -75,6 +86,16 @@ export class Subject extends Row implements Watch {
   observe(observation: Observation): void {
     this.note(observation)
     this.quiet = isQuiet(observation)
+    if (observation.windowLimited === 0) this.windowClearAt = observation.at
+    if (observation.totalRetransmits === 0) this.lossClearAt = observation.at
+  }
+
+  /** What a look would have noted, without it: nothing was written since the last one, and that one was quiet. */
+  passOver(now: number, loopTime: number): void {
+    this.progressAt = loopTime
+    if (this.windowLimited === 0) this.windowClearAt = now
+    if (this.totalRetransmits === 0) this.lossClearAt = now
+    this.nextLook = Math.min(now + this.plan.checkPace, this.deadline)
   }
 
   add(watcher: Watcher): void {
@@ -105,15 +126,8 @@ export function hasEnded({ watchers }: Subject, { state }: Observation): boolean
 }
 
 /** Whether nothing is outstanding: without a write only keepalive can change that. */
-export function isQuiet({ state, unacked, unsent, retransmits, probes }: Observation): boolean {
+function isQuiet({ state, unacked, unsent, retransmits, probes }: Observation): boolean {
   return state === TCP_ESTABLISHED && unacked + unsent + retransmits + probes === 0
-}
-
-/** What a look would have noted, without it. */
-export function passOver(subject: Subject, now: number): void {
-  subject.progressAt = now
-  if (subject.limitedSince === undefined) subject.unlimitedAt = now
-  subject.nextLook = Math.min(now + subject.plan.checkPace, subject.deadline)
 }
 
 /** What a look tells of the bytes that wait, in the kernel or (`pending`) before it. */
@@ -122,14 +136,23 @@ export function noteProgress(
   { unacked, unsent, bytesAcked }: Observation,
   previous: Observation | undefined,
   pending: number,
-  now: number,
+  loopTime: number,
 ): void {
   const waiting = unacked > 0 || unsent > 0 || pending > 0
   const moved = previous === undefined || bytesAcked !== previous.bytesAcked
-  // What was written since the last check may have been written just now.
+  countStall(subject, waiting, moved, loopTime)
+}
+
+/** A stall counts from the first look that sees bytes wait: they may have been written just before it. */
+export function countStall(
+  subject: Subject,
+  waiting: boolean,
+  moved: boolean,
+  loopTime: number,
+): void {
   const began = waiting && !subject.waiting
   subject.waiting = waiting
-  if (!waiting || moved || began) subject.progressAt = now
+  if (!waiting || moved || began) subject.progressAt = loopTime
 }
 
 /** What is known of a peer that is given up: a copy, because the observation is overwritten. */
@@ -137,15 +160,33 @@ export function evidenceOf({ verdict, observation }: Subject, silence: number): 
   return { verdict, silentFor: silence, observation: observation && copyOf(observation) }
 }
 
+/** Evidence of a connection that is given up for another reason than its peer's silence. */
+export function evidenceOfWatch({ verdict, observation }: Watch): PeerEvidence {
+  return {
+    verdict,
+    silentFor: observation === undefined ? 0 : silentFor(observation),
+    observation: observation && copyOf(observation),
+  }
+}
+
 /**
- * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the silence would be
- * long enough. What has just been sent is like what may be sent right after a look: the plan has `pace` for that.
+ * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the peer would be
+ * dead.
  */
 export function paceOf(current: Observation, plan: LivenessPlan): number {
-  const silent = silentFor(current)
-  if (silent > 0) return Math.min(plan.urgentPace, Math.max(1, plan.silence - silent))
-  const { unsent, retransmits, probes } = current
-  return unsent + retransmits + probes > 0 ? plan.urgentPace : Math.min(plan.pace, plan.silence)
+  const { at, asked, unsent, retransmits, probes } = current
+  if (asked > 0) return Math.min(plan.urgentPace, Math.max(1, deadAt(current, plan) - at))
+  const waits = unsent + retransmits + probes > 0 || isWindowShut(current)
+  return waits ? plan.urgentPace : plan.pace
+}
+
+/**
+ * The latest time of the next look at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
+ * the last answer tells since when it has been silent, however late the look.
+ */
+export function quietUntil({ at, answeredAt }: Observation, plan: LivenessPlan): number {
+  if (plan.keepAlive === false) return at + plan.quietPace
+  return Math.max(at + plan.pace, answeredAt + plan.quietPace)
 }
 
 /** A subject that has just been dropped has no next look any more: NaN, which is never less. */

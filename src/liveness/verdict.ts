@@ -1,5 +1,7 @@
 // What the kernel's numbers mean. Pure: no clock, no socket, no memory but the previous observation.
+// docs/liveness.md has the theory.
 import { column, type Rows, TCP_CLOSE, TCP_CLOSE_WAIT } from '../socket/inspect.js'
+import { answerWithin, LEAST_QUESTIONS, type PathNumbers, questionsNeeded } from './path.js'
 import type { LivenessPlan } from './plan.js'
 
 /**
@@ -11,18 +13,20 @@ import type { LivenessPlan } from './plan.js'
  */
 export type Verdict = 'alive' | 'congested' | 'slow' | 'half-closed' | 'dead'
 
-/** What of a look at a socket bears on its verdict. Times in ms; NaN where the kernel does not tell. */
-export interface Observation {
-  /** When it was made, on the monitor's clock. */
-  readonly at: number
+/** The numbers of a look at a socket that bear on its verdict. Times in ms; NaN where the kernel does not tell. */
+export interface Look extends PathNumbers {
   /** TCP state, the kernel's number. */
   readonly state: number
   /** Segments in flight. */
   readonly unacked: number
   /** Bytes that wait in the kernel to be sent. */
   readonly unsent: number
-  /** Timeouts in a row without an ACK. */
+  /** The window that the peer offers, bytes. */
+  readonly sendWindow: number
+  /** Timeouts in a row without an ACK of new data. */
   readonly retransmits: number
+  /** The retransmission timeout in force, backed off. */
+  readonly rto: number
   /** Keepalive or window probes in a row without an answer. */
   readonly probes: number
   /** Since the last ACK. */
@@ -33,35 +37,93 @@ export interface Observation {
   readonly lost: number
   /** Segments retransmitted over the connection's life. */
   readonly totalRetransmits: number
+  /** Segments with data sent over the connection's life, retransmitted ones included. */
+  readonly dataSegmentsSent: number
   /** Bytes acknowledged over the connection's life. */
   readonly bytesAcked: number
   /** Time that sending was held up by the peer's window, over the connection's life. */
   readonly windowLimited: number
-  /** Since when something has been outstanding with no ACK after it; `undefined` while nothing is. */
-  readonly silentSince: number | undefined
 }
 
-/** The numbers of a look, before they are put beside the previous one. */
-export type Look = Omit<Observation, 'at' | 'silentSince'>
+/** A look, and what it means beside the one before. */
+export interface Observation extends Look {
+  /** When it was made, on the monitor's clock. */
+  readonly at: number
+  /** When the peer's last answer came: an ACK, or data. */
+  readonly answeredAt: number
+  /** How many questions are known to have been asked since, none of them answered. */
+  readonly asked: number
+  /** How many it takes on this path until the silence means something. */
+  readonly needed: number
+  /** The look that first found so many; `undefined` before. */
+  readonly provedAt: number | undefined
+  /** The path's record: questions over the connection's life (the older count less), and those that went unanswered. */
+  readonly questions: number
+  readonly unanswered: number
+  /** `dataSegmentsSent` and `totalRetransmits` as far as they are in the record. */
+  readonly recordedSegments: number
+  readonly recordedRetransmits: number
+}
+
+/** Every number of an observation, in the order in which a row of the monitor's table has them. */
+export const OBSERVED = [
+  'state',
+  'unacked',
+  'unsent',
+  'sendWindow',
+  'retransmits',
+  'rto',
+  'probes',
+  'lastAckReceived',
+  'lastDataReceived',
+  'lost',
+  'totalRetransmits',
+  'dataSegmentsSent',
+  'bytesAcked',
+  'windowLimited',
+  'rtt',
+  'rttVariation',
+  'at',
+  'answeredAt',
+  'asked',
+  'needed',
+  'provedAt',
+  'questions',
+  'unanswered',
+  'recordedSegments',
+  'recordedRetransmits',
+] as const satisfies readonly (keyof Observation)[]
 
 /**
  * An observation that is overwritten by the next one: thousands of sockets are looked at all day, and what outlives a
  * look costs the garbage collector more than the look costs the kernel.
  */
 export class Sight implements Observation {
-  at = 0
   state = 0
   unacked = 0
   unsent = 0
+  sendWindow = 0
   retransmits = 0
+  rto = 0
   probes = 0
   lastAckReceived = 0
   lastDataReceived = 0
   lost = 0
   totalRetransmits = 0
+  dataSegmentsSent = 0
   bytesAcked = 0
   windowLimited = 0
-  silentSince: number | undefined = undefined
+  rtt = 0
+  rttVariation = 0
+  at = 0
+  answeredAt = 0
+  asked = 0
+  needed = LEAST_QUESTIONS
+  provedAt: number | undefined = undefined
+  questions = 0
+  unanswered = 0
+  recordedSegments = 0
+  recordedRetransmits = 0
 
   /** Reads one row of a sweep. */
   read({ numbers, width }: Rows, index: number): this {
@@ -69,88 +131,132 @@ export class Sight implements Observation {
     this.state = numbers[row + column.state] as number
     this.unacked = numbers[row + column.unacked] as number
     this.unsent = numbers[row + column.unsent] as number
+    this.sendWindow = numbers[row + column.sendWindow] as number
     this.retransmits = numbers[row + column.retransmits] as number
+    this.rto = (numbers[row + column.rto] as number) / 1000
     this.probes = numbers[row + column.probes] as number
     this.lastAckReceived = numbers[row + column.lastAckReceived] as number
     this.lastDataReceived = numbers[row + column.lastDataReceived] as number
     this.lost = numbers[row + column.lost] as number
     this.totalRetransmits = numbers[row + column.totalRetransmits] as number
+    this.dataSegmentsSent = numbers[row + column.dataSegmentsSent] as number
     this.bytesAcked = numbers[row + column.bytesAcked] as number
     this.windowLimited = (numbers[row + column.windowLimited] as number) / 1000
-    return this
-  }
-
-  /** Takes over what a look has shown. */
-  copy(look: Look): this {
-    this.state = look.state
-    this.unacked = look.unacked
-    this.unsent = look.unsent
-    this.retransmits = look.retransmits
-    this.probes = look.probes
-    this.lastAckReceived = look.lastAckReceived
-    this.lastDataReceived = look.lastDataReceived
-    this.lost = look.lost
-    this.totalRetransmits = look.totalRetransmits
-    this.bytesAcked = look.bytesAcked
-    this.windowLimited = look.windowLimited
+    this.rtt = (numbers[row + column.rtt] as number) / 1000
+    this.rttVariation = (numbers[row + column.rttVariation] as number) / 1000
     return this
   }
 }
 
 /** A copy that stays as it is: observations are overwritten by the next look. */
 export function copyOf(observation: Observation, copy: Sight = new Sight()): Sight {
-  copy.copy(observation)
-  copy.at = observation.at
-  copy.silentSince = observation.silentSince
+  for (const field of OBSERVED) copy[field] = observation[field] as number
   return copy
 }
 
-/** The kernel's clocks are coarse (4 ms at HZ = 250) and not ours. */
-const CLOCK_TOLERANCE = 10
+/** The kernel's clocks are coarse (10 ms at HZ = 100) and not ours. */
+const CLOCK_TOLERANCE = 20
 
 /**
- * Puts a look beside the previous observation: since when has the peer left something unanswered?
+ * Puts a look beside the previous observation: when did the peer last answer, and what has it been asked since?
  *
- * @param into - becomes the new observation; not `previous`
+ * @param into - has the numbers of the look, and becomes the new observation; not `previous`
  */
 export function observe(
   previous: Observation | undefined,
-  look: Look,
+  into: Sight,
   plan: LivenessPlan,
   now: number,
-  into: Sight = new Sight(),
 ): Sight {
-  into.copy(look)
   into.at = now
-  into.silentSince = silentSince(previous, look, plan, now)
+  into.answeredAt = now - Math.min(into.lastAckReceived, into.lastDataReceived)
+  const answered = previous === undefined || into.answeredAt > previous.answeredAt + CLOCK_TOLERANCE
+  recordPath(previous, into, answered, plan)
+  if (!isOutstanding(into)) into.asked = 0
+  else if (answered) into.asked = questionsSinceAnswer(into)
+  else into.asked = previous.asked + questionsBetween(previous, into)
+  // A silence is judged by what the path was like before it.
+  if (previous === undefined || into.asked === 0 || answered) {
+    into.needed = questionsNeeded(into.questions, into.unanswered)
+    into.provedAt = undefined
+  } else {
+    into.needed = previous.needed
+    into.provedAt = previous.provedAt
+  }
+  if (into.asked >= into.needed) into.provedAt ??= now
   return into
 }
 
-function silentSince(
+/** Whether the peer owes an answer: data in flight, or a probe. */
+function isOutstanding({ unacked, probes }: Look): boolean {
+  return unacked > 0 || probes > 0
+}
+
+/** Questions that have certainly left since the last answer, by one look. */
+function questionsSinceAnswer({ probes, retransmits, rto, lastAckReceived }: Look): number {
+  // Every ACK sets the count of probes back. That of timeouts only one of new data does; but in a time without an ACK there
+  // were as many as it has timeouts of the present length, which has only grown.
+  return Math.max(probes, Math.min(retransmits, Math.floor(lastAckReceived / rto)))
+}
+
+/**
+ * Questions that have left between two looks without an answer: timeouts, probes, or new data. New segments count as one
+ * however many they are: a burst is lost as a whole. While they keep leaving, the kernel does not retransmit at all, because
+ * each of them puts its loss probe off (tcp_schedule_loss_probe).
+ */
+function questionsBetween(previous: Look, look: Look): number {
+  const sent = look.dataSegmentsSent > previous.dataSegmentsSent ? 1 : 0
+  return Math.max(sent, look.retransmits - previous.retransmits, look.probes - previous.probes, 0)
+}
+
+/** So many unanswered questions in a row are an outage and say nothing of the path before and after. */
+const OUTAGE = 4
+/** Older questions than about these count less and less. */
+const REMEMBERED = 256
+/** The most that the data of one look counts. */
+const WEIGHT = 64
+
+/** Keeps the path's record, from one answer to the next: what was sent, and what of it was sent for nothing. */
+function recordPath(
   previous: Observation | undefined,
-  look: Look,
+  into: Sight,
+  answered: boolean,
   plan: LivenessPlan,
-  now: number,
-): number | undefined {
-  const outstanding = look.unacked > 0 || look.probes > 0
-  if (!outstanding) return undefined
-  const before = previous?.silentSince
-  if (before !== undefined && now - look.lastAckReceived <= before + CLOCK_TOLERANCE) return before
-  if (look.unacked === 0 && look.unsent === 0 && plan.keepAlive !== false) {
-    // Nothing but keepalive can be outstanding, and its first probe leaves at a known time after the last sign
-    // of life (tcp_keepalive_timer: the younger of the last data and the last ACK).
-    const quiet = Math.min(look.lastAckReceived, look.lastDataReceived)
-    return now - Math.max(0, quiet - plan.keepAlive.idle)
+): void {
+  into.questions = previous?.questions ?? 0
+  into.unanswered = previous?.unanswered ?? 0
+  const begins = previous === undefined || answered
+  into.recordedSegments = begins ? into.dataSegmentsSent : previous.recordedSegments
+  into.recordedRetransmits = begins ? into.totalRetransmits : previous.recordedRetransmits
+  if (previous === undefined || !answered || previous.asked > OUTAGE) return
+  const segments = into.dataSegmentsSent - previous.recordedSegments
+  // Where the window is shut over data in flight, retransmits stand for probes: they say nothing of losses.
+  if (segments > 0 && !isWindowShut(previous) && !isWindowShut(into)) {
+    const weight = Math.min(segments, WEIGHT)
+    const retransmits = into.totalRetransmits - previous.recordedRetransmits
+    into.questions += weight
+    into.unanswered += weight * Math.min(1, retransmits / segments)
   }
-  // Sent at some time since the previous look. Taking this look's time never blames a peer too early.
-  return now
+  if (previous.unacked === 0) {
+    const lost = overdueProbes(previous, plan)
+    into.questions += lost + 1
+    into.unanswered += lost
+  }
+  if (into.questions <= REMEMBERED) return
+  into.questions /= 2
+  into.unanswered /= 2
+}
+
+/** Keepalive probes that an answer was due to at that look. */
+function overdueProbes(look: Observation, { keepAlive }: LivenessPlan): number {
+  const asksAfter = look.unsent > 0 || keepAlive === false ? 0 : keepAlive.idle
+  const overdue = look.at - look.answeredAt > asksAfter + answerWithin(look)
+  return overdue ? look.probes : 0
 }
 
 /** How long the peer has left something unanswered, by an observation. */
 export function silentFor(observation: Observation, now: number = observation.at): number {
-  if (observation.silentSince === undefined) return 0
-  const age = now - observation.at
-  return Math.min(now - observation.silentSince, observation.lastAckReceived + age)
+  return observation.asked > 0 ? now - observation.answeredAt : 0
 }
 
 /**
@@ -170,7 +276,7 @@ export function judge(
 ): Verdict {
   if (current.state === TCP_CLOSE) return 'dead'
   // Before the half-close: one who may read on after his FIN can vanish like any other.
-  if (isSilent(current, plan, now)) return 'dead'
+  if (now >= deadAt(current, plan)) return 'dead'
   if (current.state === TCP_CLOSE_WAIT) return 'half-closed'
   if (isWindowShut(current) || isHeldByWindow(previous, current)) return 'slow'
   if (isLosing(previous, current)) return 'congested'
@@ -178,21 +284,27 @@ export function judge(
 }
 
 /**
- * Unanswered for the whole of the plan's silence, and asked more than once: one lost segment, or one probe
- * that a living kernel did not answer (it answers such ones once in 500 ms), is no evidence.
+ * When the peer will be dead if it goes on like this: its last answer is then as old as the plan's silence, it has been asked
+ * as often as its path needs, and the last of these questions has had the time that an answer takes on it. `Infinity`
+ * as long as it has not been asked that often.
  */
-function isSilent(current: Observation, plan: LivenessPlan, now: number): boolean {
-  return isUnanswered(current) && silentFor(current, now) >= plan.silence
+export function deadAt(current: Observation, plan: LivenessPlan): number {
+  if (current.provedAt === undefined) return Number.POSITIVE_INFINITY
+  const answerTime = answerWithin(current)
+  // Where the kernel does not tell the path's round trip, it is a short one.
+  const answerable = Number.isNaN(answerTime) ? current.provedAt : current.provedAt + answerTime
+  return Math.max(current.answeredAt + plan.silence, answerable)
 }
 
 /** Whether the peer was asked more than once and has not answered yet. */
-export function isUnanswered({ unacked, retransmits, probes }: Observation): boolean {
-  return (unacked > 0 ? retransmits : probes) >= 2
+export function isUnanswered({ asked }: Observation): boolean {
+  return asked >= 2
 }
 
-/** Bytes wait, none is in flight: only the peer's window can be the reason. */
-export function isWindowShut(current: Observation): boolean {
-  return current.unsent > 0 && current.unacked === 0
+/** Whether only the peer's window is in the way: bytes wait and none is in flight, or it was shut over those in flight. */
+export function isWindowShut({ unsent, unacked, sendWindow }: Look): boolean {
+  if (unacked > 0) return sendWindow === 0
+  return unsent > 0
 }
 
 /** Bytes wait, and for most of the time between the looks the window was what they waited for. */
@@ -207,31 +319,3 @@ function isLosing(previous: Observation | undefined, current: Observation): bool
   const more = previous !== undefined && current.totalRetransmits > previous.totalRetransmits
   return current.retransmits > 0 || current.lost > 0 || more
 }
-
-/**
- * What TCP_USER_TIMEOUT should be on a connection now; 0 is off.
- *
- * The kernel counts the time behind a shut window from the moment it first had to probe, and takes a new start
- * only when an ACK opens the window for the whole first unsent segment (tcp_ack_probe, Linux 6.12 and 6.18).
- * So (1) it kills living slow readers, and (2) after the window has opened piecemeal the old start remains: armed
- * again with the plan's value, the next shut window killed a living reader after 0.29 s (measured, 6.18).
- * Therefore it is off while the window is shut, and armed again with the time since the window first can have
- * been shut on top of the plan's value. The monitor, which is not fooled, keeps the bound meanwhile.
- *
- * @param limitedSince - the last time at which the window had never yet held anything up, or `undefined` if that
- * is still so
- */
-export function userTimeoutFor(
-  current: Observation,
-  limitedSince: number | undefined,
-  plan: LivenessPlan,
-  now: number,
-): number {
-  if (plan.userTimeout === false || isWindowShut(current)) return 0
-  if (limitedSince === undefined) return Math.ceil(plan.userTimeout)
-  const grown = Math.ceil(plan.userTimeout + (now - limitedSince))
-  return grown < LONGEST_USER_TIMEOUT ? grown : 0
-}
-
-/** Later than this the kernel's verdict helps nobody. */
-const LONGEST_USER_TIMEOUT = 3_600_000

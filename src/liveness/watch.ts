@@ -35,9 +35,10 @@ export interface Watcher {
    *
    * @param stalledFor - ms for which bytes have waited and none was acknowledged (without the kernel's word:
    * none left user space)
+   * @param loopTime - a clock like that of `now`, without the time for which the event loop was blocked: for stalls
    * @returns the time by which to be called again, whatever happens on the connection, or `Infinity`
    */
-  onLook(now: number, stalledFor: number, verdict: Verdict): number
+  onLook(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number
 }
 
 /** A socket under watch, from a watcher's side. */

@@ -132,8 +132,16 @@ export function getKernelOption(socket: Socket | Server, option: KernelOption): 
 
 /** Whether the running kernel knows an option. */
 export function kernelKnows(option: KernelOption): boolean {
-  return addon !== undefined && addon.probeOption(indexOf(option)) === 0
+  let answer = knownOptions.get(option)
+  if (answer === undefined) {
+    answer = addon !== undefined && addon.probeOption(indexOf(option)) === 0
+    knownOptions.set(option, answer)
+  }
+  return answer
 }
+
+/** The kernel is asked once for each option: the question costs a socket. */
+const knownOptions = new Map<KernelOption, boolean>()
 
 /**
  * Ends a connection with RST: nothing stays behind in the kernel, neither FIN_WAIT1 nor a queue.

@@ -139,6 +139,7 @@ export const column = Object.freeze({
   rttVariation: at('rttvar'),
   congestionWindow: at('snd_cwnd'),
   totalRetransmits: at('total_retrans'),
+  dataSegmentsSent: at('data_segs_out'),
   bytesAcked: at('bytes_acked'),
   bytesReceived: at('bytes_received'),
   deliveryRate: at('delivery_rate'),

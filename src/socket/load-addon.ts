@@ -26,7 +26,7 @@ export interface Addon {
 }
 
 /** `kAbi` of native/tcp.h. */
-const ABI = 2
+const ABI = 3
 
 /** The addon, or why there is none, in one sentence. */
 export type Loaded =

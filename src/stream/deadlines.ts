@@ -15,6 +15,8 @@ export interface StreamLook {
   readonly settings: StreamSettings
   readonly openedAt: number
   readonly now: number
+  /** The same without the time for which the event loop was blocked. */
+  readonly loopTime: number
   /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
   readonly stalledFor: number
   readonly observation: Observation | undefined
@@ -51,7 +53,7 @@ function discardUnread({ outlet, openedAt, now, settings: { plan } }: StreamLook
 function checkStall(look: StreamLook): number {
   const { outlet, now, observation } = look
   const { plan, stallTimeout } = look.settings
-  const stalledFor = outlet.stalledFor(now, look.stalledFor)
+  const stalledFor = outlet.stalledFor(look.loopTime, look.stalledFor)
   if (stallTimeout === false || stalledFor === 0) return heartbeat(look)
   // While nothing is answered it is not about reading: the monitor decides.
   const answers = observation === undefined || !isUnanswered(observation)

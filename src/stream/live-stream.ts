@@ -267,7 +267,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
   }
 
-  onLook(now: number, stalledFor: number): number {
+  onLook(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
     if (this.#sender.inFlight) this.#sender.delivery.look()
     return checkDeadlines({
       outlet: this.#sender.outlet,
@@ -276,6 +276,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
       openedAt: this.#openedAt,
       observation: this.#watch?.observation,
       now,
+      loopTime,
       stalledFor,
       onStalled: (ownStalledFor) => {
         // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.

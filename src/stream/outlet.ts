@@ -45,9 +45,10 @@ export interface Outlet {
   /**
    * Milliseconds for which this response's bytes have waited and none has moved. Called at every look.
    *
+   * @param loopTime - a clock that stands while the event loop is blocked: what the client takes then is not seen
    * @param connection - the same of the connection as a whole
    */
-  stalledFor(now: number, connection: number): number
+  stalledFor(loopTime: number, connection: number): number
   /** Starts telling; called once. */
   listen(listener: OutletListener): void
   /** From now on the peer's end is of interest, because something is on its way to it. */

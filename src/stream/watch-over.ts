@@ -19,6 +19,9 @@ export class TimerWatch implements Watch {
   readonly #watcher: Watcher
   #cancel: (() => void) | undefined
   #released = false
+  #dueAt = 0
+  /** For how long the event loop was blocked when a look was due, ms in all. */
+  #blockedFor = 0
 
   constructor(clock: Clock, watcher: Watcher) {
     this.#clock = clock
@@ -37,12 +40,14 @@ export class TimerWatch implements Watch {
   }
 
   #next(after: number): void {
+    this.#dueAt = this.#clock.now() + after
     this.#cancel = this.#clock.after(after, () => this.#look())
   }
 
   #look(): void {
     const now = this.#clock.now()
-    const due = this.#watcher.onLook(now, 0, 'alive')
+    this.#blockedFor += Math.max(0, now - this.#dueAt)
+    const due = this.#watcher.onLook(now, 0, 'alive', now - this.#blockedFor)
     if (!this.#released) this.#next(Math.max(1, Math.min(due - now, this.#watcher.plan.pace)))
   }
 }

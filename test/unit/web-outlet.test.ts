@@ -58,7 +58,8 @@ describe('WebOutlet over a response of Node’s', () => {
     expect(outlet.stalledFor(now, 0)).toBe(0)
     expect(outlet.stalledFor(now + 100, 500)).toBe(500)
     below.pending = 0
-    expect(outlet.stalledFor(now + 1_100, 0)).toBe(1_000)
+    expect(outlet.stalledFor(now + 1_100, 0)).toBe(0)
+    expect(outlet.stalledFor(now + 2_100, 0)).toBe(1_000)
   })
 
   it('tells the response below of a reader that goes on', async () => {
