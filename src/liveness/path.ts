@@ -32,17 +32,16 @@ const MOST_QUESTIONS = 40
 /** How improbable it must be that a living peer's answers were all lost. */
 const LOG_CHANCE = Math.log(1e-7)
 
-/** Few questions tell little: as if so many had been answered before. */
-const ASSUMED = 16
-
 /**
  * How many questions in a row must have gone unanswered, on a path on which so many of them did in the past: enough that
- * chance explains it once in ten million times. The share of losses is taken half as high again as it was measured, because
- * the answers get lost too.
+ * chance explains it once in ten million times. The share of losses is taken twice as high as it was measured, because
+ * the answers get lost too; but only what is more than chance counts (1.5 standard deviations of a Poisson count), so that
+ * a few lost segments on a good path ask for nothing.
  */
 export function questionsNeeded(questions: number, unanswered: number): number {
-  if (unanswered === 0) return LEAST_QUESTIONS
-  const share = Math.min(0.7, (1.5 * unanswered) / (questions + ASSUMED))
+  const certain = unanswered - 1.5 * Math.sqrt(unanswered)
+  if (certain <= 0) return LEAST_QUESTIONS
+  const share = Math.min(0.7, (2 * certain) / questions)
   const needed = Math.ceil(LOG_CHANCE / Math.log(share))
   return Math.min(MOST_QUESTIONS, Math.max(LEAST_QUESTIONS, needed))
 }

@@ -226,16 +226,18 @@ function recordPath(
   into.questions = previous?.questions ?? 0
   into.unanswered = previous?.unanswered ?? 0
   const begins = previous === undefined || answered
-  into.recordedSegments = begins ? into.dataSegmentsSent : previous.recordedSegments
-  into.recordedRetransmits = begins ? into.totalRetransmits : previous.recordedRetransmits
+  // What may have left since the answer (timeouts, and the loss probe before them) belongs to the next one's record.
+  const open = into.unacked > 0 ? into.retransmits + 1 : 0
+  into.recordedSegments = begins ? into.dataSegmentsSent - open : previous.recordedSegments
+  into.recordedRetransmits = begins ? into.totalRetransmits - open : previous.recordedRetransmits
   if (previous === undefined || !answered || previous.asked > OUTAGE) return
-  const segments = into.dataSegmentsSent - previous.recordedSegments
+  const segments = into.recordedSegments - previous.recordedSegments
   // Where the window is shut over data in flight, retransmits stand for probes: they say nothing of losses.
   if (segments > 0 && !isWindowShut(previous) && !isWindowShut(into)) {
     const weight = Math.min(segments, WEIGHT)
-    const retransmits = into.totalRetransmits - previous.recordedRetransmits
+    const retransmits = into.recordedRetransmits - previous.recordedRetransmits
     into.questions += weight
-    into.unanswered += weight * Math.min(1, retransmits / segments)
+    into.unanswered += weight * Math.min(1, Math.max(0, retransmits / segments))
   }
   if (previous.unacked === 0) {
     const lost = overdueProbes(previous, plan)
