@@ -6,7 +6,7 @@
 // - `retrans_stamp` starts with the first retransmit, and is cleared only once all that was in flight then is
 //   acknowledged (retransmits_timed_out, tcp_rtx_probe0_timed_out).
 // So the option is always set to what such a clock can show at most, plus a lead.
-import { retransmitAfter } from './path.js'
+import { longestPause } from './path.js'
 import type { LivenessPlan } from './plan.js'
 import { isWindowShut, type Observation } from './verdict.js'
 
@@ -76,7 +76,6 @@ export function retransmitMaxFor(
     current.unacked > 0 && isWindowShut(current)
       ? Math.max(plan.retransmitMax, plan.silence / 2)
       : plan.retransmitMax
-  const path = 2 * retransmitAfter(current)
-  const wanted = Math.ceil(Math.min(LONGEST_RETRANSMIT_MAX, path > least ? path : least))
+  const wanted = Math.ceil(Math.min(LONGEST_RETRANSMIT_MAX, longestPause(current, least)))
   return inForce >= wanted && inForce <= 2 * wanted ? inForce : wanted
 }

@@ -25,6 +25,12 @@ export function retransmitAfter({ rtt, rttVariation }: PathNumbers): number {
   return rtt + Math.max(RTO_MIN, 4 * rttVariation)
 }
 
+/** The longest pause between two retransmits, or two probes of a shut window: twice what the path needs at least. */
+export function longestPause(path: PathNumbers, least: number): number {
+  const needed = 2 * retransmitAfter(path)
+  return needed > least ? needed : least
+}
+
 /** With fewer unanswered questions than this no peer is dead: one lost segment, or one lost answer, is no evidence. */
 export const LEAST_QUESTIONS = 3
 const MOST_QUESTIONS = 40

@@ -141,6 +141,7 @@ export function planFor(
   checkQuestions(asking, interval, quietPace, keepAlive !== false)
   const retransmitMax = hasRetransmitMax && retransmitMaxPlan(given, interval)
   const leastRetransmitMax = retransmitMax === false ? 0 : retransmitMax
+  const walks = retransmitMax === false && given.userTimeout !== false
   const probing = silence - asking
   return Object.freeze({
     detectWithin,
@@ -148,19 +149,19 @@ export function planFor(
     heartbeat,
     userTimeout: userTimeoutPlan(given, detectWithin),
     retransmitMax,
-    // Three unanswered probes fit: 3 x (lead + pace) + an answer + a look <= D + 1 s.
-    shutWindowLead:
-      retransmitMax === false && given.userTimeout !== false && Math.round(detectWithin / 5),
+    // Three unanswered probes fit: 3 x (lead + checkPace) + an answer + two looks <= D + 1 s.
+    shutWindowLead: walks && Math.round(detectWithin / 5),
     silence,
     pace,
-    checkPace: keepAlive === false ? pace : clamp(keepAlive.idle, pace, 10_000),
+    // Where TCP_USER_TIMEOUT walks, it has to be known to a pace since when a window is shut.
+    checkPace: keepAlive === false || walks ? pace : clamp(keepAlive.idle, pace, 10_000),
     quietPace,
     urgentPace,
     probePace: Math.max(LEAST_PROBE_PACE, interval / 2),
     toleratedOutage: Math.max(
       0,
       (retransmitMax === false
-        ? Math.min(probing - interval, silence / 2)
+        ? Math.min(probing - interval, probing / 2)
         : probing - Math.max(interval, leastRetransmitMax)) - RESERVE,
     ),
   })

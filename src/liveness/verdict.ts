@@ -1,7 +1,13 @@
 // What the kernel's numbers mean. Pure: no clock, no socket, no memory but the previous observation.
 // docs/liveness.md has the theory.
 import { column, type Rows, TCP_CLOSE, TCP_CLOSE_WAIT } from '../socket/inspect.js'
-import { answerWithin, LEAST_QUESTIONS, type PathNumbers, questionsNeeded } from './path.js'
+import {
+  answerWithin,
+  LEAST_QUESTIONS,
+  longestPause,
+  type PathNumbers,
+  questionsNeeded,
+} from './path.js'
 import type { LivenessPlan } from './plan.js'
 
 /**
@@ -225,11 +231,14 @@ function recordPath(
 ): void {
   into.questions = previous?.questions ?? 0
   into.unanswered = previous?.unanswered ?? 0
-  const begins = previous === undefined || answered
   // What may have left since the answer (timeouts, and the loss probe before them) belongs to the next one's record.
   const open = into.unacked > 0 ? into.retransmits + 1 : 0
-  into.recordedSegments = begins ? into.dataSegmentsSent - open : previous.recordedSegments
-  into.recordedRetransmits = begins ? into.totalRetransmits - open : previous.recordedRetransmits
+  const begins = previous === undefined || answered
+  const { recordedSegments: before = 0, recordedRetransmits: lostBefore = 0 } = previous ?? {}
+  into.recordedSegments = begins ? Math.max(before, into.dataSegmentsSent - open) : before
+  into.recordedRetransmits = begins
+    ? Math.max(lostBefore, into.totalRetransmits - open)
+    : lostBefore
   if (previous === undefined || !answered || previous.asked > OUTAGE) return
   const segments = into.recordedSegments - previous.recordedSegments
   // Where the window is shut over data in flight, retransmits stand for probes: they say nothing of losses.
@@ -237,7 +246,7 @@ function recordPath(
     const weight = Math.min(segments, WEIGHT)
     const retransmits = into.recordedRetransmits - previous.recordedRetransmits
     into.questions += weight
-    into.unanswered += weight * Math.min(1, Math.max(0, retransmits / segments))
+    into.unanswered += weight * Math.min(1, retransmits / segments)
   }
   if (previous.unacked === 0) {
     const lost = overdueProbes(previous, plan)
@@ -249,10 +258,12 @@ function recordPath(
   into.unanswered /= 2
 }
 
-/** Keepalive probes that an answer was due to at that look. */
-function overdueProbes(look: Observation, { keepAlive }: LivenessPlan): number {
-  const asksAfter = look.unsent > 0 || keepAlive === false ? 0 : keepAlive.idle
-  const overdue = look.at - look.answeredAt > asksAfter + answerWithin(look)
+/** Probes that an answer was due to at that look. The first leaves at a known time after the last answer. */
+function overdueProbes(look: Observation, { keepAlive, retransmitMax }: LivenessPlan): number {
+  const byWindow = retransmitMax === false ? Number.NaN : longestPause(look, retransmitMax)
+  const byKeepAlive = keepAlive === false ? Number.NaN : keepAlive.idle
+  const firstAfter = look.unsent > 0 ? byWindow : byKeepAlive
+  const overdue = look.at - look.answeredAt > firstAfter + answerWithin(look)
   return overdue ? look.probes : 0
 }
 
