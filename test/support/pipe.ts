@@ -1,9 +1,8 @@
-// The program that is a path where the kernel has no netem: compiled when it is first needed, beside the addon.
-import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs'
+// The program that is a path where the kernel has no netem (pipe.c).
+import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import type { Namespace } from '../../src/testing/namespace.js'
+import { cProgram } from './c-program.js'
 
 /** A running pipe. */
 export interface Pipe {
@@ -15,7 +14,7 @@ export interface Pipe {
 /** Starts a pipe between two namespaces. It ends when this process does. */
 export async function startPipe(near: Namespace, far: Namespace, device: string): Promise<Pipe> {
   const netns = (namespace: Namespace): string => `/proc/${namespace.id}/ns/net`
-  const command = [...near.prefix, program(), netns(near), netns(far), device]
+  const command = [...near.prefix, cProgram('pipe'), netns(near), netns(far), device]
   const child = spawn(command[0] as string, command.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
   let stderr = ''
   child.stderr.on('data', (chunk) => {
@@ -39,18 +38,4 @@ export async function startPipe(near: Namespace, far: Namespace, device: string)
     },
     close: () => void child.kill('SIGKILL'),
   }
-}
-
-function program(): string {
-  const source = fileURLToPath(new URL('./pipe.c', import.meta.url))
-  const folder = fileURLToPath(new URL('../../build/test', import.meta.url))
-  const file = `${folder}/pipe`
-  if (!existsSync(file) || statSync(file).mtimeMs < statSync(source).mtimeMs) {
-    mkdirSync(folder, { recursive: true })
-    // Other test files may want it at the same time.
-    const fresh = `${file}.${process.pid}`
-    execFileSync('cc', ['-O2', '-Wall', '-o', fresh, source], { stdio: 'inherit' })
-    renameSync(fresh, file)
-  }
-  return file
 }
