@@ -1,4 +1,5 @@
 // What is claimed of the promise, as data. The same claims are tried on this machine's kernel and in guests with others.
+import { livenessPlan } from '../../src/index.js'
 import type { Reading } from '../../src/testing/index.js'
 import { longestRoundTrip, type Shape } from '../support/shape.js'
 
@@ -26,7 +27,9 @@ export interface Claim {
   readonly shut?: boolean | undefined
   /** An event of so many bytes, a second before the end of `hold`. */
   readonly burst?: number | undefined
-  /** An event just before keepalive would ask, after the clients have gone. */
+  /** An event of so many bytes in the beginning, for which a small window once fills up. */
+  readonly first?: number | undefined
+  /** They vanish right after an ACK, and an event follows just before keepalive would ask. */
   readonly lastEvent?: boolean | undefined
   /** What happens in the end: they are gone without a word, they are cut off for as long as is tolerated, or nothing. */
   readonly end: 'vanish' | 'outage' | 'stay'
@@ -38,7 +41,8 @@ export interface Claim {
 export const HALT = 20_000
 
 /** Whether the clients have small receive buffers: a rig has one size for all of its clients. */
-export const hasSmallWindows = ({ habit }: Claim): boolean => habit !== 'all' && habit !== 'shrunk'
+export const hasSmallWindows = ({ habit, first }: Claim): boolean =>
+  first !== undefined || (habit !== 'all' && habit !== 'shrunk')
 
 /**
  * Milliseconds within which a vanished client must be closed: D + 1 s. A path whose round trip leaves no time for two
@@ -47,6 +51,15 @@ export const hasSmallWindows = ({ habit }: Claim): boolean => habit !== 'all' &&
 export function boundOf({ detectWithin, shape }: Claim): number {
   const roundTrip = longestRoundTrip(shape)
   return detectWithin + 1_000 + (roundTrip > detectWithin / 4 ? 2 * roundTrip : 0)
+}
+
+/**
+ * Milliseconds before which nobody may be closed: what could have been an outage that is tolerated. Where packets are
+ * delayed or lost by themselves, the outage has begun before the cut.
+ */
+export function tolerated({ detectWithin, shape, halt }: Claim): number {
+  const untouched = Object.keys(shape).length === 0 && halt === undefined
+  return untouched ? livenessPlan(detectWithin).toleratedOutage : 0
 }
 
 /** The name of what has happened to a claim's clients. */

@@ -12,6 +12,8 @@ export interface Opening {
   readonly addresses: readonly string[]
   readonly habit: Exclude<Habit, 'shrunk'>
   readonly body?: number | undefined
+  /** Milliseconds from the first to the last: else all of them would be asked at the same time, ever after. */
+  readonly spread: number
 }
 
 /** What a client has seen, by its address. */
@@ -33,22 +35,14 @@ interface Client {
 const claims = new Map<number, Client[]>()
 
 answer({
-  async open({ claim, host, port, addresses, habit, body }: Opening): Promise<void> {
-    const clients = addresses.map((localAddress): Client => {
-      const reading = habit === 'alternating' ? 'all' : habit
-      const reader = new Reader({ host, port, localAddress }, reading)
-      return { address: localAddress, reader }
+  async open(opening: Opening): Promise<void> {
+    const { claim, addresses, spread } = opening
+    const opened = addresses.map(async (address, index) => {
+      const wait = (index * spread) / addresses.length
+      await new Promise((resolve) => setTimeout(resolve, wait))
+      return await open(address, opening)
     })
-    claims.set(claim, clients)
-    await Promise.all(
-      clients.map(async (client) => {
-        const { reader } = client
-        await reader.connected()
-        reader.socket.write(requestFor(`/${claim}`, {}, body))
-        if (body !== undefined) reader.socket.write(Buffer.alloc(body))
-        if (habit === 'alternating') alternate(client)
-      }),
-    )
+    claims.set(claim, await Promise.all(opened))
   },
   /** Whatever lies in the clients' kernels is read, and counted. */
   readOut(claim: number): void {
@@ -62,6 +56,18 @@ answer({
       return { address, events: ids.length, bytes }
     }),
 })
+
+async function open(localAddress: string, opening: Opening): Promise<Client> {
+  const { claim, host, port, habit, body } = opening
+  const reading = habit === 'alternating' ? 'all' : habit
+  const reader = new Reader({ host, port, localAddress }, reading)
+  await reader.connected()
+  reader.socket.write(requestFor(`/${claim}`, {}, body))
+  if (body !== undefined) reader.socket.write(Buffer.alloc(body))
+  const client: Client = { address: localAddress, reader }
+  if (habit === 'alternating') alternate(client)
+  return client
+}
 
 function alternate(client: Client): void {
   let reads = true

@@ -1,6 +1,6 @@
 // What came of a claim, and the table of all. Pure.
 import { nameOf } from '../support/shape.js'
-import { boundOf, type Claim, titleOf } from './claim.js'
+import { boundOf, type Claim, titleOf, tolerated } from './claim.js'
 import type { Served } from './server.js'
 
 /** One line of the table. Times in seconds. */
@@ -18,10 +18,12 @@ export interface Result {
   readonly bound?: number | undefined
   /** Vanished, and closed later than the bound or not at all. */
   readonly late: number
-  /** Living, and closed. */
+  /** Living, or gone for no longer than is tolerated, and closed. */
   readonly falseKills: number
   /** Streams that called events delivered which their client's kernel never had. */
   readonly overReports: number
+  /** Of those: seconds since the last ACK, at the last look; the shortest and the longest. */
+  readonly unheard?: readonly [number, number] | undefined
   readonly reasons: Readonly<Record<string, number>>
   readonly clientMinutes: number
   /** Why the claim could not be tried. */
@@ -54,7 +56,8 @@ export function judgeClaim(claim: Claim, release: string, sight: Sight): Result 
   const { served, gone, since, overReports, watchedUntil } = sight
   const bound = boundOf(claim)
   const vanished = served.filter(({ address }) => gone.has(address))
-  const early = vanished.filter(({ closedAt = Infinity }) => closedAt < since && !claim.halt)
+  const soonest = claim.halt === undefined ? since + tolerated(claim) : 0
+  const early = vanished.filter(({ closedAt = Infinity }) => closedAt < soonest)
   const living = served.filter(({ address }) => !gone.has(address))
   const killed = [...early, ...living.filter(({ closedAt }) => closedAt !== undefined)]
   const times = vanished
@@ -73,6 +76,7 @@ export function judgeClaim(claim: Claim, release: string, sight: Sight): Result 
     late: times.filter((time) => time > bound).length,
     falseKills: killed.length,
     overReports,
+    unheard: rangeOf(killed),
     reasons: count(served.map(({ reason = 'open' }) => reason)),
     clientMinutes: Number((open.reduce((sum, time) => sum + time, 0) / 60_000).toFixed(1)),
   }
@@ -88,6 +92,11 @@ export function failedClaim(claim: Claim, release: string, failed: string): Resu
 export const holds = ({ late, falseKills, overReports, failed }: Result): boolean =>
   late === 0 && falseKills === 0 && overReports === 0 && failed === undefined
 
+function rangeOf(killed: readonly Served[]): [number, number] | undefined {
+  const times = killed.flatMap(({ unheard }) => (unheard === undefined ? [] : [unheard / 1000]))
+  return times.length === 0 ? undefined : [Math.min(...times), Math.max(...times)]
+}
+
 function count(words: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const word of words) counts[word] = (counts[word] ?? 0) + 1
@@ -99,8 +108,9 @@ export function lineOf(result: Result): string {
   const { phase, by, path, kernel, detectWithin, n, overReports } = result
   const what = [kernel, `D ${detectWithin} s`, by, phase, path, `n ${n}`].join(' | ')
   const over = overReports === 0 ? '' : `, over-reported ${overReports}`
+  const heard = result.unheard && `, last ACK ${result.unheard.join(' - ')} s old`
   const { late, falseKills, reasons, clientMinutes } = result
-  const numbers = `late ${late}, false ${falseKills}${over}, ${words(reasons)}, ${clientMinutes} client-minutes`
+  const numbers = `late ${late}, false ${falseKills}${heard ?? ''}${over}, ${words(reasons)}, ${clientMinutes} client-minutes`
   return `${holds(result) ? 'holds' : 'FAILS'} | ${what} | ${timesOf(result)} | ${numbers}`
 }
 

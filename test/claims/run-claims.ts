@@ -26,18 +26,18 @@ export interface Running {
 /** For how long a hiccup blocks a loop. */
 const HICCUP = 5_000
 
-/** Tries all claims, the longest first; settles with their results. */
+/** Tries all claims, the longest first; settles with their results, in the claims' order. */
 export async function runClaims(claims: readonly Claim[], running: Running): Promise<Result[]> {
   const houses = housesFor(claims)
   const timer = hiccups(houses, running.hiccups)
   try {
-    const results: Result[] = []
+    const results = new Map<Claim, Result>()
     const free = new Room(running.atOnce)
     const one = async (claim: Claim): Promise<void> => {
       await free.take(claim)
       const result = await tryOne(claim, houses.get(houseOf(claim)) as House)
       free.give(claim)
-      results.push(result)
+      results.set(claim, result)
       running.onResult?.(result)
     }
     await Promise.all([...claims].sort(longestFirst).map(one))
@@ -45,7 +45,7 @@ export async function runClaims(claims: readonly Claim[], running: Running): Pro
       const { problems, longestDelay } = await server.call<Health>('health')
       running.onHealth?.({ house, problems, longestDelay })
     }
-    return results
+    return claims.map((claim) => results.get(claim) as Result)
   } finally {
     clearInterval(timer)
     for (const house of houses.values()) house.close()

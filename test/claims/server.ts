@@ -2,7 +2,14 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { createEventStream, type EventStream, guardServer, inspectSocket } from '../../src/index.js'
+import {
+  createEventStream,
+  type EventStream,
+  type GuardCloseInfo,
+  guardServer,
+  inspectSocket,
+  type PeerEvidence,
+} from '../../src/index.js'
 import { answer } from '../../src/testing/index.js'
 
 /** One client's connection. */
@@ -11,6 +18,8 @@ export interface Served {
   openedAt: number
   closedAt?: number
   reason?: string
+  /** Milliseconds since the last ACK, at the last look before the close. */
+  unheard?: number
   /** Events that the client's kernel is said to have acknowledged; streams only. */
   delivered?: number
 }
@@ -35,7 +44,7 @@ const ROOM = 65_536
 
 const servings = new Map<number, Serving>()
 const connections = new Map<number, Connection[]>()
-const guardReasons = new Map<string, string>()
+const guardCloses = new Map<string, GuardCloseInfo>()
 const producers = new Map<number, NodeJS.Timeout>()
 const ports = new Map<string, Promise<number>>()
 const ticks = new Map<number, number>()
@@ -92,7 +101,7 @@ async function listen(guardedWithin: number | undefined): Promise<number> {
     guardServer(server, {
       detectWithin: guardedWithin,
       stallTimeout: false,
-      onClose: ({ reason, remoteAddress }) => guardReasons.set(String(remoteAddress), reason),
+      onClose: (info) => guardCloses.set(String(info.remoteAddress), info),
     })
   }
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
@@ -111,10 +120,11 @@ function accept(request: IncomingMessage, response: ServerResponse): void {
       maxBufferedBytes: 16_000_000,
       ...(heartbeat ? {} : { heartbeat: false }),
     })
-    stream.closed.then(({ reason, error, delivered }) => {
+    stream.closed.then(({ reason, error, delivered, evidence }) => {
       const { code } = (error ?? {}) as NodeJS.ErrnoException
       served.closedAt = Date.now()
       served.reason = code === undefined || code.startsWith('ERR_') ? reason : `${reason} ${code}`
+      noteEvidence(served, evidence)
       if (delivered !== undefined) served.delivered = delivered.events
     })
     of(claim).push({ served, request, response, stream })
@@ -123,10 +133,17 @@ function accept(request: IncomingMessage, response: ServerResponse): void {
     response.on('close', () => {
       const { code } = (request.socket.errored ?? {}) as NodeJS.ErrnoException
       served.closedAt = Date.now()
-      served.reason = guardReasons.get(address) ?? code ?? 'closed'
+      const info = guardCloses.get(address)
+      served.reason = info?.reason ?? code ?? 'closed'
+      noteEvidence(served, info?.evidence)
     })
     of(claim).push({ served, request, response })
   }
+}
+
+function noteEvidence(served: Served, evidence: PeerEvidence | undefined): void {
+  const last = evidence?.observation?.lastAckReceived
+  if (last !== undefined) served.unheard = last
 }
 
 function waiting({ stream, response }: Connection): number {

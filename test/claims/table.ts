@@ -29,7 +29,6 @@ function phases(extent: Extent): Part[] {
       ...{ phase: 'busy after a burst', habit: 'all', hold: 3_000, burst: 300_000, count: 8 },
       ...{ traffic: { bytes: 100, everyMs: 80 }, shape: { delay: 50 } },
     },
-    { phase: 'event before keepalive', habit: 'all', hold: 2_000, lastEvent: true },
     ...shut.map((seconds): Part => {
       const phase = `window shut for ${seconds} s`
       return { phase, habit: 'never', traffic: plenty, shut: true, hold: seconds * 1_000 }
@@ -38,13 +37,11 @@ function phases(extent: Extent): Part[] {
     reads('reads 64 KB each 3 s', BURSTS),
     reads('reads 2 KB/s', TWO_KB_A_SECOND),
     reads('window shut and open in turns', 'alternating'),
-    ...(['vanish', 'stay'] as const).map((end): Part => {
+    ...(['vanish', 'stay', 'outage'] as const).map((end): Part => {
       const traffic = { bytes: 1_000, everyMs: 150 }
       return { phase: 'window retracted', habit: 'shrunk', traffic, hold: 30_000, end, count: 6 }
     }),
     { phase: 'request body unread', habit: 'all', body: 300_000, hold: 3_000 },
-    { phase: 'idle', habit: 'all', hold: 9_000, end: 'outage' },
-    { phase: 'busy', habit: 'all', traffic: steady, hold: 9_000, end: 'outage' },
     ...(['stopped', 'blocked'] as const).flatMap((halt): Part[] => [
       { phase: 'idle', habit: 'all', hold: 3_000, halt, count: 6 },
       { phase: 'busy', habit: 'all', traffic: steady, hold: 3_000, halt, count: 6 },
@@ -52,6 +49,21 @@ function phases(extent: Extent): Part[] {
     ]),
   ]
 }
+
+/** What depends on D by more than its length: where a phase begins and ends is a matter of the plan. */
+const PLANNED: readonly Part[] = [
+  { phase: 'event before keepalive', habit: 'all', hold: 2_000, lastEvent: true },
+  {
+    ...{ phase: 'event before keepalive, window once full', habit: 'all', hold: 5_000 },
+    ...{ first: 300_000, lastEvent: true },
+  },
+  { phase: 'idle', habit: 'all', hold: 9_000, end: 'outage' },
+  { phase: 'busy', habit: 'all', traffic: steady, hold: 9_000, end: 'outage' },
+  {
+    ...{ phase: 'window shut for 5 s', habit: 'never', traffic: plenty, shut: true },
+    ...{ hold: 5_000, end: 'outage', count: 6 },
+  },
+]
 
 /** The paths on which clients are idle and busy. */
 export function paths(extent: Extent): Shape[] {
@@ -81,10 +93,14 @@ function onPaths(extent: Extent): Part[] {
 
 /** All claims of an extent. */
 export function claimsOf(extent: Extent): Claim[] {
-  const within = extent === 'short' ? [6_000] : [6_000, 30_000]
-  return within.flatMap((detectWithin) =>
+  const all = [...PLANNED, ...phases(extent), ...onPaths(extent)]
+  const parts: [number, readonly Part[]][] = [
+    [6_000, all],
+    [30_000, extent === 'short' ? PLANNED : all],
+  ]
+  return parts.flatMap(([detectWithin, parts]) =>
     (['stream', 'guard'] as const).flatMap((by) =>
-      [...phases(extent), ...onPaths(extent)].map((part): Claim => {
+      parts.map((part): Claim => {
         return { detectWithin, by, shape: {}, count: COUNT.phase, end: 'vanish', ...part }
       }),
     ),

@@ -35,6 +35,16 @@ export async function tryClaim(claim: Claim, house: House): Promise<Sight> {
   }
 }
 
+interface Queue {
+  readonly unsent: number
+  readonly unacked: number
+}
+
+function keepAliveIdle({ detectWithin }: Claim): number {
+  const { keepAlive } = livenessPlan(detectWithin)
+  return keepAlive === false ? 0 : keepAlive.idle
+}
+
 class Trial {
   #program: ChildProcess | undefined
 
@@ -52,7 +62,8 @@ class Trial {
       await addPath(house.rig, this.indexes, claim.shape)
     }
     await this.#open()
-    const { traffic, burst } = claim
+    const { traffic, burst, first } = claim
+    if (first !== undefined) await house.server.call('send', id, first)
     if (traffic !== undefined) await house.server.call('produce', id, traffic)
     if (claim.shut) await this.#shut()
     await delay(claim.hold - (burst === undefined ? 0 : 1_000))
@@ -82,7 +93,8 @@ class Trial {
     const host = house.rig.serverAddress
     if (habit === 'shrunk') await this.#openShrunk(host, port)
     else {
-      const opening: Opening = { claim: id, host, port, addresses, habit, body }
+      const spread = keepAliveIdle(claim)
+      const opening: Opening = { claim: id, host, port, addresses, habit, body, spread }
       await house.clients.call('open', opening)
     }
     const all = async () => (await this.#served()).length === claim.count
@@ -113,7 +125,6 @@ class Trial {
     return waitFor(
       'shut windows',
       async () => {
-        type Queue = { unsent: number; unacked: number }
         const queues = await house.server.call<Queue[]>('queues', id)
         return queues.every(({ unsent, unacked }) => unsent > 0 && unacked === 0)
       },
@@ -127,11 +138,13 @@ class Trial {
     const { end, halt } = claim
     if (halt !== undefined) return await this.#halted(halt)
     if (end === 'stay') return { gone: [], since: Date.now() }
-    const { startedAt } = house.rig.cut(indexes)
+    if (claim.lastEvent) await this.#freshAck()
+    // It takes effect when `ip` is done with it, which an emulated machine needs a while for.
+    const { startedAt, doneAt } = house.rig.cut(indexes)
     if (end === 'outage') return await this.#healed(startedAt)
-    if (claim.lastEvent) await this.#sendLastEvent(startedAt)
-    await this.#closes(addresses, startedAt)
-    return { gone: addresses, since: startedAt }
+    if (claim.lastEvent) await this.#sendLastEvent(doneAt)
+    await this.#closes(addresses, doneAt)
+    return { gone: addresses, since: doneAt }
   }
 
   async #halted(how: 'stopped' | 'blocked'): Promise<{ gone: readonly string[]; since: number }> {
@@ -156,10 +169,17 @@ class Trial {
     return { gone: [], since: startedAt }
   }
 
-  async #sendLastEvent(startedAt: number): Promise<void> {
-    const { keepAlive } = livenessPlan(this.claim.detectWithin)
-    const idle = keepAlive === false ? 0 : keepAlive.idle
-    await delay(startedAt + idle - 100 - Date.now())
+  async #freshAck(): Promise<void> {
+    const { house, id } = this
+    await house.server.call('send', id, 20)
+    await waitFor('the ACK', async () => {
+      const queues = await house.server.call<Queue[]>('queues', id)
+      return queues.every(({ unacked }) => unacked === 0)
+    })
+  }
+
+  async #sendLastEvent(cutAt: number): Promise<void> {
+    await delay(cutAt + keepAliveIdle(this.claim) - 100 - Date.now())
     await this.house.server.call('send', this.id, 20)
   }
 
