@@ -41,8 +41,8 @@ export interface Claim {
 export const HALT = 20_000
 
 /** Whether the clients have small receive buffers: a rig has one size for all of its clients. */
-export const hasSmallWindows = ({ habit, first }: Claim): boolean =>
-  first !== undefined || (habit !== 'all' && habit !== 'shrunk')
+export const hasSmallWindows = ({ habit, first, halt }: Claim): boolean =>
+  first !== undefined || halt !== undefined || (habit !== 'all' && habit !== 'shrunk')
 
 /**
  * Milliseconds within which a vanished client must be closed: D + 1 s. A path whose round trip leaves no time for two

@@ -53,8 +53,10 @@ export async function runClaims(claims: readonly Claim[], running: Running): Pro
 }
 
 /** Claims of one house do not disturb each other, but for those whose server is halted, and the size of the windows. */
-const houseOf = (claim: Claim): string =>
-  [hasSmallWindows(claim) ? 'small windows' : 'wide windows', claim.halt].filter(Boolean).join(', ')
+function houseOf(claim: Claim): string {
+  if (claim.halt !== undefined) return claim.halt
+  return hasSmallWindows(claim) ? 'small windows' : 'wide windows'
+}
 
 function housesFor(claims: readonly Claim[]): Map<string, House> {
   const houses = new Map<string, House>()

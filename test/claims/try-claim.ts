@@ -17,6 +17,8 @@ const SHUT_WITHIN = 60_000
 const OUTAGE_MARGIN = 150
 /** How much longer than its bound a vanished client is waited for, so that a late close has a time. */
 const OVERTIME = 12_000
+/** Between two looks at what has been closed: when, the server has noted. */
+const POLL = 1_000
 /** Of a shrunk client's receive buffer, in bytes: the kernel takes twice as much, and no less. */
 const SHRUNK = 4_096
 
@@ -189,7 +191,7 @@ class Trial {
       const served = await this.#served()
       const open = served.filter(({ address, closedAt }) => gone.includes(address) && !closedAt)
       if (open.length === 0 || Date.now() > deadline) return
-      await delay(500)
+      await delay(POLL)
     }
   }
 

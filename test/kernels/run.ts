@@ -94,12 +94,17 @@ function within(): number {
 }
 
 async function inGuest(kernel: Parameters<typeof runInGuest>[0]['kernel'], program: string) {
-  const words = [process.execPath, program, ...argumentsOf()]
+  const few = values.full || values.living !== undefined ? [] : ['--few']
+  const words = [process.execPath, program, ...argumentsOf(), ...few]
   const command = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
   const name = kernel.version
   console.log(`${name}: booting ${kernel.release}`)
   const onLine = (line: string): void => read(name, line)
-  await runInGuest({ kernel, command, within: within(), onLine })
+  try {
+    await runInGuest({ kernel, command, within: within(), onLine })
+  } catch (error) {
+    failures.push(`${name}: ${(error as Error).message}`)
+  }
   if (!results.some((result) => result.kernel === name)) failures.push(`${name}: no results`)
 }
 

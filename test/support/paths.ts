@@ -4,7 +4,7 @@ import type { Rig } from '../../src/testing/index.js'
 import type { Namespace } from '../../src/testing/namespace.js'
 import type { Spaces } from '../../src/testing/wiring.js'
 import { type Pipe, startPipe } from './pipe.js'
-import { netemCommands, pipeLine, type Shape } from './shape.js'
+import { netemLines, pipeLine, type Shape } from './shape.js'
 
 /** A path that some clients of a rig have, in place of the rig's cable. The router's cuts hold for it, too. */
 export interface Path {
@@ -13,31 +13,39 @@ export interface Path {
   reshape(shape: Shape): Promise<void>
 }
 
-const paths = new WeakMap<Rig, number>()
+/** A rig's namespaces, and how many paths it has. */
+interface Paths {
+  readonly spaces: Spaces
+  count: number
+}
+
+const rigs = new WeakMap<Rig, Paths>()
 
 /** Leads clients of a rig, by their numbers, over a path of their own. */
 export async function addPath(rig: Rig, clients: readonly number[], shape: Shape): Promise<Path> {
-  const number = paths.get(rig) ?? 0
-  paths.set(rig, number + 1)
+  const paths = rigs.get(rig) ?? prepared(rig)
+  const number = paths.count++
+  const { spaces } = paths
   const device = `path${number}`
-  const spaces = spacesOf(rig)
   const by = hasNetem(spaces.router) ? 'netem' : 'pipe'
   const pipe = by === 'pipe' ? await startPipe(spaces.router, spaces.clients, device) : undefined
-  if (pipe === undefined) {
-    spaces.router.ip([
-      `link add ${device} type veth peer name ${device} netns ${spaces.clients.id}`,
-    ])
-  } else rig.extend(() => pipe)
+  if (pipe !== undefined) rig.extend(() => pipe)
+  const addresses = clients.map((index) => rig.clientAddress(index))
+  wire(spaces, device, number, addresses, by)
   const path = { by, reshape: (next: Shape) => shapeIt(spaces, device, pipe, next) } as const
-  oneSegmentAPacket(spaces)
-  wire(spaces, device, number)
   await path.reshape(shape)
-  lead(rig, spaces, device, number, clients)
   return path
 }
 
-function spacesOf(rig: Rig): Spaces {
-  return rig.extend((spaces) => ({ spaces, close() {} })).spaces
+function prepared(rig: Rig): Paths {
+  const { spaces } = rig.extend((spaces) => ({ spaces, close() {} }))
+  const paths = { spaces, count: 0 }
+  rigs.set(rig, paths)
+  // Else up to 64 KB travel as one packet between virtual devices, and are delayed, lost and queued as one.
+  const { server, router, clients } = spaces
+  for (const space of [server, clients]) space.ip(['link set eth0 gso_max_segs 1'])
+  router.ip(['server', 'clients'].map((device) => `link set ${device} gso_max_segs 1`))
+  return paths
 }
 
 let netem: boolean | undefined
@@ -54,47 +62,35 @@ function hasNetem(space: Namespace): boolean {
   return netem
 }
 
-/** Else up to 64 KB travel as one packet between virtual devices, and are delayed, lost and queued as one. */
-function oneSegmentAPacket({ server, router, clients }: Spaces): void {
-  for (const space of [server, clients]) space.ip(['link set eth0 gso_max_segs 1'])
-  for (const device of ['server', 'clients']) router.ip([`link set ${device} gso_max_segs 1`])
-}
-
-const routerAddress = (number: number): string => `10.81.${number}.1`
-const clientsAddress = (number: number): string => `10.81.${number}.2`
-const table = (number: number): number => 100 + number
-
-function wire({ router, clients }: Spaces, device: string, number: number): void {
-  const up = [`link set ${device} mtu 1500`, `link set ${device} up`]
-  router.ip([`addr add ${routerAddress(number)}/24 dev ${device}`, ...up], ['-4'])
-  clients.ip(
-    [
-      `addr add ${clientsAddress(number)}/24 dev ${device}`,
-      ...up,
-      `route add default via ${routerAddress(number)} dev ${device} table ${table(number)}`,
-    ],
-    ['-4'],
-  )
-  for (const space of [router, clients]) space.ip([`link set ${device} gso_max_segs 1`])
-}
-
-/** The metric is that of the rig's narrow link: a cut is stronger. */
-function lead(
-  rig: Rig,
+/** Device, addresses and routes. A route's metric is that of the rig's narrow link, so that a cut is stronger. */
+function wire(
   { router, clients }: Spaces,
   device: string,
   number: number,
-  indexes: readonly number[],
+  addresses: readonly string[],
+  by: Path['by'],
 ): void {
-  const addresses = indexes.map((index) => rig.clientAddress(index))
+  const near = `10.81.${number}.1`
+  const far = `10.81.${number}.2`
+  const table = 100 + number
+  const up = [`link set ${device} mtu 1500 gso_max_segs 1`, `link set ${device} up`]
+  const cable = `link add ${device} type veth peer name ${device} netns ${clients.id}`
   router.ip(
-    addresses.map(
-      (address) => `route add ${address}/32 via ${clientsAddress(number)} dev ${device} metric 2`,
-    ),
+    [
+      ...(by === 'netem' ? [cable] : []),
+      `addr add ${near}/24 dev ${device}`,
+      ...up,
+      ...addresses.map((address) => `route add ${address}/32 via ${far} dev ${device} metric 2`),
+    ],
     ['-4'],
   )
   clients.ip(
-    addresses.map((address) => `rule add from ${address} lookup ${table(number)}`),
+    [
+      `addr add ${far}/24 dev ${device}`,
+      ...up,
+      `route add default via ${near} dev ${device} table ${table}`,
+      ...addresses.map((address) => `rule add from ${address} lookup ${table}`),
+    ],
     ['-4'],
   )
 }
@@ -108,7 +104,7 @@ async function shapeIt(
   for (const direction of ['towards', 'from'] as const) {
     if (pipe === undefined) {
       const space = direction === 'towards' ? router : clients
-      for (const command of netemCommands(shape, direction, device)) space.run(['tc', ...command])
+      space.run(['tc', '-batch', '-'], netemLines(shape, direction, device))
     } else {
       const reply = await pipe.say(pipeLine(shape, direction))
       if (reply !== 'ok') throw new Error(`the pipe says '${reply}'`)

@@ -43,17 +43,12 @@ export function pipeLine(shape: Shape, direction: 'towards' | 'from'): string {
   return [number, delay, loss, reorder, limit, queue].join(' ')
 }
 
-/** Arguments of tc(8) that put the shape on a device, by tc-netem(8) and, for the rate, tc-tbf(8). */
-export function netemCommands(
-  { delay = 0, loss = 0, reorder = 0, rate, queue = PACKET }: Shape,
-  direction: 'towards' | 'from',
-  device: string,
-): string[][] {
-  const on = ['qdisc', 'replace', 'dev', device]
-  const netem = [...on, 'root', 'handle', '1:', 'netem', 'limit', String(ON_THEIR_WAY)]
-  netem.push('delay', `${delay}ms`, 'loss', `${loss}%`)
-  if (reorder > 0) netem.push('reorder', `${reorder}%`)
-  if (rate === undefined || direction === 'from') return [netem]
-  const bucket = ['rate', `${rate}bit`, 'burst', String(PACKET + 100), 'limit', String(queue)]
-  return [netem, [...on, 'parent', '1:1', 'handle', '10:', 'tbf', ...bucket]]
+/** Lines for `tc -batch` that put the shape on a device: tc-netem(8) and, for the rate, tc-tbf(8). */
+export function netemLines(shape: Shape, direction: 'towards' | 'from', device: string): string {
+  const { delay = 0, loss = 0, reorder = 0, rate, queue = PACKET } = shape
+  const on = `qdisc replace dev ${device}`
+  const disorder = reorder > 0 ? ` reorder ${reorder}%` : ''
+  const netem = `${on} root handle 1: netem limit ${ON_THEIR_WAY} delay ${delay}ms loss ${loss}%${disorder}\n`
+  if (rate === undefined || direction === 'from') return netem
+  return `${netem}${on} parent 1:1 handle 10: tbf rate ${rate}bit burst ${PACKET + 100} limit ${queue}\n`
 }
