@@ -44,13 +44,31 @@ export const HALT = 20_000
 export const hasSmallWindows = ({ habit, first, halt }: Claim): boolean =>
   first !== undefined || halt !== undefined || (habit !== 'all' && habit !== 'shrunk')
 
+/** How improbable it must be that a living peer's answers were all lost, and the most questions that this may take. */
+const CHANCE = 1e-7
+const MOST_QUESTIONS = 40
+
 /**
  * Milliseconds within which a vanished client must be closed: D + 1 s. A path whose round trip leaves no time for two
- * questions within D may need more: what was asked last is only unanswered when the round trip is over.
+ * questions within D may need more, because what was asked last is only unanswered when the round trip is over; and one
+ * that loses packets may need more questions, an interval of keepalive apart.
  */
 export function boundOf({ detectWithin, shape }: Claim): number {
   const roundTrip = longestRoundTrip(shape)
-  return detectWithin + 1_000 + (roundTrip > detectWithin / 4 ? 2 * roundTrip : 0)
+  const forDelay = roundTrip > detectWithin / 4 ? 2 * roundTrip : 0
+  return detectWithin + 1_000 + forDelay + questionsFor(shape) * intervalOf(detectWithin)
+}
+
+/** More questions than a path without losses needs: the share of those that are lost one way or the other, doubled. */
+function questionsFor({ loss = 0 }: Shape): number {
+  if (loss === 0) return 0
+  const share = Math.min(0.7, 2 * (1 - (1 - loss / 100) ** 2))
+  return Math.min(MOST_QUESTIONS, Math.ceil(Math.log(CHANCE) / Math.log(share)))
+}
+
+function intervalOf(detectWithin: number): number {
+  const { keepAlive } = livenessPlan(detectWithin)
+  return keepAlive === false ? 1_000 : keepAlive.interval
 }
 
 /**
