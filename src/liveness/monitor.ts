@@ -26,6 +26,7 @@ import {
   userTimeoutFor,
 } from './verdict.js'
 import type { Watch, Watcher, WatchOptions } from './watch.js'
+import { isSamePlan } from './watchers.js'
 
 /** The longest that looks hold the event loop at a time, ms; with thousands of sockets the rest comes a turn later. */
 const BUDGET = 1
@@ -109,9 +110,8 @@ export class Monitor implements Keeper {
   /** Puts the strictest plan of the present watchers in force. */
   #adopt(subject: Subject): void {
     adoptLowWater(this.#kernel, subject)
-    const plans = subject.watchers.map(({ plan }) => plan)
-    const strictest = plans.reduce((a, b) => (b.detectWithin < a.detectWithin ? b : a))
-    if (strictest === subject.plan) return
+    const { strictest } = subject
+    if (strictest === undefined || isSamePlan(strictest, subject.plan)) return
     subject.plan = strictest
     if (subject.socket.destroyed) return
     this.#kernel.arm(subject.socket, strictest)
@@ -124,7 +124,7 @@ export class Monitor implements Keeper {
   /** @internal */
   release(subject: Subject, watcher: Watcher): void {
     if (!subject.remove(watcher)) return
-    if (subject.watchers.length === 0) this.#drop(subject)
+    if (subject.count === 0) this.#drop(subject)
     else this.#adopt(subject)
   }
 

@@ -20,6 +20,7 @@ const FLOORS = [
   ['socket/saved-options', 'liveness/plan', 'liveness/death'],
   ['liveness/verdict'],
   ['liveness/kernel', 'liveness/row', 'liveness/watch'],
+  ['liveness/watchers'],
   ['liveness/subject'],
   ['liveness/shared-options'],
   ['liveness/monitor'],
