@@ -41,12 +41,14 @@ export class Connection implements Watcher {
   readonly #remoteAddress: string | undefined
   readonly #remotePort: number | undefined
   #exchanges: Judged[] = []
+  /** So many of them are worth a pass to find those that are over. */
+  #pruneAt = FEW
   /** Foreign code sets keepalive too: looked at again after the accept and after each response's head. */
   #keepAliveChecked = false
   #reported = false
   #released = false
-  /** How long the connection as a whole has taken nothing, at the last look. */
-  #stalledFor = 0
+  /** A stream was given up on a connection that takes nothing at all. */
+  #stuck = false
 
   constructor(socket: Socket, keeper: Keeper) {
     this.socket = socket
@@ -69,13 +71,9 @@ export class Connection implements Watcher {
 
   /** A further response; on a keep-alive connection it is judged anew. */
   add(exchange: Exchange): void {
-    this.#prune()
+    if (this.#exchanges.length >= this.#pruneAt) this.#prune()
     this.#exchanges.push({ exchange, streams: undefined, judgedAt: 0 })
     this.#watch.hurry()
-  }
-
-  find<T extends Exchange>(matches: (exchange: Exchange) => exchange is T): T | undefined {
-    return this.#exchanges.map(({ exchange }) => exchange).find(matches)
   }
 
   /** Ends the guard over this connection, and nothing else. */
@@ -100,6 +98,7 @@ export class Connection implements Watcher {
    * only a stream's connection is ended for a FIN, and only if Node, which would have ended it, has not seen the FIN.
    */
   mayHalfClose(): boolean {
+    this.#prune()
     return this.socket.readableEnded || !this.#exchanges.some(({ streams }) => streams)
   }
 
@@ -111,14 +110,23 @@ export class Connection implements Watcher {
     let deadline = unjudged ? now + this.#keeper.settings.plan.pace : Number.POSITIVE_INFINITY
     const alone = this.#exchanges.length === 1
     const look = { now, stalledFor, alone, written: this.socket.bytesWritten }
-    this.#stalledFor = stalledFor
     for (const judged of [...this.#exchanges]) {
       // Ending one ends all of them on HTTP/1, and whoever hears of it may stop the guard.
       if (this.#released || this.socket.destroyed) break
       if (!judged.streams) continue
       deadline = Math.min(deadline, this.#apply(judged, look))
     }
+    if (this.#stuck) this.#resetUnused()
     return deadline
+  }
+
+  /** HTTP/2: a connection that takes nothing and has nothing left to carry would only keep what waits. */
+  #resetUnused(): void {
+    this.#stuck = false
+    this.#prune()
+    if (this.#exchanges.length > 0) return
+    this.#reported = true
+    resetConnection(this.socket)
   }
 
   /** Compares one stream with its limits. Returns the time of the next one. */
@@ -132,6 +140,7 @@ export class Connection implements Watcher {
     else next.push(judgedAt + plan.detectWithin)
     if (stallTimeout !== false && !this.#hasOwnPolicy(exchange)) {
       if (stalled >= stallTimeout) {
+        this.#stuck ||= look.stalledFor >= stallTimeout
         this.#end('stalled', exchange, stalled)
         return Number.POSITIVE_INFINITY
       }
@@ -154,14 +163,9 @@ export class Connection implements Watcher {
   }
 
   #end(reason: 'stalled' | 'expired', exchange: Exchange, stalledFor?: number): void {
-    const { stallTimeout } = this.#keeper.settings
     const evidence = this.#evidence()
     const { url, openedAt } = exchange
     exchange.end(reason === 'stalled' ? 'reset' : 'close', this.socket)
-    this.#prune()
-    const stuck = reason === 'stalled' && this.#stalledFor >= (stallTimeout || 0)
-    // HTTP/2: a connection that takes nothing and has nothing left to carry would only keep what waits.
-    if (stuck && this.#exchanges.length === 0) resetConnection(this.socket)
     this.#report(reason, evidence, { url, openedAt, stalledFor })
   }
 
@@ -177,18 +181,22 @@ export class Connection implements Watcher {
   #report(reason: GuardCloseReason, evidence: PeerEvidence, stream?: StreamEnd): void {
     if (this.#reported) return
     this.#reported = stream === undefined || this.socket.destroyed
-    const open = this.#exchanges.find(({ exchange }) => !exchange.over)?.exchange
     this.#keeper.report({
       reason,
       scope: stream === undefined ? 'connection' : 'stream',
       remoteAddress: this.#remoteAddress,
       remotePort: this.#remotePort,
-      url: stream === undefined ? open?.url : stream.url,
+      url: stream === undefined ? this.#openUrl : stream.url,
       openedFor: systemClock.now() - (stream?.openedAt ?? this.#openedAt),
       verdict: evidence.verdict,
       stalledFor: stream?.stalledFor,
       evidence,
     })
+  }
+
+  /** The path of a response that is still open. */
+  get #openUrl(): string | undefined {
+    return this.#exchanges.find(({ exchange }) => !exchange.over)?.exchange.url
   }
 
   #evidence(): PeerEvidence {
@@ -203,6 +211,7 @@ export class Connection implements Watcher {
   #prune(): void {
     const { destroyed } = this.socket
     this.#exchanges = this.#exchanges.filter(({ exchange }) => !destroyed && !exchange.over)
+    this.#pruneAt = Math.max(FEW, 2 * this.#exchanges.length)
   }
 
   #judge(now: number): void {
@@ -228,6 +237,9 @@ export class Connection implements Watcher {
     if (isProbedLess(this.socket, keepAlive)) applySocketOptions(this.socket, { keepAlive })
   }
 }
+
+/** As many responses as are listed, over or not, before it matters. */
+const FEW = 16
 
 interface StreamEnd extends Pick<GuardCloseInfo, 'url' | 'stalledFor'> {
   readonly openedAt: number

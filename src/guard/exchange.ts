@@ -113,11 +113,6 @@ export class Http2Exchange implements Exchange {
     return sent.some(([name, value]) => IS_CONTENT_TYPE.test(name) && EVENT_STREAM.test(`${value}`))
   }
 
-  /** Whether this response of the compatibility API stands for this stream. */
-  isOf(stream: ServerHttp2Stream): boolean {
-    return this.#stream === stream
-  }
-
   stalledFor(look: ConnectionLook): number {
     return this.#progress.stalledFor(look)
   }

@@ -55,6 +55,7 @@ export class Guard implements Keeper {
   readonly #server: Server
   readonly #kind: 'http1' | 'http2' | 'bare'
   readonly #connections = new Map<Socket, Connection>()
+  readonly #http2Exchanges = new WeakMap<ServerHttp2Stream, Http2Exchange>()
   readonly #closed: Record<GuardCloseReason, number> = {
     'peer-dead': 0,
     'client-closed': 0,
@@ -156,6 +157,7 @@ export class Guard implements Keeper {
   readonly #onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
     this.#hearCompatibility()
     const exchange = new Http2Exchange(stream, headers[':path'], systemClock.now())
+    this.#http2Exchanges.set(stream, exchange)
     this.#add(stream.session?.socket, exchange)
   }
 
@@ -175,11 +177,7 @@ export class Guard implements Keeper {
 
   /** The compatibility API's names for a stream that is under guard already; `filter` wants them. */
   #completeStream(req: Http2ServerRequest, res: Http2ServerResponse): void {
-    const socket = res.stream.session?.socket
-    if (!(socket instanceof Socket)) return
-    const isIt = (exchange: Exchange): exchange is Http2Exchange =>
-      exchange instanceof Http2Exchange && exchange.isOf(res.stream)
-    const exchange = this.#connections.get(socketOf(socket))?.find(isIt)
+    const exchange = this.#http2Exchanges.get(res.stream)
     if (exchange === undefined) return
     exchange.req = req
     exchange.res = res
