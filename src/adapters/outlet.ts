@@ -47,11 +47,6 @@ const REFUSED: OutgoingHttpHeaders = {
   'cache-control': 'no-store',
 }
 
-const REFUSED_BECAUSE = {
-  drained: 'The server is shutting down.',
-  refused: 'There are too many event streams.',
-} as const
-
 /** RFC 9110, 15.6.4: Service Unavailable. */
 export const REFUSED_STATUS = 503 as const
 
@@ -62,14 +57,14 @@ export const REFUSED_STATUS = 503 as const
  */
 export function refusedAnswer(
   headers: StreamSettings['headers'],
-  { reason, retryAfter }: Refusal,
+  { reason, retryAfter, message }: Refusal,
   http1: boolean,
 ): { head: OutgoingHttpHeaders; body: string } {
   const head: OutgoingHttpHeaders = { ...without(headOf(headers), REFUSED), ...REFUSED }
   head['retry-after'] = String(retryAfter)
   // A server that goes would have to wait for the connection's next request.
   if (reason === 'drained' && http1) head.connection = 'close'
-  return { head, body: `${REFUSED_BECAUSE[reason]}\n` }
+  return { head, body: `${message}\n` }
 }
 
 function without(head: OutgoingHttpHeaders, names: object): OutgoingHttpHeaders {

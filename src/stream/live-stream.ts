@@ -18,7 +18,7 @@ import {
   isEncoded,
 } from '../sse/encode.js'
 import { onAbort } from './abort.js'
-import type { Refusal } from './admission.js'
+import { enter, leave, type Refusal } from './admission.js'
 import {
   type CloseInfo,
   type CloseReason,
@@ -68,7 +68,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
       news.refused(this, this.#settle(refusal.reason, 0))
       return
     }
-    settings.admission?.enter()
+    enter(settings, outlet.socket)
     if (outlet.closed) {
       news.opened(this)
       this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
@@ -323,7 +323,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     const openedFor = systemClock.now() - this.#openedAt
     const info = this.#settle(reason, openedFor, error, evidence)
     unwatched.delete(this)
-    this.#sender.settings.admission?.leave()
+    leave(this.#sender.settings, this.#sender.outlet.socket)
     news.closed(this, info)
   }
 
