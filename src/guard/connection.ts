@@ -8,10 +8,11 @@ import { copyOf, silentFor } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { rethrowLater } from '../rethrow.js'
 import { resetConnection } from '../socket/binding.js'
-import { applySocketOptions } from '../socket/options.js'
+import { applySocketOptions, type KernelSettings } from '../socket/options.js'
+import { restoreOptions, saveOptions } from '../socket/saved-options.js'
 import type { Exchange } from './exchange.js'
 import type { ConnectionLook } from './http2-progress.js'
-import { type Inheritance, isProbedLess } from './inheritance.js'
+import { type Inheritance, isProbedLess, LIMITS } from './inheritance.js'
 import type { GuardCloseInfo, GuardCloseReason, GuardSettings } from './options.js'
 
 /** The guard, as its connections know it. */
@@ -27,6 +28,8 @@ interface Judged {
   /** Whether `stallTimeout` and `maxAge` are for it; `undefined` until its head has been sent. */
   streams: boolean | undefined
   judgedAt: number
+  /** When our side was ended; the connection waits for the client to leave. */
+  endedAt: number | undefined
 }
 
 /** Watches one socket for a guard, until either of them goes. */
@@ -36,6 +39,8 @@ export class Connection implements Watcher {
   readonly notSentLowWater: number | undefined
   readonly #keeper: Keeper
   readonly #watch: Watch
+  /** What the connection would have without the guard of the options that give it up. */
+  readonly #before: KernelSettings
   readonly #openedAt = systemClock.now()
   /** Asked for at once: a dead socket has no address. */
   readonly #remoteAddress: string | undefined
@@ -56,10 +61,12 @@ export class Connection implements Watcher {
     this.#remoteAddress = socket.remoteAddress
     this.#remotePort = socket.remotePort
     const { settings, inheritance } = keeper
-    const before = inheritance.userTimeoutBefore(socket)
+    const inherited = inheritance.optionsBefore(socket)
+    this.#before = inherited ?? saveOptions(socket, LIMITS)
     this.plan = settings.plan
     this.notSentLowWater = settings.notSentLowWater
-    this.#watch = sharedMonitor.watch(socket, this, { inheritedFrom: before })
+    this.#watch = sharedMonitor.watch(socket, this, { inheritedFrom: userTimeoutOf(inherited) })
+    socket.on('finish', this.#onFinish)
     socket.on('close', this.#onClose)
   }
 
@@ -72,15 +79,17 @@ export class Connection implements Watcher {
   /** A further response; on a keep-alive connection it is judged anew. */
   add(exchange: Exchange): void {
     if (this.#exchanges.length >= this.#pruneAt) this.#prune()
-    this.#exchanges.push({ exchange, streams: undefined, judgedAt: 0 })
+    this.#exchanges.push({ exchange, streams: undefined, judgedAt: 0, endedAt: undefined })
     this.#watch.hurry()
   }
 
   /** Ends the guard over this connection, and nothing else. */
   release(): void {
     this.#released = true
+    this.socket.off('finish', this.#onFinish)
     this.socket.off('close', this.#onClose)
     this.#watch.release(this)
+    if (!this.#watch.shared) restoreOptions(this.socket, this.#before)
     this.#keeper.forget(this)
   }
 
@@ -130,9 +139,12 @@ export class Connection implements Watcher {
   }
 
   /** Compares one stream with its limits. Returns the time of the next one. */
-  #apply({ exchange, judgedAt }: Judged, look: ConnectionLook): number {
+  #apply(judged: Judged, look: ConnectionLook): number {
     const { stallTimeout, maxAge, plan } = this.#keeper.settings
+    const { exchange, judgedAt } = judged
     const { now } = look
+    if (judged.endedAt !== undefined)
+      return this.#awaitClient(judged.endedAt + plan.detectWithin, now)
     const stalled = exchange.stalledFor(look)
     // A stream of several on a connection can have to wait while the connection is quiet.
     const next: number[] = exchange.exclusive ? [] : [now + plan.pace]
@@ -141,7 +153,7 @@ export class Connection implements Watcher {
     if (stallTimeout !== false && !this.#hasOwnPolicy(exchange)) {
       if (stalled >= stallTimeout) {
         this.#stuck ||= look.stalledFor >= stallTimeout
-        this.#end('stalled', exchange, stalled)
+        this.#end('stalled', judged, now, stalled)
         return Number.POSITIVE_INFINITY
       }
       // A stream can wait on a connection on which nothing else does: its progress is worth frequent looks.
@@ -149,8 +161,8 @@ export class Connection implements Watcher {
     }
     if (maxAge !== false) {
       if (now - exchange.openedAt >= maxAge) {
-        this.#end('expired', exchange)
-        return Number.POSITIVE_INFINITY
+        this.#end('expired', judged, now)
+        return judged.endedAt === undefined ? Number.POSITIVE_INFINITY : now + plan.detectWithin
       }
       next.push(exchange.openedAt + maxAge)
     }
@@ -162,11 +174,37 @@ export class Connection implements Watcher {
     return this.#watch.shared && exchange.exclusive
   }
 
-  #end(reason: 'stalled' | 'expired', exchange: Exchange, stalledFor?: number): void {
+  #end(reason: 'stalled' | 'expired', judged: Judged, now: number, stalledFor?: number): void {
     const evidence = this.#evidence()
-    const { url, openedAt } = exchange
-    exchange.end(reason === 'stalled' ? 'reset' : 'close', this.socket)
+    const { exchange } = judged
+    const { url, openedAt, exclusive } = exchange
+    const how = reason === 'stalled' ? 'reset' : 'close'
+    if (exclusive && how === 'close') restoreOptions(this.socket, this.#before)
+    if (!exchange.end(how, this.socket)) judged.endedAt = now
     this.#report(reason, evidence, { url, openedAt, stalledFor })
+    if (exclusive) this.#reported = true
+  }
+
+  /** A client that has read to the end leaves; one that does not is left behind. */
+  #awaitClient(deadline: number, now: number): number {
+    if (now < deadline) return deadline
+    restoreOptions(this.socket, this.#before)
+    this.socket.destroy()
+    return Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * Everything is with the kernel, and in most cases Node closes the socket right now, in a listener that comes after this
+   * one. What the client has not taken yet is left to the kernel then, on its own terms. A socket that is still there in
+   * the next tick is half-closed only, and the guard goes on.
+   */
+  readonly #onFinish = (): void => {
+    const { socket } = this
+    const inForce = saveOptions(socket, LIMITS)
+    restoreOptions(socket, this.#before)
+    process.nextTick(() => {
+      if (!this.#released && !socket.destroyed) restoreOptions(socket, inForce)
+    })
   }
 
   /** Whether Node has found, by itself, the connection dead of the options that the guard set. */
@@ -240,6 +278,10 @@ export class Connection implements Watcher {
 
 /** As many responses as are listed, over or not, before it matters. */
 const FEW = 16
+
+function userTimeoutOf(settings: KernelSettings | undefined): number | undefined {
+  return settings && (settings.find(([option]) => option === 'TCP_USER_TIMEOUT')?.[1] ?? 0)
+}
 
 interface StreamEnd extends Pick<GuardCloseInfo, 'url' | 'stalledFor'> {
   readonly openedAt: number

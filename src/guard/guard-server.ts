@@ -94,7 +94,7 @@ export class Guard implements Keeper {
 
   /**
    * Ends the guard: its listeners are removed, the listening socket gets its options back, and so do open connections
-   * their TCP_USER_TIMEOUT; they keep keepalive, which never ends a living one. The server may then be guarded again.
+   * their TCP_USER_TIMEOUT and TCP_RTO_MAX_MS; they keep keepalive, which never ends a living one. The server may then be guarded again.
    * Further calls do nothing.
    */
   stop(): void {

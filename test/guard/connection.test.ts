@@ -20,7 +20,7 @@ describe('a connection under guard with thousands of responses', () => {
     let asked = 0
     const connection = new Connection(new Socket(), {
       settings: guardSettings({ detectWithin: 10_000, maxAge: 1_000 }),
-      inheritance: { userTimeoutBefore: () => undefined } as never,
+      inheritance: { optionsBefore: () => undefined } as never,
       report: (info) => void infos.push(info),
       forget() {},
     })
@@ -44,6 +44,7 @@ describe('a connection under guard with thousands of responses', () => {
         discardUnread() {},
         end() {
           over = true
+          return true
         },
       }
     }
