@@ -1,4 +1,5 @@
 // What the outlets over HTTP/1 and HTTP/2 share.
+import type { EventEmitter } from 'node:events'
 import type {
   IncomingMessage,
   OutgoingHttpHeader,
@@ -118,6 +119,10 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   abstract destroy(entirely: boolean): void
   /** Whether the response itself is over. */
   protected abstract readonly over: boolean
+  /** Whether it is, and its `close` has been emitted. */
+  protected abstract readonly gone: boolean
+  /** Whether Node has yet to say that there is room again. */
+  protected abstract readonly needsDrain: boolean
   /** The head has just been written. */
   protected abstract opened(settings: StreamSettings): void
 
@@ -189,6 +194,21 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     this.res.on('close', onClose)
   }
 
+  checkListeners(): boolean {
+    if (this.gone) {
+      this.onClose()
+      return true
+    }
+    const emitter: EventEmitter = this.res
+    if (emitter.listenerCount('close', onClose) === 0) emitter.on('close', onClose)
+    // Behind a compressor it is somewhere else.
+    if (this.#onDrain === undefined || Object.hasOwn(emitter, 'on')) return false
+    if (emitter.listenerCount('drain', this.#onDrain) > 0) return false
+    emitter.on('drain', this.#onDrain)
+    if (!this.needsDrain) this.drained()
+    return false
+  }
+
   unlisten(): void {
     this.res.off('close', onClose)
     if (this.#onDrain !== undefined) this.res.off('drain', this.#onDrain)
@@ -219,6 +239,8 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   }
 
   end(): void {
+    // Nobody looks at the stream any more when its connection has its own options back.
+    this.checkListeners()
     this.res.end()
   }
 

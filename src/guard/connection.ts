@@ -85,21 +85,40 @@ export class Connection implements Watcher {
 
   /** Ends the guard over this connection, and nothing else. */
   release(): void {
-    this.#released = true
-    this.socket.off('finish', this.#onFinish)
-    this.socket.off('close', this.#onClose)
+    this.#leave()
     this.#watch.release(this)
     if (!this.#watch.shared) restoreOptions(this.socket, this.#before)
-    this.#keeper.forget(this)
   }
 
+  /**
+   * Notices a close that nobody has told: an application that takes a socket over may have removed all listeners from it.
+   *
+   * @returns whether the connection is gone
+   */
+  checkClosed(): boolean {
+    if (this.socket.destroyed) this.#onClose()
+    return this.#released
+  }
+
+  /** The monitor forgets the connection by itself, and `close` may never be heard. */
   onPeerDead(evidence: PeerEvidence): void {
+    this.#leave()
     this.#report('peer-dead', evidence)
   }
 
+  /** Of a socket that Node has closed already nothing can be said but what its error says. */
   onPeerGone(evidence: PeerEvidence): void {
+    if (this.checkClosed()) return
+    this.#leave()
     if (evidence.verdict === 'half-closed') this.#report('client-closed', evidence)
     else this.#report(isPeerDeath(this.socket.errored) ? 'peer-dead' : 'client-reset', evidence)
+  }
+
+  #leave(): void {
+    this.#released = true
+    this.socket.off('finish', this.#onFinish)
+    this.socket.off('close', this.#onClose)
+    this.#keeper.forget(this)
   }
 
   /**

@@ -83,7 +83,9 @@ export class Guard implements Keeper {
   /** What is under guard now, and what it has ended so far. Its cost grows with the connections. */
   stats(): GuardStats {
     let streams = 0
-    for (const connection of this.#connections.values()) streams += connection.streams
+    for (const connection of [...this.#connections.values()]) {
+      if (!connection.checkClosed()) streams += connection.streams
+    }
     return {
       connections: this.#connections.size,
       streams,

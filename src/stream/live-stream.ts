@@ -260,11 +260,11 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   }
 
   onPeerGone(evidence: PeerEvidence): void {
-    const error = this.#sender.outlet.error
-    const left =
-      evidence.verdict === 'half-closed' || this.#sender.outlet.socket?.destroyed === true
+    const { error, finished, socket } = this.#sender.outlet
+    const left = evidence.verdict === 'half-closed' || socket?.destroyed === true
     const gone = left ? 'client-closed' : 'client-reset'
-    this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
+    if (finished) this.onClose()
+    else this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
   }
 
   onLook(now: number, stalledFor: number): number {
