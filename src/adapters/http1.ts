@@ -99,6 +99,14 @@ export class Http1Outlet
     return this.res.destroyed || this.res.writableFinished
   }
 
+  protected get gone(): boolean {
+    return this.res.destroyed
+  }
+
+  protected get needsDrain(): boolean {
+    return this.res.writableNeedDrain
+  }
+
   protected opened({ fastPath }: StreamSettings): void {
     const { res, socket } = this
     // An earlier response on the connection may not be finished: ours has no place in its bytes yet.

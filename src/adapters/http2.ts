@@ -48,6 +48,14 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
     return this.#stream.destroyed || this.#stream.closed
   }
 
+  protected get gone(): boolean {
+    return this.#stream.destroyed
+  }
+
+  protected get needsDrain(): boolean {
+    return this.#stream.writableNeedDrain
+  }
+
   protected opened(): void {}
 
   checkPosition(): void {}

@@ -41,7 +41,7 @@ export function createEventStream(
     )
   }
   const outlet = outletOf(req, res)
-  const refusal = outlet.closed ? undefined : refusalOf(settings.admission, outlet.socket)
+  const refusal = outlet.closed ? undefined : refusalOf(settings, outlet.socket)
   if (refusal !== undefined) outlet.refuse(settings, refusal)
   else if (!outlet.closed) outlet.open(settings)
   return makeStream(outlet, settings, decodeId(req.headers['last-event-id']), refusal)

@@ -1,4 +1,5 @@
 // What the outlets over HTTP/1 and HTTP/2 share.
+import type { EventEmitter } from 'node:events'
 import type {
   IncomingMessage,
   OutgoingHttpHeader,
@@ -47,11 +48,6 @@ const REFUSED: OutgoingHttpHeaders = {
   'cache-control': 'no-store',
 }
 
-const REFUSED_BECAUSE = {
-  drained: 'The server is shutting down.',
-  refused: 'There are too many event streams.',
-} as const
-
 /** RFC 9110, 15.6.4: Service Unavailable. */
 export const REFUSED_STATUS = 503 as const
 
@@ -62,14 +58,14 @@ export const REFUSED_STATUS = 503 as const
  */
 export function refusedAnswer(
   headers: StreamSettings['headers'],
-  { reason, retryAfter }: Refusal,
+  { reason, retryAfter, message }: Refusal,
   http1: boolean,
 ): { head: OutgoingHttpHeaders; body: string } {
   const head: OutgoingHttpHeaders = { ...without(headOf(headers), REFUSED), ...REFUSED }
   head['retry-after'] = String(retryAfter)
   // A server that goes would have to wait for the connection's next request.
   if (reason === 'drained' && http1) head.connection = 'close'
-  return { head, body: `${REFUSED_BECAUSE[reason]}\n` }
+  return { head, body: `${message}\n` }
 }
 
 function without(head: OutgoingHttpHeaders, names: object): OutgoingHttpHeaders {
@@ -123,6 +119,10 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   abstract destroy(entirely: boolean): void
   /** Whether the response itself is over. */
   protected abstract readonly over: boolean
+  /** Whether it is, and its `close` has been emitted. */
+  protected abstract readonly gone: boolean
+  /** Whether Node has yet to say that there is room again. */
+  protected abstract readonly needsDrain: boolean
   /** The head has just been written. */
   protected abstract opened(settings: StreamSettings): void
 
@@ -194,6 +194,21 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     this.res.on('close', onClose)
   }
 
+  checkListeners(): boolean {
+    if (this.gone) {
+      this.onClose()
+      return true
+    }
+    const emitter: EventEmitter = this.res
+    if (emitter.listenerCount('close', onClose) === 0) emitter.on('close', onClose)
+    // Behind a compressor it is somewhere else.
+    if (this.#onDrain === undefined || Object.hasOwn(emitter, 'on')) return false
+    if (emitter.listenerCount('drain', this.#onDrain) > 0) return false
+    emitter.on('drain', this.#onDrain)
+    if (!this.needsDrain) this.drained()
+    return false
+  }
+
   unlisten(): void {
     this.res.off('close', onClose)
     if (this.#onDrain !== undefined) this.res.off('drain', this.#onDrain)
@@ -224,6 +239,8 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   }
 
   end(): void {
+    // Nobody looks at the stream any more when its connection has its own options back.
+    this.checkListeners()
     this.res.end()
   }
 

@@ -117,6 +117,10 @@ export class WebOutlet implements Outlet {
     })
   }
 
+  checkListeners(): boolean {
+    return this.#below?.checkListeners() ?? false
+  }
+
   unlisten(): void {
     this.#listener = undefined
     this.#signal.removeEventListener('abort', this.#onAbort)

@@ -79,7 +79,7 @@ export function createEventResponse(
     headOnly: request.method === 'HEAD',
   })
   const lastEventId = decodeId(request.headers.get('last-event-id'))
-  const refusal = outlet.closed ? undefined : refusalOf(settings.admission, outlet.socket)
+  const refusal = outlet.closed ? undefined : refusalOf(settings, outlet.socket)
   if (refusal !== undefined) {
     const { head, body } = refusedAnswer(settings.headers, refusal, below?.multiplexed === false)
     const response = new Response(body, { status: REFUSED_STATUS, headers: headersOf(head) })

@@ -10,6 +10,7 @@ import { adoptLowWater, putUserTimeoutBack } from './shared-options.js'
 import { type Keeper, Subject, sooner } from './subject.js'
 import { Sight } from './verdict.js'
 import type { Watch, Watcher, WatchOptions } from './watch.js'
+import { isSamePlan } from './watchers.js'
 
 /** The longest that looks hold the event loop at a time, ms; with thousands of sockets the rest comes a turn later. */
 const BUDGET = 1
@@ -99,9 +100,8 @@ export class Monitor implements Keeper, Holder {
   /** Puts the strictest plan of the present watchers in force. */
   #adopt(subject: Subject): void {
     adoptLowWater(this.#kernel, subject)
-    const plans = subject.watchers.map(({ plan }) => plan)
-    const strictest = plans.reduce((a, b) => (b.detectWithin < a.detectWithin ? b : a))
-    if (strictest === subject.plan) return
+    const { strictest } = subject
+    if (strictest === undefined || isSamePlan(strictest, subject.plan)) return
     subject.plan = strictest
     if (subject.socket.destroyed) return
     this.#kernel.arm(subject.socket, strictest)
@@ -115,7 +115,7 @@ export class Monitor implements Keeper, Holder {
   /** @internal */
   release(subject: Subject, watcher: Watcher): void {
     if (!subject.remove(watcher)) return
-    if (subject.watchers.length === 0) this.drop(subject)
+    if (subject.count === 0) this.drop(subject)
     else this.#adopt(subject)
   }
 

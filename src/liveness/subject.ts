@@ -13,6 +13,7 @@ import {
   type Verdict,
 } from './verdict.js'
 import type { PeerEvidence, Watch, Watcher } from './watch.js'
+import { Watchers } from './watchers.js'
 
 /** Who keeps subjects: the monitor. */
 export interface Keeper {
@@ -26,8 +27,8 @@ export class Subject extends Row implements Watch {
   readonly socket: Socket
   /** The strictest of its watchers'. */
   plan: LivenessPlan
-  /** One or several: nearly every socket has one, which needs no list. */
-  #watchers: Watcher | readonly Watcher[] = []
+  /** One or several: nearly every socket has one, which needs no set. */
+  #watchers: Watcher | Watchers | undefined
   /** What was in force before the watch. */
   readonly saved: KernelSettings
   verdict: Verdict = 'alive'
@@ -67,11 +68,30 @@ export class Subject extends Row implements Watch {
   /** The watchers, as of now. */
   get watchers(): readonly Watcher[] {
     const all = this.#watchers
-    return isList(all) ? all : [all]
+    if (all instanceof Watchers) return all.list()
+    return all === undefined ? [] : [all]
+  }
+
+  /** How many there are. */
+  get count(): number {
+    const all = this.#watchers
+    if (all instanceof Watchers) return all.size
+    return all === undefined ? 0 : 1
   }
 
   get shared(): boolean {
-    return this.watchers.length > 1
+    return this.count > 1
+  }
+
+  /** The strictest plan of the watchers; `undefined` without any. */
+  get strictest(): LivenessPlan | undefined {
+    return this.#watchers?.plan
+  }
+
+  /** The lowest low-water mark that a watcher asks for. */
+  get lowWater(): number | undefined {
+    const all = this.#watchers
+    return all instanceof Watchers ? all.lowWater : all?.notSentLowWater
   }
 
   hurry(): void {
@@ -99,23 +119,28 @@ export class Subject extends Row implements Watch {
   }
 
   add(watcher: Watcher): void {
-    const others = this.watchers
-    this.#watchers = others.length === 0 ? watcher : [...others, watcher]
+    const before = this.#watchers
+    if (before === undefined) {
+      this.#watchers = watcher
+      return
+    }
+    const all = before instanceof Watchers ? before : new Watchers()
+    if (before !== all) all.add(before as Watcher)
+    all.add(watcher)
+    this.#watchers = all
   }
 
   /** Returns whether it was there. */
   remove(watcher: Watcher): boolean {
-    const left = [...this.watchers]
-    const at = left.indexOf(watcher)
-    if (at < 0) return false
-    left.splice(at, 1)
-    this.#watchers = left.length === 1 ? (left[0] as Watcher) : left
+    const all = this.#watchers
+    if (all === watcher) {
+      this.#watchers = undefined
+      return true
+    }
+    if (!(all instanceof Watchers) || !all.remove(watcher)) return false
+    if (all.size === 1) this.#watchers = all.list()[0]
     return true
   }
-}
-
-function isList(watchers: Watcher | readonly Watcher[]): watchers is readonly Watcher[] {
-  return Array.isArray(watchers)
 }
 
 /** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */

@@ -30,6 +30,7 @@ export interface StreamLook {
  * @returns the time by which to check again, or `Infinity`
  */
 export function checkDeadlines(look: StreamLook): number {
+  if (look.outlet.checkListeners?.()) return Number.POSITIVE_INFINITY
   return Math.min(discardUnread(look), checkStall(look))
 }
 

@@ -18,7 +18,7 @@ import {
   isEncoded,
 } from '../sse/encode.js'
 import { onAbort } from './abort.js'
-import type { Refusal } from './admission.js'
+import { enter, leave, type Refusal } from './admission.js'
 import {
   type CloseInfo,
   type CloseReason,
@@ -68,7 +68,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
       news.refused(this, this.#settle(refusal.reason, 0))
       return
     }
-    settings.admission?.enter()
+    enter(settings, outlet.socket)
     if (outlet.closed) {
       news.opened(this)
       this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
@@ -260,11 +260,11 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   }
 
   onPeerGone(evidence: PeerEvidence): void {
-    const error = this.#sender.outlet.error
-    const left =
-      evidence.verdict === 'half-closed' || this.#sender.outlet.socket?.destroyed === true
+    const { error, finished, socket } = this.#sender.outlet
+    const left = evidence.verdict === 'half-closed' || socket?.destroyed === true
     const gone = left ? 'client-closed' : 'client-reset'
-    this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
+    if (finished) this.onClose()
+    else this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
   }
 
   onLook(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
@@ -324,7 +324,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     const openedFor = systemClock.now() - this.#openedAt
     const info = this.#settle(reason, openedFor, error, evidence)
     unwatched.delete(this)
-    this.#sender.settings.admission?.leave()
+    leave(this.#sender.settings, this.#sender.outlet.socket)
     news.closed(this, info)
   }
 

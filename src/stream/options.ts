@@ -84,6 +84,12 @@ export interface EventStreamOptions extends LivenessOverrides {
   maxAge?: number | false | undefined
   /** A limit that this stream shares with others; beyond it: 503. See `createAdmission`. */
   admission?: Admission | undefined
+  /**
+   * Streams that one connection may carry; a request for one more is answered with 503. It keeps one HTTP/2 client, which
+   * decides how many streams it opens, from taking up the server. `false`: no limit.
+   * @defaultValue 1 000
+   */
+  maxStreamsPerConnection?: number | false | undefined
   /** Further response headers; they win over the stream's own. */
   headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined
 }
@@ -101,12 +107,14 @@ export interface StreamSettings {
   readonly signal: AbortSignal | undefined
   readonly maxAge: number | false
   readonly admission: Admission | undefined
+  readonly maxStreamsPerConnection: number | false
   readonly headers: EventStreamOptions['headers']
 }
 
 const DEFAULT_STALL_TIMEOUT = 30_000
 const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
 const DEFAULT_NOT_SENT_LOW_WATER = 64 * 1024
+const DEFAULT_MAX_STREAMS_PER_CONNECTION = 1_000
 
 /** Passed on to `livenessPlan`, which checks them. */
 const pass: Check<never> = (value) => value as never
@@ -129,6 +137,7 @@ const checks: Checks<EventStreamOptions> = {
   signal: abortSignal,
   maxAge: orFalse(duration({ min: 1_000 })),
   admission: checkAdmission,
+  maxStreamsPerConnection: orFalse(integer('streams', { min: 1, max: Number.MAX_SAFE_INTEGER })),
   headers: checkHeaders,
 }
 
@@ -223,6 +232,7 @@ function check(options: EventStreamOptions): StreamSettings {
     signal: given.signal,
     maxAge: given.maxAge ?? false,
     admission: given.admission,
+    maxStreamsPerConnection: given.maxStreamsPerConnection ?? DEFAULT_MAX_STREAMS_PER_CONNECTION,
     headers: given.headers,
   }
 }

@@ -53,6 +53,12 @@ export interface Outlet {
   listen(listener: OutletListener): void
   /** From now on the peer's end is of interest, because something is on its way to it. */
   expectPeerEnd(): void
+  /**
+   * Puts back what an application has removed with `removeAllListeners`, and tells what has been missed. Called at every look.
+   *
+   * @returns whether the response is gone
+   */
+  checkListeners?(): boolean
   /** Stops telling: after it no listener of ours is left on anything. */
   unlisten(): void
   /** Takes the bytes. `false`: taken, and no more until `onDrain`. */

@@ -33,6 +33,8 @@ describe('options', () => {
     ['padding', { padding: 3 }, 'ERR_OPTION_VALUE'],
     ['padding', { padding: 'much' }, 'ERR_OPTION_TYPE'],
     ['fastPath', { fastPath: 1 }, 'ERR_OPTION_TYPE'],
+    ['streams of a connection', { maxStreamsPerConnection: 0 }, 'ERR_OPTION_VALUE'],
+    ['streams of a connection', { maxStreamsPerConnection: true }, 'ERR_OPTION_TYPE'],
     ['a signal that is none', { signal: { aborted: false } }, 'ERR_OPTION_TYPE'],
   ]
   for (const [what, options, code] of bad) {

@@ -20,6 +20,7 @@ const FLOORS = [
   ['socket/saved-options', 'liveness/plan', 'liveness/death', 'liveness/path'],
   ['liveness/stall-clock', 'liveness/verdict'],
   ['liveness/kernel', 'liveness/kernel-clocks', 'liveness/row', 'liveness/watch'],
+  ['liveness/watchers'],
   ['liveness/subject'],
   ['liveness/examiner', 'liveness/shared-options'],
   ['liveness/monitor'],
