@@ -5,8 +5,10 @@ import { type Checks, checkOptions, duration, integer } from '../validate.js'
 
 /**
  * What a client that comes back can be sent:
- * - `complete`: everything since its last event. - `partial`: the events right after its last one are forgotten; what is
- * left is sent, so there is a gap. - `unknown`: its last event is not known here, and nothing is sent again.
+ *
+ * - `complete`: everything since its last event.
+ * - `partial`: the events right after its last one are forgotten. What is left is sent, so there is a gap.
+ * - `unknown`: its last event is not known here, and nothing is sent again.
  */
 export type ReplayOutcome = 'complete' | 'partial' | 'unknown'
 
@@ -70,7 +72,8 @@ export class MemoryHistory implements History {
   #first = 0
   #bytes = 0
   readonly #numbers = new Map<string, number>()
-  readonly #forgotten = new Set<string>()
+  /** The number that each forgotten event had. */
+  readonly #forgotten = new Map<string, number>()
 
   /**
    * @throws {TcpSseError} `ERR_OPTION_*`
@@ -106,10 +109,11 @@ export class MemoryHistory implements History {
 
   since(id: string): Replay {
     this.#trim()
-    const number = this.#numbers.get(id)
-    if (number !== undefined) return { outcome: 'complete', events: this.#from(number + 1) }
-    if (this.#forgotten.has(id)) return { outcome: 'partial', events: this.#from(this.#first) }
-    return { outcome: 'unknown', events: [] }
+    const number = this.#numbers.get(id) ?? this.#forgotten.get(id)
+    if (number === undefined) return { outcome: 'unknown', events: [] }
+    // The client has the event with this number: that it is forgotten leaves no gap.
+    if (number + 1 >= this.#first) return { outcome: 'complete', events: this.#from(number + 1) }
+    return { outcome: 'partial', events: this.#from(this.#first) }
   }
 
   #from(number: number): EncodedEvent[] {
@@ -132,9 +136,9 @@ export class MemoryHistory implements History {
     const { id, bytes } = event
     if (id !== undefined && this.#numbers.get(id) === this.#first) {
       this.#numbers.delete(id)
-      this.#forgotten.add(id)
+      this.#forgotten.set(id, this.#first)
       if (this.#forgotten.size > this.#maxEvents) {
-        const [eldest = ''] = this.#forgotten
+        const [eldest = ''] = this.#forgotten.keys()
         this.#forgotten.delete(eldest)
       }
     }
