@@ -59,6 +59,8 @@ class Transfer implements EndListener {
   readonly #result = new Deferred<SendAllResult>()
   readonly #cleanups: (() => void)[] = []
   #over = false
+  /** The source itself has thrown: the protocol of iterators takes it for ended then. */
+  #sourceFailed = false
   #sent = 0
 
   constructor(sink: Sink, source: Puller) {
@@ -88,7 +90,7 @@ class Transfer implements EndListener {
     try {
       await this.#loop()
     } catch (error) {
-      if (!this.#over) this.#source.stop()
+      if (!this.#over && !this.#sourceFailed) this.#source.stop()
       this.#fail(error)
     }
   }
@@ -121,8 +123,14 @@ class Transfer implements EndListener {
 
   /** The next event, or `NO_MORE`. At once, where the source is not a promise's. */
   async #pull(): Promise<unknown> {
-    const answer = this.#source.next()
-    const step = isThenable(answer) ? await answer : answer
+    let step: Awaited<ReturnType<Puller['next']>>
+    try {
+      const answer = this.#source.next()
+      step = isThenable(answer) ? await answer : answer
+    } catch (error) {
+      this.#sourceFailed = true
+      throw error
+    }
     if (typeof step !== 'object' || step === null) {
       throw new TypeError(`The source's next() gave ${step} and not an object.`)
     }
