@@ -48,8 +48,8 @@ export const unwatched = new Set<LiveStream>()
 /** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
 export class LiveStream implements EventStream, OutletListener, Watcher, SenderOwner {
   readonly lastEventId: string
-  /** Whole milliseconds: they stay out of the heap. */
-  readonly #openedAt = Math.round(systemClock.now())
+  /** Whole milliseconds: they stay out of the heap. Rounded down, so that no time since is negative. */
+  readonly #openedAt = Math.floor(systemClock.now())
   #state: StreamState = 'open'
   #watch: Watch | undefined = undefined
   readonly #sender: Sender

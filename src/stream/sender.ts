@@ -72,11 +72,11 @@ export class Sender {
     return this.#bytesSent + (this.lane?.laneBytes ?? 0)
   }
 
-  /** The time of the last call before which something had been written; ms on the monitor's clock, to the next whole one. */
+  /** The time of the last call before which something had been written; whole ms on the monitor's clock, rounded down. */
   lastTraffic(now: number): number {
     const bytes = this.bytesSent
     if (bytes !== this.#trafficBytes) {
-      this.#trafficAt = Math.round(now)
+      this.#trafficAt = Math.floor(now)
       this.#trafficBytes = bytes
     }
     return this.#trafficAt
