@@ -3,6 +3,7 @@ import { Server } from 'node:net'
 import { Channel } from './channel/channel.js'
 import { type Clock, systemClock } from './clock.js'
 import { TcpSseError } from './errors.js'
+import { isolated } from './rethrow.js'
 import { type EncodedEvent, type EventInput, encodeEvent, isEncoded } from './sse/encode.js'
 import { onAbort } from './stream/abort.js'
 import { serverOf, stopAdmission } from './stream/admission.js'
@@ -90,7 +91,7 @@ export interface DrainSettings {
  * Settles when the last stream has ended, `timeout` at the latest. It does not close the server itself, nor keep the
  * process alive.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_EVENT_INVALID`, `ERR_NOT_DRAINABLE`, at once, and nothing has happened
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_EVENT_INVALID`, `ERR_NOT_DRAINABLE`, as a rejection, and nothing has happened
  * @example
  * process.once('SIGTERM', async () => {
  *   server.close()
@@ -98,7 +99,7 @@ export interface DrainSettings {
  *   console.log(`${drained} drained, ${aborted} cut off`)
  * })
  */
-export function drain(target: DrainTarget, options: DrainOptions = {}): Promise<DrainResult> {
+export async function drain(target: DrainTarget, options: DrainOptions = {}): Promise<DrainResult> {
   const settings = drainSettings(target, options)
   const streams = stopNew(target, settings)
   return new Drain(streams, settings, systemClock).run()
@@ -195,7 +196,7 @@ export class Drain {
 
   #end(stream: LiveStream): void {
     const { hangUp, farewell } = this.#settings
-    if (hangUp && stream.state !== 'closed') stream.sender.outlet.hangUp?.()
+    if (hangUp && stream.state !== 'closed') isolated(() => stream.sender.outlet.hangUp?.())
     stream.finish('drained', farewell.events())
   }
 

@@ -25,7 +25,10 @@ export interface Replay {
  * a client that comes back gets no event twice and misses none.
  */
 export interface History {
-  /** Called once for each broadcast, in order, before anybody is sent the event. If it throws, the broadcast rejects and nobody is. */
+  /**
+   * Called once for each broadcast whose event has an id, in order, before anybody is sent the event. If it throws, the broadcast
+   * rejects and nobody is. Without an id no client can say whether it has had an event, so such events are never sent again.
+   */
   append(event: EncodedEvent): void
   /** What came after the latest event with this id; never called with `''`. */
   since(id: string): Replay
@@ -53,7 +56,7 @@ interface Entry {
 }
 
 /**
- * A history in this process's memory. `append` takes constant time, `since` constant time and that of copying its answer.
+ * A history in this process's memory, of events that have an id. `append` takes constant time, `since` constant time and that of copying its answer.
  *
  * Of forgotten events the ids are remembered for a while longer (as many as `maxEvents`), so that a client which is
  * late (`partial`) can be told from one with an id of somebody else's (`unknown`).
@@ -97,13 +100,12 @@ export class MemoryHistory implements History {
   }
 
   append(event: EncodedEvent): void {
-    const { id, bytes } = event
+    const { id = '', bytes } = event
+    if (id === '') return
     this.#entries.push({ event, at: this.#clock.now() })
     this.#bytes += bytes.length
-    if (id !== undefined && id !== '') {
-      this.#numbers.set(id, this.#first + this.size - 1)
-      this.#forgotten.delete(id)
-    }
+    this.#numbers.set(id, this.#first + this.size - 1)
+    this.#forgotten.delete(id)
     this.#trim()
   }
 
@@ -133,8 +135,8 @@ export class MemoryHistory implements History {
 
   #forgetOldest(): void {
     const { event } = this.#entries[this.#head] as Entry
-    const { id, bytes } = event
-    if (id !== undefined && this.#numbers.get(id) === this.#first) {
+    const { id = '', bytes } = event
+    if (this.#numbers.get(id) === this.#first) {
       this.#numbers.delete(id)
       this.#forgotten.set(id, this.#first)
       if (this.#forgotten.size > this.#maxEvents) {

@@ -7,8 +7,8 @@ export interface Work {
 }
 
 /** Does the work that it is given in order, and gives the event loop its turn when the budget of one is used up. */
-export class Turns {
-  readonly #queue: Work[] = []
+export class Turns<W extends Work> {
+  readonly #queue: W[] = []
   #left: number
   readonly #budget: number
   #scheduled = false
@@ -21,9 +21,14 @@ export class Turns {
   }
 
   /** Starts at once if nothing is before it and something of this turn's budget is left. */
-  add(work: Work): void {
+  add(work: W): void {
     this.#queue.push(work)
     if (!this.#running && this.#queue.length === 1) this.#work()
+  }
+
+  /** What is under way and what waits for its turn, in order. */
+  get pending(): readonly W[] {
+    return this.#queue
   }
 
   #work(): void {
@@ -32,7 +37,7 @@ export class Turns {
     const until = startedAt + this.#left
     try {
       while (this.#queue.length > 0 && performance.now() < until) {
-        if (!(this.#queue[0] as Work).run(until)) break
+        if (!(this.#queue[0] as W).run(until)) break
         this.#queue.shift()
       }
     } finally {

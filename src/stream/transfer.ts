@@ -41,8 +41,8 @@ export interface SendAllOptions {
 
 const checks: Checks<SendAllOptions> = { signal: abortSignal }
 
-/** Pulls until the source, the stream or the signal ends. The promise never rejects. */
-export function transfer(
+/** Pulls until the source, the stream or the signal ends. The promise rejects only for what is no source or no options. */
+export async function transfer(
   sink: Sink,
   source: EventSourceLike,
   options: SendAllOptions = {},
