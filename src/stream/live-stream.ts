@@ -319,12 +319,12 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#sender.outlet.unlisten()
-    if (reason === 'peer-dead') news.foundDead(evidence, this.#watch)
+    const silence = reason === 'peer-dead' ? news.silenceOf(evidence, this.#watch) : undefined
     const openedFor = systemClock.now() - this.#openedAt
     const info = this.#settle(reason, openedFor, error, evidence)
     unwatched.delete(this)
     this.#sender.settings.admission?.leave()
-    news.closed(this, info)
+    news.closed(this, info, silence)
   }
 
   #settle(

@@ -27,6 +27,11 @@ export interface StreamCloseMessage {
   readonly stream: EventStream
   /** What `stream.closed` gives. */
   readonly info: CloseInfo
+  /**
+   * Milliseconds for which a dead peer had been silent when it was found, by the monitor or by the kernel; what
+   * `metrics().timeToDetect` counts. `undefined` for every other end, and where nobody could look.
+   */
+  readonly timeToDetect: number | undefined
 }
 
 /** Published on `tcp-sse:stream:verdict`. */
@@ -65,20 +70,24 @@ export function refused(stream: EventStream, { reason }: CloseInfo): void {
   telemetry.streamRefused.publish({ stream, reason } satisfies StreamRefusedMessage)
 }
 
-/** A stream has ended. */
-export function closed(stream: EventStream, info: CloseInfo): void {
+/** A stream has ended; a dead peer's had been silent for so long. */
+export function closed(stream: EventStream, info: CloseInfo, timeToDetect?: number): void {
   countUp(counters.closed, info.reason)
   counters.bytes += info.bytesSent
   counters.duration.observe(info.openedFor)
+  if (timeToDetect !== undefined) counters.timeToDetect.observe(timeToDetect)
   if (!telemetry.streamClose.hasSubscribers) return
-  telemetry.streamClose.publish({ stream, info } satisfies StreamCloseMessage)
+  telemetry.streamClose.publish({ stream, info, timeToDetect } satisfies StreamCloseMessage)
 }
 
 /** A peer is found dead: by the monitor, with its evidence, or by the kernel, and then the last look has to tell. */
-export function foundDead(evidence: PeerEvidence | undefined, watch: Watch | undefined): void {
+export function silenceOf(
+  evidence: PeerEvidence | undefined,
+  watch: Watch | undefined,
+): number | undefined {
+  if (evidence !== undefined) return evidence.silentFor
   const observation = watch?.observation
-  const silence = evidence?.silentFor ?? (observation && silentFor(observation, systemClock.now()))
-  if (silence !== undefined) counters.timeToDetect.observe(silence)
+  return observation && Math.max(0, silentFor(observation, systemClock.now()))
 }
 
 /** A look has found another verdict. */
