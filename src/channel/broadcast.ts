@@ -1,4 +1,5 @@
 // One event on its way to all subscribers of a channel.
+import { monotonicNow } from '../scheduling.js'
 import { sharedBatch } from '../socket/batch.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { Deferred } from '../stream/deferred.js'
@@ -104,7 +105,7 @@ export class Broadcast implements Work {
 
   run(until: number): boolean {
     const count = this.#roll.members.length
-    let before = performance.now()
+    let before = monotonicNow()
     while (this.#at < count) {
       try {
         this.#sendToSome()
@@ -114,7 +115,7 @@ export class Broadcast implements Work {
         // Nothing that is known throws here; the others get the event all the same, and once.
         this.#failed ??= { error }
       }
-      const now = performance.now()
+      const now = monotonicNow()
       // The next part takes about as long as this one did, and has to fit too.
       if (now + (now - before) >= until && this.#at < count) return false
       before = now

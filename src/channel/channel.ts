@@ -1,8 +1,10 @@
 // Many streams that are sent the same events.
+import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { counters } from '../counters.js'
 import { TcpSseError } from '../errors.js'
 import { rethrowLater } from '../rethrow.js'
+import { inRootContext, monotonicNow, nextTurn } from '../scheduling.js'
 import {
   type EncodedEvent,
   type EventInput,
@@ -118,7 +120,7 @@ export class Channel {
       throw new TcpSseError('ERR_NOT_A_STREAM', 'subscribe(stream) needs an EventStream.')
     }
     const given = checkOptions(options, subscribeChecks, 'SubscribeOptions')
-    const { filter } = given
+    const filter = given.filter && AsyncResource.bind(given.filter)
     const lastEventId = given.lastEventId ?? this.#members.lastIdOf(stream) ?? stream.lastEventId
     this.#checkOpen()
     if (this.#members.find(stream) !== undefined) {
@@ -159,7 +161,9 @@ export class Channel {
     options: BroadcastOptions = {},
   ): Promise<Tally> {
     this.#checkOpen()
-    const whom = checkOptions(options, broadcastChecks, 'BroadcastOptions')
+    const { filter, except } = checkOptions(options, broadcastChecks, 'BroadcastOptions')
+    // Slices run in the root context, and this callback is the caller's.
+    const whom = { filter: filter && AsyncResource.bind(filter), except }
     const encoded = isEncoded(event) ? event : encodeEvent(event, this.#serialize)
     const message = { event: encoded, token: `${this.#prefix}${this.#nextToken++}` }
     return this.#publish(message, whom)
@@ -167,7 +171,7 @@ export class Channel {
 
   /** Ends the channel and the streams of all its subscribers, once the broadcasts under way are out. */
   close(): Promise<void> {
-    this.#closed ??= this.#close()
+    this.#closed ??= inRootContext(() => this.#close())
     return this.#closed
   }
 
@@ -177,7 +181,7 @@ export class Channel {
     for (const member of this.#members.lend().members) {
       if (!member.left) yield member.stream
       count += 1
-      if (count % BETWEEN_TURNS === 0) await new Promise(setImmediate)
+      if (count % BETWEEN_TURNS === 0) await nextTurn()
     }
   }
 
@@ -259,7 +263,7 @@ export class Channel {
     }
     if (id !== '') this.#lastId = id
     const broadcast = new Broadcast(job, own?.whom ?? {})
-    this.#last = broadcast.done.catch(() => {})
+    this.#last = inRootContext(() => broadcast.done.catch(() => {}))
     counters.broadcasts += 1
     if (channelBroadcast.hasSubscribers) this.#announce(broadcast, event.bytes.length)
     own?.tally.resolve(broadcast.done)
@@ -268,9 +272,9 @@ export class Channel {
 
   /** A filter that threw has kept the event from some, and the others have it: told all the same. */
   #announce({ done, tally }: Broadcast, bytes: number): void {
-    const startedAt = performance.now()
+    const startedAt = monotonicNow()
     const tell = (): void => {
-      const took = performance.now() - startedAt
+      const took = monotonicNow() - startedAt
       channelBroadcast.publish({
         channel: this,
         tally,

@@ -1,4 +1,5 @@
 // Long work in slices: of each turn of the event loop no more than a budget.
+import { callNextTurn, inRootContext, monotonicNow } from '../scheduling.js'
 
 /** Work that stops when it is told to, and goes on where it stopped. */
 export interface Work {
@@ -23,7 +24,8 @@ export class Turns<W extends Work> {
   /** Starts at once if nothing is before it and something of this turn's budget is left. */
   add(work: W): void {
     this.#queue.push(work)
-    if (!this.#running && this.#queue.length === 1) this.#work()
+    // On nobody's behalf: what it writes and calls belongs to the receivers, not to the one who broadcasts.
+    if (!this.#running && this.#queue.length === 1) inRootContext(() => this.#work())
   }
 
   /** What is under way and what waits for its turn, in order. */
@@ -33,16 +35,16 @@ export class Turns<W extends Work> {
 
   #work(): void {
     this.#running = true
-    const startedAt = performance.now()
+    const startedAt = monotonicNow()
     const until = startedAt + this.#left
     try {
-      while (this.#queue.length > 0 && performance.now() < until) {
+      while (this.#queue.length > 0 && monotonicNow() < until) {
         if (!(this.#queue[0] as W).run(until)) break
         this.#queue.shift()
       }
     } finally {
       this.#running = false
-      this.#left = Math.max(0, until - performance.now())
+      this.#left = Math.max(0, until - monotonicNow())
       this.#schedule()
     }
   }
@@ -50,7 +52,7 @@ export class Turns<W extends Work> {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    setImmediate(() => {
+    callNextTurn(() => {
       this.#scheduled = false
       this.#left = this.#budget
       if (this.#queue.length > 0) this.#work()

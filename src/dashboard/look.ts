@@ -1,6 +1,7 @@
 // One look at the live streams, as the page gets it.
 import { systemClock } from '../clock.js'
 import type { Verdict } from '../liveness/verdict.js'
+import { wallClockNow } from '../scheduling.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { Describe, Ended, Entry, Registry } from './registry.js'
 import { shortened } from './text.js'
@@ -60,7 +61,7 @@ export function look(registry: Registry, maxRows: number, describe: Describe): L
   const rows = chosen
     .sort(([, a], [, b]) => a.id - b.id)
     .map(([stream, entry]) => row(stream, entry, now, describe))
-  return { at: Date.now(), live: registry.live.size, verdicts, rows, reasons: registry.reasons }
+  return { at: wallClockNow(), live: registry.live.size, verdicts, rows, reasons: registry.reasons }
 }
 
 function row(stream: EventStream, { id, openedAt }: Entry, now: number, describe: Describe): Row {

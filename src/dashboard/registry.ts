@@ -3,6 +3,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { systemClock } from '../clock.js'
 import type { Verdict } from '../liveness/verdict.js'
+import { wallClockNow } from '../scheduling.js'
 import type { CloseReason } from '../stream/close-info.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { StreamCloseMessage, StreamOpenMessage, StreamVerdictMessage } from '../stream/news.js'
@@ -107,7 +108,7 @@ export class Registry {
       verdict,
       message: shortened(error?.message),
       openedFor,
-      at: Date.now(),
+      at: wallClockNow(),
       delivered: delivered?.id === undefined ? undefined : shortened(delivered.id),
     })
     if (this.ended.length > this.#kept) this.ended.shift()

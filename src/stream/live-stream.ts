@@ -8,6 +8,7 @@ import type { LivenessPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { isolated } from '../rethrow.js'
+import { inRootContext } from '../scheduling.js'
 import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
 import {
   type EncodedEvent,
@@ -311,7 +312,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
     if (this.#state === 'closed') return
     this.#close(reason, error)
-    isolated(() => this.#sender.outlet.destroy(entirely))
+    inRootContext(() => isolated(() => this.#sender.outlet.destroy(entirely)))
   }
 
   /** The one way into `closed`. After it nothing of the stream's runs on. */
@@ -341,7 +342,8 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     this.#info = info
     this.#sender.stop()
     this.#closed?.resolve(info)
-    this.#controller?.abort(info)
+    // It can be another's turn that ends this stream: its listeners must not see that one's AsyncLocalStorage.
+    inRootContext(() => this.#controller?.abort(info))
     return info
   }
 }

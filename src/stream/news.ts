@@ -1,8 +1,10 @@
-// What streams tell the process's counters, and those who listen.
+// What streams tell the process's counters, and those who listen. What happens to a stream later may come from anybody's turn, so
+// that its subscribers are called in the root context; its beginning is announced in that of its request.
 import { systemClock } from '../clock.js'
 import { counters, countUp } from '../counters.js'
 import { silentFor, type Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch } from '../liveness/watch.js'
+import { inRootContext } from '../scheduling.js'
 import * as telemetry from '../telemetry.js'
 import type { CloseInfo, CloseReason } from './close-info.js'
 import type { EventStream } from './event-stream.js'
@@ -77,7 +79,8 @@ export function closed(stream: EventStream, info: CloseInfo, timeToDetect?: numb
   counters.duration.observe(info.openedFor)
   if (timeToDetect !== undefined) counters.timeToDetect.observe(timeToDetect)
   if (!telemetry.streamClose.hasSubscribers) return
-  telemetry.streamClose.publish({ stream, info, timeToDetect } satisfies StreamCloseMessage)
+  const message = { stream, info, timeToDetect } satisfies StreamCloseMessage
+  inRootContext(() => telemetry.streamClose.publish(message))
 }
 
 /** A peer is found dead: by the monitor, with its evidence, or by the kernel, and then the last look has to tell. */
@@ -94,12 +97,14 @@ export function silenceOf(
 export function judgedAnew(stream: EventStream, verdict: Verdict, previous: Verdict): void {
   if (verdict === 'slow') counters.stalls += 1
   if (!telemetry.streamVerdict.hasSubscribers) return
-  telemetry.streamVerdict.publish({ stream, verdict, previous } satisfies StreamVerdictMessage)
+  const message = { stream, verdict, previous } satisfies StreamVerdictMessage
+  inRootContext(() => telemetry.streamVerdict.publish(message))
 }
 
 /** A stream's queue had no room for an event. */
 export function overflowing(message: StreamOverflowMessage): void {
   counters.droppedEvents += message.events
   counters.droppedBytes += message.bytes
-  if (telemetry.streamOverflow.hasSubscribers) telemetry.streamOverflow.publish(message)
+  if (!telemetry.streamOverflow.hasSubscribers) return
+  inRootContext(() => telemetry.streamOverflow.publish(message))
 }

@@ -1,4 +1,6 @@
 // A source into a stream, at the pace of the client.
+import { AsyncResource } from 'node:async_hooks'
+import { nextTurn } from '../scheduling.js'
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
 import { abortSignal, type Checks, checkOptions } from '../validate.js'
 import { onAbort } from './abort.js'
@@ -58,6 +60,8 @@ class Transfer implements EndListener {
   readonly #source: Puller
   readonly #result = new Deferred<SendAllResult>()
   readonly #cleanups: (() => void)[] = []
+  /** The source is stopped in the context of its `sendAll`, whoever ends the stream. */
+  readonly #context = new AsyncResource('tcp-sse.sendAll', { requireManualDestroy: true })
   #over = false
   /** The source itself has thrown: the protocol of iterators takes it for ended then. */
   #sourceFailed = false
@@ -112,7 +116,7 @@ class Transfer implements EndListener {
       streak += 1
       if (streak >= WITHOUT_A_TURN) {
         streak = 0
-        await new Promise(setImmediate)
+        await nextTurn()
       }
     }
   }
@@ -146,7 +150,7 @@ class Transfer implements EndListener {
   #halt(reason: 'closed' | 'aborted'): void {
     if (this.#over) return
     this.#finish(reason)
-    this.#source.stop()
+    this.#context.runInAsyncScope(() => this.#source.stop())
   }
 
   #fail(error: unknown): void {

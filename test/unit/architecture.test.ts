@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const FLOORS = [
-  ['errors', 'clock', 'counters', 'rethrow', 'telemetry', 'socket/elf'],
+  ['errors', 'scheduling', 'counters', 'telemetry', 'socket/elf'],
+  ['clock', 'rethrow'],
   ['socket/load-addon'],
   ['validate'],
   ['socket/binding'],
@@ -96,6 +97,12 @@ describe('the house', () => {
     }
     it(`${name} is at most 350 lines`, () => {
       expect(text.split('\n').length).toBeLessThanOrEqual(350)
+    })
+    it.runIf(name !== 'scheduling')(`${name} leaves clocks and queues to scheduling`, () => {
+      const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+      expect(code).not.toMatch(
+        /(?<![.#\w])(setTimeout|setInterval|setImmediate|queueMicrotask)\b|nextTick|performance\.now|Date\.now/,
+      )
     })
     it.runIf(!['socket/binding', 'socket/load-addon'].includes(name))(
       `${name} reads no private field of Node and no addon`,
