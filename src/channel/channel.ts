@@ -5,6 +5,7 @@ import { counters } from '../counters.js'
 import { TcpSseError } from '../errors.js'
 import { rethrowLater } from '../rethrow.js'
 import { inRootContext, monotonicNow, nextTurn } from '../scheduling.js'
+import { brand } from '../shared.js'
 import {
   type EncodedEvent,
   type EventInput,
@@ -15,7 +16,8 @@ import {
 import { Deferred } from '../stream/deferred.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { Farewell } from '../stream/farewell.js'
-import { LiveStream } from '../stream/live-stream.js'
+import type { LiveStream } from '../stream/live-stream.js'
+import { isStream, notAStream } from '../stream/roster.js'
 import { channelBroadcast } from '../telemetry.js'
 import { checkOptions } from '../validate.js'
 import { Broadcast, BroadcastLog, type BroadcastOptions, type Tally } from './broadcast.js'
@@ -116,8 +118,9 @@ export class Channel {
    * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
    */
   subscribe(stream: EventStream, options: SubscribeOptions = {}): Subscription {
-    if (!(stream instanceof LiveStream)) {
-      throw new TcpSseError('ERR_NOT_A_STREAM', 'subscribe(stream) needs an EventStream.')
+    if (!isStream(stream)) {
+      const message = notAStream(stream, 'subscribe(stream) needs an EventStream.')
+      throw new TcpSseError('ERR_NOT_A_STREAM', message)
     }
     const given = checkOptions(options, subscribeChecks, 'SubscribeOptions')
     const filter = given.filter && AsyncResource.bind(given.filter)
@@ -137,7 +140,7 @@ export class Channel {
 
   /** Takes a stream out; it stays open. Returns whether it was in. */
   unsubscribe(stream: EventStream): boolean {
-    const member = stream instanceof LiveStream ? this.#members.find(stream) : undefined
+    const member = isStream(stream) ? this.#members.find(stream) : undefined
     if (member === undefined) return false
     this.#members.leave(member, this.#lastIdFor(member))
     return true
@@ -299,6 +302,8 @@ export class Channel {
     throw new TcpSseError('ERR_CHANNEL_CLOSED', 'The channel has been closed.')
   }
 }
+
+brand(Channel, 'Channel')
 
 /** The filter, asked for each event once only. */
 function once(filter: (event: EncodedEvent) => boolean, asked: Map<EncodedEvent, boolean>) {

@@ -2,10 +2,10 @@
 import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { isPeerDeath } from '../liveness/death.js'
-import { sharedMonitor } from '../liveness/monitor.js'
 import type { LivenessPlan } from '../liveness/plan.js'
 import { copyOf, silentFor } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import { processMonitor } from '../monitors.js'
 import { rethrowLater } from '../rethrow.js'
 import { resetConnection } from '../socket/binding.js'
 import { applySocketOptions } from '../socket/options.js'
@@ -57,7 +57,7 @@ export class Connection implements Watcher {
     const before = inheritance.userTimeoutBefore(socket)
     this.plan = settings.plan
     this.notSentLowWater = settings.notSentLowWater
-    this.#watch = sharedMonitor.watch(socket, this, { inheritedFrom: before })
+    this.#watch = processMonitor.watch(socket, this, { inheritedFrom: before })
     socket.on('close', this.#onClose)
   }
 

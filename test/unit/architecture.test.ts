@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const FLOORS = [
-  ['errors', 'scheduling', 'counters', 'telemetry', 'socket/elf'],
-  ['clock', 'rethrow'],
+  ['scheduling', 'shared', 'telemetry', 'socket/elf'],
+  ['clock', 'counters', 'errors', 'rethrow'],
   ['socket/load-addon'],
   ['validate'],
   ['socket/binding'],
@@ -24,6 +24,7 @@ const FLOORS = [
   ['liveness/subject'],
   ['liveness/shared-options'],
   ['liveness/monitor'],
+  ['monitors'],
   ['guard/http2-progress', 'guard/options'],
   ['guard/exchange', 'guard/inheritance'],
   ['guard/connection'],
