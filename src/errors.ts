@@ -1,3 +1,5 @@
+import { brand, versionOf } from './shared.js'
+
 /**
  * Every code that an error of this library can carry. `code` is the contract: messages may change.
  *
@@ -65,6 +67,11 @@ export type ErrorCode =
  * }
  */
 export class TcpSseError extends Error {
+  /** Also true for errors of another copy of this library, such as ESM and CommonJS in one process. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return versionOf(value, 'TcpSseError') !== undefined
+  }
+
   /** What it is about; the contract. */
   readonly code: ErrorCode
   /** The option or field that was wrong, where there is one. */
@@ -87,6 +94,8 @@ export class TcpSseError extends Error {
     if (details.syscall !== undefined) this.syscall = details.syscall
   }
 }
+
+brand(TcpSseError, 'TcpSseError')
 
 /** What was thrown, as an error; `undefined` stays so. */
 export function asError(reason: unknown): Error | undefined {

@@ -1,6 +1,7 @@
 // A response over HTTP/1, plain or TLS: while it lasts, the connection is its own.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { callAtEndOfTick } from '../scheduling.js'
 import { type Berth, LARGEST_PIECE, sharedBatch } from '../socket/batch.js'
 import { countsFor, libuvQueueOf, resetConnection, wireOffset } from '../socket/binding.js'
 import { acknowledgedOffset, isDrained } from '../socket/inspect.js'
@@ -235,7 +236,7 @@ export class Http1Outlet
 function corkForThisTick(socket: Socket | null): void {
   if (socket === null || socket.writableCorked > 0) return
   socket.cork()
-  process.nextTick(uncork, socket)
+  callAtEndOfTick(uncork, socket)
 }
 
 function uncork(socket: Socket): void {

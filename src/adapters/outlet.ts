@@ -9,6 +9,8 @@ import type {
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
+import { isolated } from '../rethrow.js'
+import { callAtEndOfTick } from '../scheduling.js'
 import type { Refusal } from '../stream/admission.js'
 import type { Lane } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
@@ -259,11 +261,13 @@ const toFlush = new Set<Written>()
 
 /** A compressor keeps small writes to itself; once a tick is enough, and compresses a burst as one. */
 function flushSoon(res: Written): void {
-  if (toFlush.size === 0) process.nextTick(flushAll)
+  if (toFlush.size === 0) callAtEndOfTick(flushAll, toFlush)
   toFlush.add(res)
 }
 
-function flushAll(): void {
-  for (const res of toFlush) res.flush?.()
-  toFlush.clear()
+function flushAll(responses: Set<Written>): void {
+  const all = [...responses]
+  // First: whatever a `flush` does, the next write asks for the next one.
+  responses.clear()
+  for (const res of all) isolated(() => res.flush?.())
 }

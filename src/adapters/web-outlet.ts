@@ -156,7 +156,7 @@ export class WebOutlet implements Outlet {
   end(): void {
     this.#ended = true
     this.#controller.close()
-    if (this.#below === undefined) queueMicrotask(() => this.#listener?.onClose())
+    if (this.#below === undefined) void Promise.resolve().then(() => this.#listener?.onClose())
   }
 
   /** The reader cancels when the response below is destroyed; an error here as well would only be logged by it. */

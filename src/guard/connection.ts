@@ -2,11 +2,11 @@
 import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { isPeerDeath } from '../liveness/death.js'
-import { sharedMonitor } from '../liveness/monitor.js'
 import type { LivenessPlan } from '../liveness/plan.js'
 import { evidenceOfWatch } from '../liveness/subject.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import { processMonitor } from '../monitors.js'
 import { rethrowLater } from '../rethrow.js'
 import { resetConnection } from '../socket/binding.js'
 import { applySocketOptions, type KernelSettings } from '../socket/options.js'
@@ -66,7 +66,7 @@ export class Connection implements Watcher {
     this.#before = inherited ?? saveOptions(socket, LIMITS)
     this.plan = settings.plan
     this.notSentLowWater = settings.notSentLowWater
-    this.#watch = sharedMonitor.watch(socket, this, { inheritedFrom: userTimeoutOf(inherited) })
+    this.#watch = processMonitor.watch(socket, this, { inheritedFrom: userTimeoutOf(inherited) })
     socket.on('finish', this.#onFinish)
     socket.on('close', this.#onClose)
   }

@@ -67,7 +67,8 @@ export interface DirectCount {
   direct: number
 }
 
-const DIRECT = Symbol('tcp-sse.direct')
+/** Known to every copy of this library: streams of several may follow each other on a connection. */
+const DIRECT = Symbol.for('tcp-sse.direct')
 
 interface DirectSocket extends Socket {
   [DIRECT]?: DirectCount

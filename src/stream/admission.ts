@@ -1,5 +1,6 @@
 // Who gets a stream: not more than there is room for, and nobody while the server goes.
 import type { Server, Socket } from 'node:net'
+import { brand, shared } from '../shared.js'
 import { type Checks, checkOptions, duration, integer } from '../validate.js'
 
 /** Why a request gets 503 in place of a stream. */
@@ -96,14 +97,18 @@ export function createAdmission(options: AdmissionOptions): Admission {
   return new Admission(given)
 }
 
+brand(Admission, 'Admission')
+
 /** The least milliseconds that clients are asked to wait, by what goes away. */
-let allWait: number | undefined
-const serversWait = new WeakMap<Server, number>()
+const waits: { all: number | undefined; readonly servers: WeakMap<Server, number> } = shared(
+  'waits',
+  () => ({ all: undefined, servers: new WeakMap() }),
+)
 
 /** From now on requests are answered with 503: those of a server, or all. There is no way back. */
 export function stopAdmission(of: Server | 'all', retryAfter: number): void {
-  if (of === 'all') allWait = retryAfter
-  else serversWait.set(of, retryAfter)
+  if (of === 'all') waits.all = retryAfter
+  else waits.servers.set(of, retryAfter)
 }
 
 /** What limits the number of streams. */
@@ -118,7 +123,7 @@ export function refusalOf(
   socket: Socket | undefined,
 ): Refusal | undefined {
   const server = serverOf(socket)
-  const retryAfter = allWait ?? (server && serversWait.get(server))
+  const retryAfter = waits.all ?? (server && waits.servers.get(server))
   if (retryAfter !== undefined) {
     const message = 'The server is shutting down.'
     return { reason: 'drained', retryAfter: secondsFrom(retryAfter), message }

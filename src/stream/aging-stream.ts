@@ -1,6 +1,7 @@
 // A stream with a `maxAge`. A class of its own, so that streams without one do not carry its deadline.
 import { systemClock } from '../clock.js'
 import type { Verdict } from '../liveness/verdict.js'
+import { brand } from '../shared.js'
 import type { Refusal } from './admission.js'
 import { lifetime } from './deadlines.js'
 import { LiveStream } from './live-stream.js'
@@ -24,6 +25,9 @@ class AgingStream extends LiveStream {
     return next
   }
 }
+
+// Here, where all of them are made.
+brand(LiveStream, 'EventStream')
 
 /** The stream of a client, or of one that has been turned away. */
 export function makeStream(

@@ -7,6 +7,8 @@ import { asError } from '../errors.js'
 import type { LivenessPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import { isolated } from '../rethrow.js'
+import { inRootContext } from '../scheduling.js'
 import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
 import {
   type EncodedEvent,
@@ -40,16 +42,14 @@ import { Sender, type SenderOwner } from './sender.js'
 import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
 import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
+import { unwatched } from './unwatched.js'
 import { watchOver } from './watch-over.js'
-
-/** Live streams that the monitor does not hold: those without a socket, and those whose end is on its way. */
-export const unwatched = new Set<LiveStream>()
 
 /** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
 export class LiveStream implements EventStream, OutletListener, Watcher, SenderOwner {
   readonly lastEventId: string
-  /** Whole milliseconds: they stay out of the heap. */
-  readonly #openedAt = Math.round(systemClock.now())
+  /** Whole milliseconds: they stay out of the heap. Rounded down, so that no time since is negative. */
+  readonly #openedAt = Math.floor(systemClock.now())
   #state: StreamState = 'open'
   #watch: Watch | undefined = undefined
   readonly #sender: Sender
@@ -121,14 +121,8 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     event: EventInput | EncodedEvent,
     options?: SendOptions,
   ): SendResult | Promise<DeliveryOutcome> {
-    const ticket =
-      options !== undefined && wantsConfirmation(options)
-        ? new Deferred<DeliveryOutcome>()
-        : undefined
-    const result = this.#state === 'open' ? this.#encodeAndSend(event, ticket) : 'closed'
-    if (ticket === undefined) return result
-    if (result === 'closed') ticket.resolve('undelivered')
-    return ticket.promise
+    if (options !== undefined && wantsConfirmation(options)) return this.#sendConfirmed(event)
+    return this.#encodeAndSend(event)
   }
 
   comment(text: string): SendResult {
@@ -140,17 +134,12 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   }
 
   sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult> {
-    const sink = {
-      sender: this.#sender,
-      send: (event: EventInput | EncodedEvent) => this.send(event),
-      fail: (error: unknown) => this.fail(error),
-    }
-    return transfer(sink, source, options)
+    return transfer(this, source, options)
   }
 
   /** Sends an event in its final form: the short way, for `Channel`. */
-  sendEncoded(event: EncodedEvent): SendResult {
-    return this.#state === 'open' ? this.#deliver(event) : 'closed'
+  sendEncoded(event: EncodedEvent, ticket?: Ticket): SendResult {
+    return this.#isOpen() ? this.#concluded(this.#sender.deliver(event, ticket)) : 'closed'
   }
 
   /** Ends the stream because of what the application has done: what waits is sent, and the reason is `error`. */
@@ -160,7 +149,11 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
 
   /** Ends the stream as `close` does, after these; what has no room is left out. */
   finish(reason: 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
-    for (const event of last) if (this.#isOpen()) this.#sender.deliver(event)
+    try {
+      for (const event of last) if (this.#isOpen()) this.#sender.deliver(event)
+    } catch (error) {
+      this.onFailed(error)
+    }
     this.#end(reason, undefined)
   }
 
@@ -181,7 +174,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     return delivery.delivered
   }
 
-  delivery(id: string): Promise<DeliveryOutcome> {
+  async delivery(id: string): Promise<DeliveryOutcome> {
     return this.#sender.outcomeOf(String(id))
   }
 
@@ -209,17 +202,20 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     return this.#state === 'open' && this.#sender.outlet.writable
   }
 
-  #encodeAndSend(event: EventInput | EncodedEvent, ticket: Ticket | undefined): SendResult {
-    if (isEncoded(event)) return this.#deliver(event, ticket)
+  async #sendConfirmed(event: EventInput | EncodedEvent): Promise<DeliveryOutcome> {
+    const ticket = new Deferred<DeliveryOutcome>()
+    if (this.#encodeAndSend(event, ticket) === 'closed') return 'undelivered'
+    return ticket.promise
+  }
+
+  #encodeAndSend(event: EventInput | EncodedEvent, ticket?: Ticket): SendResult {
+    if (this.#state !== 'open') return 'closed'
+    if (isEncoded(event)) return this.sendEncoded(event, ticket)
     const text = eventText(event, this.#sender.settings.serialize)
     // Asked after it: the application's serializer may have ended the stream.
     return this.#isOpen()
       ? this.#concluded(this.#sender.deliverText(text, event, ticket))
       : 'closed'
-  }
-
-  #deliver(event: EncodedEvent, ticket?: Ticket): SendResult {
-    return this.#isOpen() ? this.#concluded(this.#sender.deliver(event, ticket)) : 'closed'
   }
 
   #concluded(result: SendResult | 'overflow'): SendResult {
@@ -290,6 +286,11 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     news.judgedAnew(this, verdict, previous)
   }
 
+  onFailed(error: unknown): void {
+    if (this.#state === 'open') this.fail(error)
+    else this.#giveUp('error', this.#ending?.error ?? asError(error))
+  }
+
   onDropped(events: number, bytes: number): void {
     news.overflowing({ stream: this, outcome: 'dropped', events, bytes })
   }
@@ -312,7 +313,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
     if (this.#state === 'closed') return
     this.#close(reason, error)
-    this.#sender.outlet.destroy(entirely)
+    inRootContext(() => isolated(() => this.#sender.outlet.destroy(entirely)))
   }
 
   /** The one way into `closed`. After it nothing of the stream's runs on. */
@@ -320,12 +321,12 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#sender.outlet.unlisten()
-    if (reason === 'peer-dead') news.foundDead(evidence, this.#watch)
+    const silence = reason === 'peer-dead' ? news.silenceOf(evidence, this.#watch) : undefined
     const openedFor = systemClock.now() - this.#openedAt
     const info = this.#settle(reason, openedFor, error, evidence)
     unwatched.delete(this)
     leave(this.#sender.settings, this.#sender.outlet.socket)
-    news.closed(this, info)
+    news.closed(this, info, silence)
   }
 
   #settle(
@@ -342,7 +343,8 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     this.#info = info
     this.#sender.stop()
     this.#closed?.resolve(info)
-    this.#controller?.abort(info)
+    // It can be another's turn that ends this stream: its listeners must not see that one's AsyncLocalStorage.
+    inRootContext(() => this.#controller?.abort(info))
     return info
   }
 }

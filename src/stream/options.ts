@@ -2,6 +2,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { TcpSseError } from '../errors.js'
 import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import { isBranded } from '../shared.js'
 import { checkNotSentLowWater } from '../socket/options.js'
 import type { Serialize } from '../sse/encode.js'
 import {
@@ -17,7 +18,7 @@ import {
   orFalse,
   wrongType,
 } from '../validate.js'
-import { Admission } from './admission.js'
+import type { Admission } from './admission.js'
 import type { OverflowPolicy, QueueLimits } from './queue.js'
 
 /** Options of `createEventStream`. Times in milliseconds, sizes in bytes; `false` means off. */
@@ -142,7 +143,7 @@ const checks: Checks<EventStreamOptions> = {
 }
 
 function checkAdmission(value: unknown, name: string): Admission {
-  if (value instanceof Admission) return value
+  if (isBranded(value, 'Admission')) return value as Admission
   throw wrongType(name, 'what createAdmission() returned', value)
 }
 

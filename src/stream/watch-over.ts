@@ -1,13 +1,13 @@
 // Who calls a stream back now and then: the monitor, or where there is no socket to look at, a timer.
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../clock.js'
-import { sharedMonitor } from '../liveness/monitor.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
+import { processMonitor } from '../monitors.js'
 
 /** Has the socket watched; without one, has at least the deadlines (heartbeats, stalls) looked at. */
 export function watchOver(socket: Socket | undefined, watcher: Watcher): Watch {
   if (socket === undefined) return new TimerWatch(systemClock, watcher)
-  return sharedMonitor.watch(socket, watcher)
+  return processMonitor.watch(socket, watcher)
 }
 
 /** Looks at the plan's pace, and sooner where the watcher asks for it. Knows nothing of the peer. */

@@ -5,6 +5,7 @@
 // no link to the host's network.
 import { existsSync } from 'node:fs'
 import { TcpSseError } from '../errors.js'
+import { wallClockNow } from '../scheduling.js'
 import { boolean, type Check, type Checks, checkOptions, wrongType } from '../validate.js'
 import type { ConnectOptions } from './client.js'
 import { busySockets } from './listening.js'
@@ -318,7 +319,7 @@ function clientsModule(): URL {
 }
 
 function timed(action: () => unknown): Fault {
-  const startedAt = Date.now()
+  const startedAt = wallClockNow()
   action()
-  return { startedAt, doneAt: Date.now() }
+  return { startedAt, doneAt: wallClockNow() }
 }

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const FLOORS = [
-  ['errors', 'clock', 'counters', 'rethrow', 'telemetry', 'socket/elf'],
+  ['scheduling', 'shared', 'telemetry', 'socket/elf'],
+  ['clock', 'counters', 'errors', 'rethrow'],
   ['socket/load-addon'],
   ['validate'],
   ['socket/binding'],
@@ -24,6 +25,7 @@ const FLOORS = [
   ['liveness/subject'],
   ['liveness/examiner', 'liveness/shared-options'],
   ['liveness/monitor'],
+  ['monitors'],
   ['guard/http2-progress', 'guard/options'],
   ['guard/exchange', 'guard/inheritance'],
   ['guard/connection'],
@@ -35,6 +37,7 @@ const FLOORS = [
     'stream/lane',
     'stream/states',
     'stream/source',
+    'stream/unwatched',
   ],
   ['stream/admission', 'stream/delivery-log', 'stream/outlet'],
   ['stream/queue'],
@@ -48,6 +51,7 @@ const FLOORS = [
   ['channel/history', 'channel/hub', 'channel/turns'],
   ['channel/members'],
   ['channel/broadcast'],
+  ['channel/options'],
   ['channel/channel'],
   ['drain', 'metrics', 'adapters/outlet', 'adapters/fast-path'],
   ['adapters/http1', 'adapters/http2'],
@@ -95,6 +99,12 @@ describe('the house', () => {
     }
     it(`${name} is at most 350 lines`, () => {
       expect(text.split('\n').length).toBeLessThanOrEqual(350)
+    })
+    it.runIf(name !== 'scheduling')(`${name} leaves clocks and queues to scheduling`, () => {
+      const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+      expect(code).not.toMatch(
+        /(?<![.#\w])(setTimeout|setInterval|setImmediate|queueMicrotask)\b|nextTick|performance\.now|Date\.now/,
+      )
     })
     it.runIf(!['socket/binding', 'socket/load-addon'].includes(name))(
       `${name} reads no private field of Node and no addon`,
