@@ -49,6 +49,8 @@ export type ErrorCode =
   | 'ERR_DRAIN_TIMEOUT'
   /** `drain` was given something that it does not know how to end. */
   | 'ERR_NOT_DRAINABLE'
+  /** The reason of a stream's `signal`, as `code` and `name` of Node's own `AbortError`: the stream has ended. */
+  | 'ABORT_ERR'
   /** `tcp-sse/testing`: no rig can be made here, or a fault could not be set; the message has the command's words. */
   | 'ERR_RIG'
   /** `tcp-sse/testing`: a child process has ended, or could not do what it was asked for. */

@@ -60,6 +60,31 @@ export interface CloseInfo extends Account {
   readonly evidence?: PeerEvidence | undefined
 }
 
+/**
+ * The `reason` of a stream's `signal` once the stream has ended. Its `name` is `AbortError` and its `code` `ABORT_ERR`, as
+ * of Node's own: `fetch`, `events.once`, `pipeline` and the like reject with it, and their callers ask for these.
+ *
+ * @example
+ * try {
+ *   await fetch('http://127.0.0.1:9/prices', { signal: stream.signal })
+ * } catch (error) {
+ *   if (!(error instanceof StreamClosedError)) throw error
+ *   console.log(error.closeInfo.reason) // 'client-closed'
+ * }
+ */
+export class StreamClosedError extends TcpSseError {
+  /** How the stream ended: what `closed` resolves with. */
+  readonly closeInfo: CloseInfo
+
+  /** @internal */
+  constructor(closeInfo: CloseInfo) {
+    const { reason, error: cause } = closeInfo
+    super('ABORT_ERR', `The event stream has ended: ${reason}.`, { cause })
+    this.name = 'AbortError'
+    this.closeInfo = closeInfo
+  }
+}
+
 const PEER_RESET = new Set(['ECONNRESET', 'EPIPE'])
 
 /** The reason that a connection's error stands for; without an error the client simply closed. */

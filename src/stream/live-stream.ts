@@ -12,8 +12,6 @@ import {
   type EncodedEvent,
   type EventInput,
   encodeComment,
-  encodeEvent,
-  encodePadding,
   eventText,
   isEncoded,
 } from '../sse/encode.js'
@@ -26,6 +24,7 @@ import {
   outOfTime,
   overflowed,
   reasonOf,
+  StreamClosedError,
   stalled,
 } from './close-info.js'
 import { checkDeadlines } from './deadlines.js'
@@ -75,7 +74,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
       return
     }
     outlet.listen(this)
-    const { signal, retry, padding } = settings
+    const { signal, opening } = settings
     if (signal?.aborted) {
       news.opened(this)
       this.abort(asError(signal.reason))
@@ -86,8 +85,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     }
     this.#watch = watchOver(outlet.socket, this)
     if (outlet.socket === undefined) unwatched.add(this)
-    if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
-    if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
+    if (opening !== undefined) this.#sender.write(opening)
     news.opened(this)
   }
 
@@ -103,7 +101,9 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()
-    if (this.#info !== undefined) this.#controller.abort(this.#info)
+    if (this.#info !== undefined && !this.#controller.signal.aborted) {
+      this.#controller.abort(new StreamClosedError(this.#info))
+    }
     return this.#controller.signal
   }
 
@@ -341,7 +341,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     this.#info = info
     this.#sender.stop()
     this.#closed?.resolve(info)
-    this.#controller?.abort(info)
+    this.#controller?.abort(new StreamClosedError(info))
     return info
   }
 }

@@ -3,7 +3,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { TcpSseError } from '../errors.js'
 import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import { checkNotSentLowWater } from '../socket/options.js'
-import type { Serialize } from '../sse/encode.js'
+import { encodeEvent, encodePadding, type Serialize } from '../sse/encode.js'
 import {
   abortSignal,
   boolean,
@@ -95,8 +95,8 @@ export interface StreamSettings {
   readonly stallTimeout: number | false
   readonly notSentLowWater: number | false
   readonly fastPath: boolean
-  readonly padding: number | false
-  readonly retry: number | undefined
+  /** What comes before the first event, in one piece: padding and `retry`. */
+  readonly opening: Buffer | undefined
   readonly serialize: Serialize | undefined
   readonly signal: AbortSignal | undefined
   readonly maxAge: number | false
@@ -217,12 +217,18 @@ function check(options: EventStreamOptions): StreamSettings {
     stallTimeout: given.stallTimeout ?? DEFAULT_STALL_TIMEOUT,
     notSentLowWater: given.notSentLowWater ?? DEFAULT_NOT_SENT_LOW_WATER,
     fastPath: (given.fastPath ?? true) && process.env.TCP_SSE_NO_FAST_PATH !== '1',
-    padding: given.padding ?? false,
-    retry: given.retry,
+    opening: openingOf(given),
     serialize: given.serialize,
     signal: given.signal,
     maxAge: given.maxAge ?? false,
     admission: given.admission,
     headers: given.headers,
   }
+}
+
+function openingOf({ padding = false, retry }: EventStreamOptions): Buffer | undefined {
+  const parts: Buffer[] = []
+  if (padding !== false) parts.push(encodePadding(padding).bytes)
+  if (retry !== undefined) parts.push(encodeEvent({ retry }).bytes)
+  return parts.length > 0 ? Buffer.concat(parts) : undefined
 }

@@ -139,7 +139,7 @@ describe('createEventStream', () => {
     client.end()
     const info = await stream.closed
     expect(info.reason).toBe('client-closed')
-    expect(signal.reason).toBe(info)
+    expect(signal.reason).toMatchObject({ name: 'AbortError', closeInfo: info })
     expect(stream.state).toBe('closed')
     expect(stream.send({ data: 1 })).toBe('closed')
     expect(stream.send({ id: 'never\nthrows after the end' })).toBe('closed')
