@@ -7,7 +7,7 @@ import { acknowledgedOffset, isDrained } from '../socket/inspect.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { chunked, type Lane, type Segment } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
-import { flushAndEnd, flushAndWrite, isPassing, sendError, takeOver } from './fast-path.js'
+import { isPassing, isTakenOver, sendError, takeOver, writesDirectly } from './fast-path.js'
 import { type Carrier, NodeOutlet, OUTLET } from './outlet.js'
 
 interface PeerEndCarrier extends Omit<Carrier, typeof OUTLET> {
@@ -106,14 +106,15 @@ export class Http1Outlet
     if (acknowledgedOffset(socket) === undefined) return
     this.start = wireOffset(socket)
     this.position = this.start
-    if (!fastPath || !takeOver(res, this)) return
+    if (!fastPath || !writesDirectly(socket) || !takeOver(res, this)) return
     this.#way = 'direct'
     countsFor(socket, this)
   }
 
   expectPeerEnd(): void {
     const { socket } = this
-    if (this.start === undefined || socket === undefined) return
+    // A stream's last account asks for it too, after the outlet was told to stop.
+    if (this.start === undefined || socket === undefined || this.listener === undefined) return
     ;(socket as PeerEndCarrier)[OUTLET] = this
     socket.on('end', onPeerEnd)
   }
@@ -170,7 +171,7 @@ export class Http1Outlet
     return bytes
   }
 
-  /** Plain TCP, our response is the socket's, nothing is queued, nobody has wrapped the response's methods. */
+  /** Plain TCP, our response is the socket's, nothing is queued, nobody has overridden a method that is bypassed. */
   #mayGoDirectly(length: number): boolean {
     if (this.#way !== 'direct' || length > LARGEST_PIECE) return false
     if (!sharedBatch.fits(length)) sharedBatch.flush()
@@ -178,10 +179,10 @@ export class Http1Outlet
     return (
       // The response's: since Node 26 it holds back what was written in this tick itself. The socket's is in it.
       this.res.writableLength === 0 &&
-      this.res.write === flushAndWrite &&
-      this.res.end === flushAndEnd &&
       !this.res.writableEnded &&
-      !socket.destroyed
+      !socket.destroyed &&
+      isTakenOver(this.res) &&
+      writesDirectly(socket)
     )
   }
 

@@ -195,6 +195,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   }
 
   unlisten(): void {
+    this.listener = undefined
     this.res.off('close', onClose)
     if (this.#onDrain !== undefined) this.res.off('drain', this.#onDrain)
   }

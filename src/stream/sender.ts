@@ -216,7 +216,7 @@ export class Sender {
     this.#blocked = false
     this.#pump()
     if (this.#ending) this.#endIfDone()
-    else if (!this.#isBehind()) this.#settleRoom(true)
+    else if (!this.#isBehind()) this.#settleRoom(this.outlet.writable)
   }
 
   /** Takes no more, and ends the outlet once everything has been acknowledged, or handed over where nobody can tell. */
