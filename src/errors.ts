@@ -25,6 +25,8 @@ export type ErrorCode =
   | 'ERR_NOT_A_REQUEST'
   /** The response's head has already been sent, or the response has ended. */
   | 'ERR_HEADERS_SENT'
+  /** The response has a status without a body (204, 205, 304, 1xx), so it cannot carry a stream. */
+  | 'ERR_STATUS_WITHOUT_BODY'
   /** An event that cannot be encoded safely: a line break in its id, a fractional `retry`, … */
   | 'ERR_EVENT_INVALID'
   /** The kernel refused an option; `errno` and `syscall` say how. */

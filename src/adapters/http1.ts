@@ -99,6 +99,12 @@ export class Http1Outlet
     return this.res.destroyed || this.res.writableFinished
   }
 
+  /** Head and first byte go as one segment. */
+  override open(settings: StreamSettings): void {
+    corkForThisTick(this.res.socket)
+    super.open(settings)
+  }
+
   protected opened({ fastPath }: StreamSettings): void {
     const { res, socket } = this
     // An earlier response on the connection may not be finished: ours has no place in its bytes yet.

@@ -111,7 +111,8 @@ const DEFAULT_NOT_SENT_LOW_WATER = 64 * 1024
 /** Passed on to `livenessPlan`, which checks them. */
 const pass: Check<never> = (value) => value as never
 
-const checks: Checks<EventStreamOptions> = {
+/** The table of a stream's options. */
+export const streamChecks: Checks<EventStreamOptions> = {
   detectWithin: pass,
   userTimeout: pass,
   keepAlive: pass,
@@ -197,15 +198,26 @@ const known = new WeakMap<EventStreamOptions, StreamSettings>()
  * of streams with one constant pays for it once.
  */
 export function streamSettings(options: EventStreamOptions): StreamSettings {
-  const before = known.get(options)
+  return checkedOnce(known, options, () =>
+    settingsOf(checkOptions(options, streamChecks, 'EventStreamOptions')),
+  )
+}
+
+/** What `check` makes of an options object: from `cache`, where it is frozen and was checked before. */
+export function checkedOnce<O extends object, S>(
+  cache: WeakMap<O, S>,
+  options: O,
+  check: () => S,
+): S {
+  const before = cache.get(options)
   if (before !== undefined) return before
-  const settings = check(options)
-  if (Object.isFrozen(options)) known.set(options, settings)
+  const settings = check()
+  if (Object.isFrozen(options)) cache.set(options, settings)
   return settings
 }
 
-function check(options: EventStreamOptions): StreamSettings {
-  const given = checkOptions(options, checks, 'EventStreamOptions')
+/** Fills in the defaults of options that have been checked. */
+export function settingsOf(given: EventStreamOptions): StreamSettings {
   const { userTimeout, keepAlive, retransmitMax, heartbeat } = given
   return {
     plan: livenessPlan(given.detectWithin, { userTimeout, keepAlive, retransmitMax, heartbeat }),

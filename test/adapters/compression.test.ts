@@ -108,7 +108,7 @@ describe('Express behind the compression middleware', () => {
     const stream = streams[0] as EventStream
     const outcome = await stream.send({ data: 'x' }, { confirm: true })
     expect(outcome).toBe(capabilities().addon ? 'delivered' : 'unknown')
-    await waitFor('the event', () => client.text() === 'data: x\n\n')
+    await waitFor('the event', () => client.text() === ':\n\ndata: x\n\n')
   })
 })
 

@@ -73,13 +73,13 @@ describe('createEventStream', () => {
     const { text } = await open()
     await waitFor('the head', () => text().includes('\r\n\r\n'))
     expect(text()).toMatch(/^HTTP\/1.1 200 OK\r\n/)
-    expect(text()).toMatch(/content-type: text\/event-stream\r\n/i)
+    expect(text()).toMatch(/content-type: text\/event-stream; charset=utf-8\r\n/i)
     expect(text()).toMatch(/cache-control: no-cache, no-transform\r\n/i)
     expect(text()).toMatch(/x-accel-buffering: no\r\n/i)
   })
 
   it('sends each header once, the application’s own before ours, however it is spelt', async () => {
-    const type = 'text/event-stream; charset=utf-8'
+    const type = 'text/event-stream; charset=UTF-8'
     const headers = { 'Content-Type': type, 'Cache-Control': 'no-store', 'Set-Cookie': ['a', 'b'] }
     const { text } = await open({ headers })
     await waitFor('the head', () => text().includes('\r\n\r\n'))
@@ -231,7 +231,7 @@ describe('createEventStream', () => {
       expect(stream.send({ data: 1 })).toBe('closed')
     })
     const port = await listen(server)
-    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('')
+    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe(':\n\n')
     expect((await stream?.closed)?.reason).toBe('ended')
   })
 
@@ -288,11 +288,14 @@ describe('http2', () => {
     const headers = await new Promise<http2.IncomingHttpHeaders>((resolve) =>
       request.once('response', resolve),
     )
-    expect(headers['content-type']).toBe('text/event-stream')
+    expect(headers['content-type']).toBe('text/event-stream; charset=utf-8')
     expect(headers.connection).toBeUndefined()
-    const data = new Promise((resolve) => request.once('data', resolve))
+    let text = ''
+    request.on('data', (chunk) => {
+      text += chunk
+    })
     expect(streams[0]?.send({ data: 'hello' })).toBe('sent')
-    expect(String(await data)).toBe('data: hello\n\n')
+    await waitFor('the event', () => text === ':\n\ndata: hello\n\n')
     request.close(http2.constants.NGHTTP2_CANCEL)
     expect((await streams[0]?.closed)?.reason).toBe('client-closed')
     expect(session.destroyed).toBe(false)
@@ -307,7 +310,9 @@ describe('middleware', () => {
       void res.eventStream.close()
     })
     const port = await listen(http.createServer(app))
-    expect(await (await fetch(`http://127.0.0.1:${port}/events`)).text()).toBe('data: hello\n\n')
+    expect(await (await fetch(`http://127.0.0.1:${port}/events`)).text()).toBe(
+      ':\n\ndata: hello\n\n',
+    )
     expect(() => expressStream({ detectwithin: 1 } as never)).toThrow("'detectWithin'")
   })
   it('Koa 3: ctx.eventStream, with headers set before', async () => {
@@ -325,6 +330,6 @@ describe('middleware', () => {
     const response = await fetch(`http://127.0.0.1:${port}/`)
     expect(response.headers.get('access-control-allow-origin')).toBe('*')
     expect(response.status).toBe(200)
-    expect(await response.text()).toBe('data: hello\n\n')
+    expect(await response.text()).toBe(':\n\ndata: hello\n\n')
   })
 })
