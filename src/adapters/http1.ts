@@ -95,6 +95,10 @@ export class Http1Outlet
     this.listener?.onBlocked()
   }
 
+  protected get timed(): Socket | undefined {
+    return this.socket
+  }
+
   protected get over(): boolean {
     return this.res.destroyed || this.res.writableFinished
   }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { resetConnection } from '../socket/binding.js'
 import { type Flushable, isBypassable, isTakenOver, takeOver } from './fast-path.js'
+import type { Timed } from './idle-timer.js'
 import { NodeOutlet } from './outlet.js'
 
 /** RFC 9113, 7: the stream is no longer needed. */
@@ -34,6 +35,7 @@ export class Http2Outlet
   constructor(res: Http2ServerResponse, socket: Socket | undefined) {
     super(res, socket)
     this.#stream = res.stream
+    this.timed = res.stream.session
   }
 
   /** A stream that the client has closed counts as finished for Node; its error code and who ended it tell. */
@@ -46,6 +48,9 @@ export class Http2Outlet
     if (this.#stream.destroyed) return 0
     return (this.#stream.bufferSize ?? 0) + (this.#rest?.length ?? 0)
   }
+
+  /** Kept: a stream that has ended does not know its session any more. */
+  protected readonly timed: Timed | undefined
 
   /** For a HEAD request the response counts as finished before it has begun. */
   protected get over(): boolean {

@@ -17,6 +17,7 @@ import {
   refusedAnswer,
   takeOff,
 } from './head.js'
+import { giveBackIdleTimer, holdIdleTimer, type Timed } from './idle-timer.js'
 
 /** A request of `node:http`, `node:https` or `node:http2`. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest
@@ -49,6 +50,8 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   readonly socket: Socket | undefined
   protected listener: OutletListener | undefined = undefined
   #onDrain: (() => void) | undefined = undefined
+  /** Whether the connection's idle timer is off for this response. */
+  #holds = false
 
   constructor(res: Res, socket: Socket | undefined) {
     this.res = res
@@ -72,6 +75,8 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   abstract discardUnread(): void
   abstract hangUp(): void
   abstract destroy(entirely: boolean): void
+  /** What has the idle timer: the socket, or the session. */
+  protected abstract readonly timed: Timed | undefined
   /** Whether the response itself is over. */
   protected abstract readonly over: boolean
   /** The head has just been written. */
@@ -139,6 +144,8 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
 
   /** Makes the connection fit for a response that lasts. Any Duplex can carry one; only a socket has these. */
   prepare(): void {
+    const { timed } = this
+    if (timed !== undefined) this.#holds = holdIdleTimer(timed)
     if (this.socket === undefined) return
     this.res.setTimeout(0)
     this.req.setTimeout(0)
@@ -153,6 +160,9 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
 
   unlisten(): void {
     this.listener = undefined
+    const { timed } = this
+    if (this.#holds && timed !== undefined) giveBackIdleTimer(timed)
+    this.#holds = false
     this.res.off('close', onClose)
     if (this.#onDrain !== undefined) this.res.off('drain', this.#onDrain)
   }

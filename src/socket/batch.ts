@@ -2,7 +2,7 @@
 //
 // Whoever adds has made sure that nothing else waits to be written to the socket, and flushes before anybody else writes.
 import type { Socket } from 'node:net'
-import { addon, fdOf } from './binding.js'
+import { addon, fdOf, noteActivity } from './binding.js'
 
 /** One socket's side of the batch. Its owner keeps it as long as the socket. */
 export interface Berth {
@@ -104,6 +104,7 @@ export class Batch {
     for (let i = 0; i < count; i++) {
       const { socket } = berths[i] as Berth
       rows[i * STRIDE] = socket === undefined ? -1 : fdOf(socket)
+      if (socket !== undefined) noteActivity(socket)
     }
     let shorts = NO_SHORTS
     try {

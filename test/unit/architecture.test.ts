@@ -48,7 +48,7 @@ const FLOORS = [
   ['channel/members'],
   ['channel/broadcast'],
   ['channel/channel'],
-  ['drain', 'metrics', 'adapters/head', 'adapters/fast-path'],
+  ['drain', 'metrics', 'adapters/head', 'adapters/fast-path', 'adapters/idle-timer'],
   ['adapters/outlet'],
   ['adapters/http1', 'adapters/http2'],
   ['adapters/node'],
