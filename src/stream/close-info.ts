@@ -3,7 +3,7 @@ import { TcpSseError } from '../errors.js'
 import { isPeerDeath } from '../liveness/death.js'
 import type { PeerEvidence } from '../liveness/watch.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
-import type { Dropped } from './queue.js'
+import type { Dropped, EventQueue } from './queue.js'
 
 /** Every reason there is. */
 export const CLOSE_REASONS = [
@@ -110,9 +110,18 @@ export function stalled(stalledFor: number): TcpSseError {
   )
 }
 
-/** The error of a queue that is full, by the bytes in it. */
-export function overflowed(pending: number): TcpSseError {
-  return new TcpSseError('ERR_OVERFLOW', `${pending} bytes wait and one more event has no room.`)
+/** The error of a queue that had no room for an event. */
+export function overflowed({ length, bytes, refused, limits }: EventQueue): TcpSseError {
+  const { maxBufferedBytes, maxBufferedEvents } = limits
+  const limit =
+    length >= maxBufferedEvents
+      ? `maxBufferedEvents (${maxBufferedEvents})`
+      : `maxBufferedBytes (${maxBufferedBytes})`
+  return new TcpSseError(
+    'ERR_OVERFLOW',
+    `${length} events (${bytes} bytes) wait for the client, and one more of ${refused} bytes would exceed ${limit}. ` +
+      'Send at its pace (await writable(), or sendAll), raise the limit, or set onOverflow to drop events.',
+  )
 }
 
 /** The error of a stream that was cut off because a drain's time was over. */

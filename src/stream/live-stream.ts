@@ -34,7 +34,7 @@ import type { EventStream } from './event-stream.js'
 import * as news from './news.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
-import type { Dropped } from './queue.js'
+import type { Dropped, EventQueue } from './queue.js'
 import { Sender, type SenderOwner } from './sender.js'
 import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
@@ -225,7 +225,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   #concluded(result: SendResult | 'overflow'): SendResult {
     if (result !== 'overflow') return result
     news.overflowing({ stream: this, outcome: 'closed', events: 0, bytes: 0 })
-    this.#giveUp('overflow', overflowed(this.#sender.pending))
+    this.#giveUp('overflow', overflowed(this.#sender.queue as EventQueue))
     return 'closed'
   }
 

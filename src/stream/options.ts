@@ -36,7 +36,8 @@ export interface EventStreamOptions extends LivenessOverrides {
    */
   stallTimeout?: number | false | undefined
   /**
-   * Bytes of events that may wait in the stream for a client that is behind.
+   * Bytes of events that may wait in the stream for a client that is behind. When nothing waits, one event is taken
+   * whatever its size.
    * @defaultValue 1 MiB
    */
   maxBufferedBytes?: number | undefined

@@ -185,10 +185,34 @@ describe('createEventStream', () => {
     const results = new Set<string>()
     while (!results.has('closed')) results.add(stream.send({ data: 'x'.repeat(10_000) }))
     expect([...results]).toEqual(['sent', 'queued', 'closed'])
-    expect(await stream.closed).toMatchObject({
-      reason: 'overflow',
-      error: { code: 'ERR_OVERFLOW' },
-    })
+    const { reason, error } = await stream.closed
+    expect([reason, (error as NodeJS.ErrnoException).code]).toEqual(['overflow', 'ERR_OVERFLOW'])
+    // Nine events of 10 008 bytes fit.
+    expect(error?.message).toMatch(
+      /^9 events \(90072 bytes\) wait .* 10008 bytes .* maxBufferedBytes \(100000\)/,
+    )
+    expect(error?.message).toMatch(/writable\(\).*sendAll.*onOverflow/)
+  })
+
+  it('names maxBufferedEvents where that is the limit', async () => {
+    const { stream, client } = await open({ maxBufferedEvents: 2 })
+    client.pause()
+    while (stream.send({ data: 'x'.repeat(10_000) }) !== 'closed');
+    expect((await stream.closed).error?.message).toMatch(/^2 events .* maxBufferedEvents \(2\)/)
+  })
+
+  it('takes one event larger than maxBufferedBytes for a client that is behind for a moment', async () => {
+    const { stream, client, text } = await open({ maxBufferedBytes: 50_000 })
+    client.pause()
+    while (stream.send({ data: 'x'.repeat(1_000) }) === 'sent');
+    client.resume()
+    await stream.writable()
+    client.pause()
+    while (stream.send({ data: 'x'.repeat(1_000) }) === 'sent');
+    expect(stream.send({ id: 'large', data: 'y'.repeat(2_000_000) })).toBe('queued')
+    client.resume()
+    await waitFor('the large event', () => text().includes('id: large'))
+    expect((await stream.close()).reason).toBe('ended')
   })
 
   it('delivers everything in order through the queue', async () => {
