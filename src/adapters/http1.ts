@@ -7,6 +7,7 @@ import { acknowledgedOffset, isDrained } from '../socket/inspect.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { chunked, type Lane, type Segment } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
+import type { OutletListener } from '../stream/outlet.js'
 import { isPassing, isTakenOver, sendError, takeOver, writesDirectly } from './fast-path.js'
 import { type Carrier, NodeOutlet, OUTLET } from './outlet.js'
 
@@ -16,6 +17,10 @@ interface PeerEndCarrier extends Omit<Carrier, typeof OUTLET> {
 
 function onPeerEnd(this: PeerEndCarrier): void {
   this[OUTLET]?.onPeerEnd()
+}
+
+function onFinish(this: PeerEndCarrier): void {
+  this[OUTLET]?.onFinish()
 }
 
 /** `0`, and two line ends. */
@@ -40,13 +45,15 @@ export class Http1Outlet
   laneBytes = 0
   /** What the kernel would not take is on the ordinary path, and not through yet. */
   #short = false
+  /** Whether a response without a socket has said that it is finished. */
+  #finished = false
 
   get multiplexed(): boolean {
     return false
   }
 
   get finished(): boolean {
-    return this.res.writableFinished
+    return this.res.writableFinished || this.#finished
   }
 
   get pending(): number {
@@ -129,9 +136,21 @@ export class Http1Outlet
     socket.on('end', onPeerEnd)
   }
 
+  override listen(listener: OutletListener): void {
+    super.listen(listener)
+    // An injected request's response (light-my-request) says so, and nothing else that could be asked.
+    if (this.socket === undefined) this.res.on('finish', onFinish)
+  }
+
   override unlisten(): void {
     super.unlisten()
+    if (this.socket === undefined) this.res.off('finish', onFinish)
     this.socket?.off('end', onPeerEnd)
+  }
+
+  /** @internal */
+  onFinish(): void {
+    this.#finished = true
   }
 
   /** @internal */

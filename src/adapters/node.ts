@@ -82,14 +82,30 @@ export function outletOf(req: NodeRequest, res: NodeResponse): AnyNodeOutlet {
 
 /** Whether these are a request and response of a Node server, by their shape. */
 export function isExchange(req: unknown, res: unknown): boolean {
+  return hasHeaders(req) && hasMethods(res) && hasHeaders((res as NodeResponse).req)
+}
+
+function hasHeaders(req: unknown): boolean {
   const { headers } = (req ?? {}) as Partial<NodeRequest>
-  const { setHeader, write } = (res ?? {}) as Partial<NodeResponse>
-  return (
-    typeof headers === 'object' &&
-    headers !== null &&
-    typeof setHeader === 'function' &&
-    typeof write === 'function'
-  )
+  return typeof headers === 'object' && headers !== null
+}
+
+/** All that a stream uses of a response: a mock that has less would fail in the middle. */
+const METHODS = [
+  'end',
+  'flushHeaders',
+  'hasHeader',
+  'off',
+  'on',
+  'removeHeader',
+  'setHeader',
+  'write',
+  'writeHead',
+]
+
+function hasMethods(res: unknown): boolean {
+  const object = (res ?? {}) as Record<string, unknown>
+  return METHODS.every((name) => typeof object[name] === 'function')
 }
 
 /** The connection itself: HTTP/2 hides it behind a proxy. Not every carrier of a response is one. */

@@ -10,6 +10,7 @@ export const CLOSE_REASONS = [
   'ended',
   'client-closed',
   'client-reset',
+  'client-error',
   'peer-dead',
   'stalled',
   'overflow',
@@ -26,6 +27,8 @@ export const CLOSE_REASONS = [
  * - `client-closed`: the client closed the connection, or had left before the stream was created. Also when the
  * application destroyed the connection without an error: the two look alike.
  * - `client-reset`: the client's system answered with RST.
+ * - `client-error`: the client sent what is no HTTP or no TLS, or did not send its whole request within the server's
+ * `requestTimeout`: what Node tells a server's `clientError` event.
  * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.
  * - `stalled`: the client is there and took no byte for `stallTimeout`.
  * - `overflow`: the client's queue outgrew its limit.
@@ -85,6 +88,9 @@ export class StreamClosedError extends TcpSseError {
   }
 }
 
+/** Of Node's HTTP parser, of its check for requests that do not come, of OpenSSL, of nghttp2. */
+const CLIENT_ERROR = /^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$|ERR_SSL_|EPROTO$|ERR_HTTP2_)/
+
 const PEER_RESET = new Set(['ECONNRESET', 'EPIPE'])
 
 /** The reason that a connection's error stands for; without an error the client simply closed. */
@@ -93,6 +99,7 @@ export function reasonOf(error: Error | undefined): CloseReason {
   if (code === undefined) return error === undefined ? 'client-closed' : 'error'
   if (isPeerDeath(error)) return 'peer-dead'
   if (PEER_RESET.has(code)) return 'client-reset'
+  if (CLIENT_ERROR.test(code)) return 'client-error'
   return 'error'
 }
 
