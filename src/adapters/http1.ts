@@ -112,8 +112,13 @@ export class Http1Outlet
 
   /** Head and first byte go as one segment. */
   override open(settings: StreamSettings): void {
-    corkForThisTick(this.res.socket)
-    super.open(settings)
+    const { socket } = this.res
+    socket?.cork()
+    try {
+      super.open(settings)
+    } finally {
+      socket?.uncork()
+    }
   }
 
   protected opened({ fastPath }: StreamSettings): void {
