@@ -27,6 +27,8 @@ export type ErrorCode =
   | 'ERR_NOT_A_REQUEST'
   /** The response's head has already been sent, or the response has ended. */
   | 'ERR_HEADERS_SENT'
+  /** The response has a status without a body (204, 205, 304, 1xx), so it cannot carry a stream. */
+  | 'ERR_STATUS_WITHOUT_BODY'
   /** An event that cannot be encoded safely: a line break in its id, a fractional `retry`, … */
   | 'ERR_EVENT_INVALID'
   /** The kernel refused an option; `errno` and `syscall` say how. */
@@ -51,6 +53,8 @@ export type ErrorCode =
   | 'ERR_DRAIN_TIMEOUT'
   /** `drain` was given something that it does not know how to end. */
   | 'ERR_NOT_DRAINABLE'
+  /** The reason of a stream's `signal`, as `code` and `name` of Node's own `AbortError`: the stream has ended. */
+  | 'ABORT_ERR'
   /** `tcp-sse/testing`: no rig can be made here, or a fault could not be set; the message has the command's words. */
   | 'ERR_RIG'
   /** `tcp-sse/testing`: a child process has ended, or could not do what it was asked for. */

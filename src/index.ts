@@ -65,7 +65,7 @@ export {
   type Serialize,
 } from './sse/encode.js'
 export { type Admission, type AdmissionOptions, createAdmission } from './stream/admission.js'
-export type { CloseInfo, CloseReason } from './stream/close-info.js'
+export { type CloseInfo, type CloseReason, StreamClosedError } from './stream/close-info.js'
 export {
   type Delivered,
   type DeliveryOutcome,

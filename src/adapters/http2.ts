@@ -3,6 +3,8 @@ import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 
 import type { Socket } from 'node:net'
 import { StallClock } from '../liveness/stall-clock.js'
 import { resetConnection } from '../socket/binding.js'
+import { type Flushable, isBypassable, isTakenOver, takeOver } from './fast-path.js'
+import type { Timed } from './idle-timer.js'
 import { NodeOutlet } from './outlet.js'
 
 /** RFC 9113, 7: the stream is no longer needed. */
@@ -12,7 +14,10 @@ const HTTP2_CANCEL = 8
 const SLICE = 16_384
 
 /** An outlet over `node:http2`'s compatibility API. What its client has acknowledged cannot be known. */
-export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerResponse> {
+export class Http2Outlet
+  extends NodeOutlet<Http2ServerRequest, Http2ServerResponse>
+  implements Flushable
+{
   readonly multiplexed = true
   readonly start = undefined
   readonly position = undefined
@@ -30,6 +35,7 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   constructor(res: Http2ServerResponse, socket: Socket | undefined) {
     super(res, socket)
     this.#stream = res.stream
+    this.timed = res.stream.session
   }
 
   /** A stream that the client has closed counts as finished for Node; its error code and who ended it tell. */
@@ -42,6 +48,9 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
     if (this.#stream.destroyed) return 0
     return (this.#stream.bufferSize ?? 0) + (this.#rest?.length ?? 0)
   }
+
+  /** Kept: a stream that has ended does not know its session any more. */
+  protected readonly timed: Timed | undefined
 
   /** For a HEAD request the response counts as finished before it has begun. */
   protected get over(): boolean {
@@ -69,16 +78,30 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
 
   /** Node tells how far a stream has come by whole writes only: a large event goes slice by slice. */
   override write(bytes: Buffer): boolean {
-    // Somebody has wrapped it, a compressor for one: what goes past would not be what the head promises.
-    if (Object.hasOwn(this.res, 'write')) return super.write(bytes)
+    // Somebody has overridden it, a compressor for one: what goes past would not be what the head promises.
+    if (!isBypassable(this.res)) return super.write(bytes)
+    // What comes while slices wait comes after them.
+    if (this.#rest !== undefined) {
+      this.#rest = Buffer.concat([this.#rest, bytes])
+      return false
+    }
     if (bytes.length <= SLICE) {
       const room = this.#stream.write(bytes, this.#onSent)
       if (!room) this.awaitDrain()
       return room
     }
+    if (!isTakenOver(this.res)) takeOver(this.res, this)
     this.#rest = bytes
     this.#writeSlice()
     return false
+  }
+
+  /** Hands on what waits in slices at once: the application writes to the response itself, or ends it. */
+  flush(): void {
+    const rest = this.#rest
+    if (rest === undefined) return
+    this.#rest = undefined
+    this.#stream.write(rest, this.#onSent)
   }
 
   protected override drained(): void {
@@ -128,6 +151,7 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
       this.#onSent()
       if (error || this.#stream.destroyed) return
       if (this.#rest !== undefined) this.#writeSlice()
+      else if (this.#stream.writableNeedDrain) this.awaitDrain()
       else this.listener?.onDrain()
     })
   }

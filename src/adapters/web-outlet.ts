@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
 import { StallClock } from '../liveness/stall-clock.js'
 import type { Outlet, OutletListener } from '../stream/outlet.js'
+import { FIRST_BYTES } from './head.js'
 import type { AnyNodeOutlet } from './node.js'
 
 /** A large event goes in pieces, so that its reader has something to wait between. */
@@ -36,8 +37,6 @@ export class WebOutlet implements Outlet {
   /** Whoever reads has stopped reading. */
   #gone = false
   #blocked = false
-  /** Whether the head is on its way, as far as that is known. */
-  #headFlushed: boolean
   #written = 0
   /** What had been read out, at the last question of each kind. */
   #readAtDrain = 0
@@ -49,9 +48,10 @@ export class WebOutlet implements Outlet {
     this.#highWaterMark = options.highWaterMark
     this.#signal = options.signal
     this.#ended = options.headOnly
-    this.#headFlushed = below === undefined
     this.body = options.headOnly ? null : this.#open()
-    if (this.closed && this.body !== null) this.#controller.close()
+    if (this.body === null) return
+    if (this.closed) this.#controller.close()
+    else this.write(FIRST_BYTES)
   }
 
   get socket(): Socket | undefined {
@@ -179,8 +179,6 @@ export class WebOutlet implements Outlet {
           this.#controller = controller
         },
         pull: () => {
-          // Whoever reads has written the head; not every server sends it before there is a body.
-          if (!this.#headFlushed) this.#headFlushed = this.#below?.flushHead() ?? true
           if (!this.#blocked) return
           this.#blocked = false
           this.#listener?.onDrain()

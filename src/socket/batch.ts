@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net'
 import { isolated } from '../rethrow.js'
 import { callAtEndOfTick, inRootContext } from '../scheduling.js'
-import { addon, fdOf } from './binding.js'
+import { addon, fdOf, noteActivity } from './binding.js'
 
 /** One socket's side of the batch. Its owner keeps it as long as the socket. */
 export interface Berth {
@@ -106,6 +106,7 @@ export class Batch {
     for (let i = 0; i < count; i++) {
       const { socket } = berths[i] as Berth
       rows[i * STRIDE] = socket === undefined ? -1 : fdOf(socket)
+      if (socket !== undefined) noteActivity(socket)
     }
     let shorts = NO_SHORTS
     try {

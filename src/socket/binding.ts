@@ -62,6 +62,14 @@ export function libuvQueueOf(socket: Socket): number {
   return handleOf(socket)?.writeQueueSize ?? 0
 }
 
+/**
+ * Starts Node's timer of an idle socket again, as each write through Node's streams does. `req.setTimeout`,
+ * `res.setTimeout` and `socket.setTimeout` all set this one.
+ */
+export function noteActivity(socket: Socket): void {
+  if (socket.timeout) (socket as unknown as { _unrefTimer(): void })._unrefTimer()
+}
+
 /** Who counts the bytes that go to the kernel past Node's streams, which therefore have not counted them. */
 export interface DirectCount {
   direct: number

@@ -21,7 +21,10 @@ export interface EventStream {
   /** Settles once, when the stream has ended, with the reason. Never rejects. */
   readonly closed: Promise<CloseInfo>
 
-  /** Aborted when the stream has ended; its `reason` is the `CloseInfo`. For `fetch`, timers, database cursors. */
+  /**
+   * Aborted when the stream has ended; its `reason` is a `StreamClosedError`, an `AbortError` with the `CloseInfo`. For
+   * `fetch`, timers, database cursors.
+   */
   readonly signal: AbortSignal
 
   /** What the monitor last made of the client. */

@@ -14,8 +14,6 @@ import {
   type EncodedEvent,
   type EventInput,
   encodeComment,
-  encodeEvent,
-  encodePadding,
   eventText,
   isEncoded,
 } from '../sse/encode.js'
@@ -28,6 +26,7 @@ import {
   outOfTime,
   overflowed,
   reasonOf,
+  StreamClosedError,
   stalled,
 } from './close-info.js'
 import { checkDeadlines } from './deadlines.js'
@@ -37,7 +36,7 @@ import type { EventStream } from './event-stream.js'
 import * as news from './news.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
-import type { Dropped } from './queue.js'
+import type { Dropped, EventQueue } from './queue.js'
 import { Sender, type SenderOwner } from './sender.js'
 import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
@@ -75,7 +74,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
       return
     }
     outlet.listen(this)
-    const { signal, retry, padding } = settings
+    const { signal, opening } = settings
     if (signal?.aborted) {
       news.opened(this)
       this.abort(asError(signal.reason))
@@ -86,8 +85,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     }
     this.#watch = watchOver(outlet.socket, this)
     if (outlet.socket === undefined) unwatched.add(this)
-    if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
-    if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
+    if (opening !== undefined) this.#sender.write(opening)
     news.opened(this)
   }
 
@@ -103,7 +101,9 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()
-    if (this.#info !== undefined) this.#controller.abort(this.#info)
+    if (this.#info !== undefined && !this.#controller.signal.aborted) {
+      this.#controller.abort(new StreamClosedError(this.#info))
+    }
     return this.#controller.signal
   }
 
@@ -221,7 +221,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   #concluded(result: SendResult | 'overflow'): SendResult {
     if (result !== 'overflow') return result
     news.overflowing({ stream: this, outcome: 'closed', events: 0, bytes: 0 })
-    this.#giveUp('overflow', overflowed(this.#sender.pending))
+    this.#giveUp('overflow', overflowed(this.#sender.queue as EventQueue))
     return 'closed'
   }
 
@@ -344,7 +344,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     this.#sender.stop()
     this.#closed?.resolve(info)
     // It can be another's turn that ends this stream: its listeners must not see that one's AsyncLocalStorage.
-    inRootContext(() => this.#controller?.abort(info))
+    inRootContext(() => this.#controller?.abort(new StreamClosedError(info)))
     return info
   }
 }

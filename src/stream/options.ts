@@ -4,7 +4,7 @@ import { TcpSseError } from '../errors.js'
 import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import { isBranded } from '../shared.js'
 import { checkNotSentLowWater } from '../socket/options.js'
-import type { Serialize } from '../sse/encode.js'
+import { encodeEvent, encodePadding, type Serialize } from '../sse/encode.js'
 import {
   abortSignal,
   boolean,
@@ -37,7 +37,8 @@ export interface EventStreamOptions extends LivenessOverrides {
    */
   stallTimeout?: number | false | undefined
   /**
-   * Bytes of events that may wait in the stream for a client that is behind.
+   * Bytes of events that may wait in the stream for a client that is behind. When nothing waits, one event is taken
+   * whatever its size.
    * @defaultValue 1 MiB
    */
   maxBufferedBytes?: number | undefined
@@ -102,8 +103,8 @@ export interface StreamSettings {
   readonly stallTimeout: number | false
   readonly notSentLowWater: number | false
   readonly fastPath: boolean
-  readonly padding: number | false
-  readonly retry: number | undefined
+  /** What comes before the first event, in one piece: padding and `retry`. */
+  readonly opening: Buffer | undefined
   readonly serialize: Serialize | undefined
   readonly signal: AbortSignal | undefined
   readonly maxAge: number | false
@@ -120,7 +121,8 @@ const DEFAULT_MAX_STREAMS_PER_CONNECTION = 1_000
 /** Passed on to `livenessPlan`, which checks them. */
 const pass: Check<never> = (value) => value as never
 
-const checks: Checks<EventStreamOptions> = {
+/** The table of a stream's options. */
+export const streamChecks: Checks<EventStreamOptions> = {
   detectWithin: pass,
   userTimeout: pass,
   keepAlive: pass,
@@ -207,15 +209,26 @@ const known = new WeakMap<EventStreamOptions, StreamSettings>()
  * of streams with one constant pays for it once.
  */
 export function streamSettings(options: EventStreamOptions): StreamSettings {
-  const before = known.get(options)
+  return checkedOnce(known, options, () =>
+    settingsOf(checkOptions(options, streamChecks, 'EventStreamOptions')),
+  )
+}
+
+/** What `check` makes of an options object: from `cache`, where it is frozen and was checked before. */
+export function checkedOnce<O extends object, S>(
+  cache: WeakMap<O, S>,
+  options: O,
+  check: () => S,
+): S {
+  const before = cache.get(options)
   if (before !== undefined) return before
-  const settings = check(options)
-  if (Object.isFrozen(options)) known.set(options, settings)
+  const settings = check()
+  if (Object.isFrozen(options)) cache.set(options, settings)
   return settings
 }
 
-function check(options: EventStreamOptions): StreamSettings {
-  const given = checkOptions(options, checks, 'EventStreamOptions')
+/** Fills in the defaults of options that have been checked. */
+export function settingsOf(given: EventStreamOptions): StreamSettings {
   const { userTimeout, keepAlive, retransmitMax, heartbeat } = given
   return {
     plan: livenessPlan(given.detectWithin, { userTimeout, keepAlive, retransmitMax, heartbeat }),
@@ -227,8 +240,7 @@ function check(options: EventStreamOptions): StreamSettings {
     stallTimeout: given.stallTimeout ?? DEFAULT_STALL_TIMEOUT,
     notSentLowWater: given.notSentLowWater ?? DEFAULT_NOT_SENT_LOW_WATER,
     fastPath: (given.fastPath ?? true) && process.env.TCP_SSE_NO_FAST_PATH !== '1',
-    padding: given.padding ?? false,
-    retry: given.retry,
+    opening: openingOf(given),
     serialize: given.serialize,
     signal: given.signal,
     maxAge: given.maxAge ?? false,
@@ -236,4 +248,11 @@ function check(options: EventStreamOptions): StreamSettings {
     maxStreamsPerConnection: given.maxStreamsPerConnection ?? DEFAULT_MAX_STREAMS_PER_CONNECTION,
     headers: given.headers,
   }
+}
+
+function openingOf({ padding = false, retry }: EventStreamOptions): Buffer | undefined {
+  const parts: Buffer[] = []
+  if (padding !== false) parts.push(encodePadding(padding).bytes)
+  if (retry !== undefined) parts.push(encodeEvent({ retry }).bytes)
+  return parts.length > 0 ? Buffer.concat(parts) : undefined
 }

@@ -222,7 +222,7 @@ export class Sender {
       this.#owner.onFailed(error)
     }
     if (this.#ending) this.#endIfDone()
-    else if (!this.#isBehind()) this.#settleRoom(true)
+    else if (!this.#isBehind()) this.#settleRoom(this.outlet.writable)
   }
 
   /** Takes no more, and ends the outlet once everything has been acknowledged, or handed over where nobody can tell. */

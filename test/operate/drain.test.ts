@@ -112,7 +112,7 @@ describe.each(['http', 'https', 'http2'] as const)('drain of a %s server', (kind
     expect(await result).toMatchObject({ streams: 2, drained: 2, aborted: 0, left: 0 })
     for (const answer of answers) {
       await waitFor('the end', () => answer.ended())
-      expect(answer.text()).toMatch(/^retry: [3-6]\d\d\d\n\nevent: bye\ndata: x\n\n$/)
+      expect(answer.text()).toMatch(/^:\n\nretry: [3-6]\d\d\d\n\nevent: bye\ndata: x\n\n$/)
     }
     expect(await scene.streams[0]?.closed).toMatchObject({ reason: 'drained', error: undefined })
     expect(await scene.streams[2]?.closed).toMatchObject({ reason: 'drained', bytesSent: 0 })

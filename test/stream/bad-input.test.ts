@@ -128,7 +128,7 @@ describe('unusual carriers', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     cleanup.push(() => server.close())
     const { port } = server.address() as { port: number }
-    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('id: 1\n\n')
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe(':\n\nid: 1\n\n')
   })
 
   it('works over a Duplex that is no socket', async () => {

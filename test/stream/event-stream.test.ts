@@ -80,13 +80,13 @@ describe('createEventStream', () => {
     const { text } = await open()
     await waitFor('the head', () => text().includes('\r\n\r\n'))
     expect(text()).toMatch(/^HTTP\/1.1 200 OK\r\n/)
-    expect(text()).toMatch(/content-type: text\/event-stream\r\n/i)
+    expect(text()).toMatch(/content-type: text\/event-stream; charset=utf-8\r\n/i)
     expect(text()).toMatch(/cache-control: no-cache, no-transform\r\n/i)
     expect(text()).toMatch(/x-accel-buffering: no\r\n/i)
   })
 
   it('sends each header once, the application’s own before ours, however it is spelt', async () => {
-    const type = 'text/event-stream; charset=utf-8'
+    const type = 'text/event-stream; charset=UTF-8'
     const headers = { 'Content-Type': type, 'Cache-Control': 'no-store', 'Set-Cookie': ['a', 'b'] }
     const { text } = await open({ headers })
     await waitFor('the head', () => text().includes('\r\n\r\n'))
@@ -146,7 +146,7 @@ describe('createEventStream', () => {
     client.end()
     const info = await stream.closed
     expect(info.reason).toBe('client-closed')
-    expect(signal.reason).toBe(info)
+    expect(signal.reason).toMatchObject({ name: 'AbortError', closeInfo: info })
     expect(stream.state).toBe('closed')
     expect(stream.send({ data: 1 })).toBe('closed')
     expect(stream.send({ id: 'never\nthrows after the end' })).toBe('closed')
@@ -202,10 +202,34 @@ describe('createEventStream', () => {
     const results = new Set<string>()
     while (!results.has('closed')) results.add(stream.send({ data: 'x'.repeat(10_000) }))
     expect([...results]).toEqual(['sent', 'queued', 'closed'])
-    expect(await stream.closed).toMatchObject({
-      reason: 'overflow',
-      error: { code: 'ERR_OVERFLOW' },
-    })
+    const { reason, error } = await stream.closed
+    expect([reason, (error as NodeJS.ErrnoException).code]).toEqual(['overflow', 'ERR_OVERFLOW'])
+    // Nine events of 10 008 bytes fit.
+    expect(error?.message).toMatch(
+      /^9 events \(90072 bytes\) wait .* 10008 bytes .* maxBufferedBytes \(100000\)/,
+    )
+    expect(error?.message).toMatch(/writable\(\).*sendAll.*onOverflow/)
+  })
+
+  it('names maxBufferedEvents where that is the limit', async () => {
+    const { stream, client } = await open({ maxBufferedEvents: 2 })
+    client.pause()
+    while (stream.send({ data: 'x'.repeat(10_000) }) !== 'closed');
+    expect((await stream.closed).error?.message).toMatch(/^2 events .* maxBufferedEvents \(2\)/)
+  })
+
+  it('takes one event larger than maxBufferedBytes for a client that is behind for a moment', async () => {
+    const { stream, client, text } = await open({ maxBufferedBytes: 50_000 })
+    client.pause()
+    while (stream.send({ data: 'x'.repeat(1_000) }) === 'sent');
+    client.resume()
+    await stream.writable()
+    client.pause()
+    while (stream.send({ data: 'x'.repeat(1_000) }) === 'sent');
+    expect(stream.send({ id: 'large', data: 'y'.repeat(2_000_000) })).toBe('queued')
+    client.resume()
+    await waitFor('the large event', () => text().includes('id: large'))
+    expect((await stream.close()).reason).toBe('ended')
   })
 
   it('delivers everything in order through the queue', async () => {
@@ -265,7 +289,7 @@ describe('createEventStream', () => {
       expect(stream.send({ data: 1 })).toBe('closed')
     })
     const port = await listen(server)
-    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('')
+    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe(':\n\n')
     expect((await stream?.closed)?.reason).toBe('ended')
   })
 
@@ -322,11 +346,14 @@ describe('http2', () => {
     const headers = await new Promise<http2.IncomingHttpHeaders>((resolve) =>
       request.once('response', resolve),
     )
-    expect(headers['content-type']).toBe('text/event-stream')
+    expect(headers['content-type']).toBe('text/event-stream; charset=utf-8')
     expect(headers.connection).toBeUndefined()
-    const data = new Promise((resolve) => request.once('data', resolve))
+    let text = ''
+    request.on('data', (chunk) => {
+      text += chunk
+    })
     expect(streams[0]?.send({ data: 'hello' })).toBe('sent')
-    expect(String(await data)).toBe('data: hello\n\n')
+    await waitFor('the event', () => text === ':\n\ndata: hello\n\n')
     request.close(http2.constants.NGHTTP2_CANCEL)
     expect((await streams[0]?.closed)?.reason).toBe('client-closed')
     expect(session.destroyed).toBe(false)
@@ -352,6 +379,6 @@ describe('middleware', () => {
     const response = await fetch(`http://127.0.0.1:${port}/`)
     expect(response.headers.get('access-control-allow-origin')).toBe('*')
     expect(response.status).toBe(200)
-    expect(await response.text()).toBe('data: hello\n\n')
+    expect(await response.text()).toBe(':\n\ndata: hello\n\n')
   })
 })
