@@ -129,7 +129,8 @@ class Client {
   }
 
   stop(): void {
-    this.#socket?.destroy()
+    // One that has vanished is still being read out.
+    if (this.#healed === undefined) this.#socket?.destroy()
     this.healed()
   }
 
