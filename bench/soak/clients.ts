@@ -30,6 +30,8 @@ export interface Final {
 const WAYS = ['fin', 'rst', 'vanish', 'vanish', 'outage', 'stay'] as const
 const READS = ['all', 'all', 'all', 'slow', 'slow', 'never'] as const
 const STAY = 9_000
+/** So long without a byte, and a kernel has been read out. */
+const READ_OUT = 250
 
 const faults: Fault[] = []
 const finals: Final[] = []
@@ -108,8 +110,18 @@ class Client {
   /** The cut is made: what lies in this kernel is read, and the connection forgotten. */
   vanished(): void {
     this.#forget()
-    this.#socket?.resume()
-    setTimeout(() => this.#socket?.destroy(), 200)
+    const socket = this.#socket
+    if (socket === undefined) return
+    socket.resume()
+    let before = -1
+    const timer = setInterval(() => {
+      // A busy process comes to its timers late, and then perhaps before it has read.
+      if (socket.bytesRead === before) {
+        clearInterval(timer)
+        socket.destroy()
+      }
+      before = socket.bytesRead
+    }, READ_OUT)
   }
 
   healed(): void {
@@ -117,7 +129,8 @@ class Client {
   }
 
   stop(): void {
-    this.#socket?.destroy()
+    // One that has vanished is still being read out.
+    if (this.#healed === undefined) this.#socket?.destroy()
     this.healed()
   }
 

@@ -17,6 +17,8 @@ const { values } = parseArgs({
 
 /** Connections: what an emulated machine serves without being late for it. */
 const AT_ONCE = 300
+/** Connections of a claim. */
+const LEAST = 4
 
 const say = (value: object): void => console.log(`@@ ${JSON.stringify(value)}`)
 
@@ -27,7 +29,10 @@ const meant = all.filter((claim) => {
   return select === undefined || new RegExp(select).test(text)
 })
 // Enough to meet different alignments; an emulated machine is some ten times slower.
-const fewer = (claim: Claim): Claim => ({ ...claim, count: Math.ceil(claim.count / 3) })
+const fewer = (claim: Claim): Claim => ({
+  ...claim,
+  count: Math.max(LEAST, Math.ceil(claim.count / 3)),
+})
 await runClaims(few ? meant.map(fewer) : meant, {
   atOnce: AT_ONCE,
   hiccups: living === undefined ? undefined : 60_000,

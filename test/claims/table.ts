@@ -128,11 +128,11 @@ export function livingClaims(minutes: number): Claim[] {
   ]
   const onShapes = shapes.flatMap((shape) => doing.map((part) => ({ ...part, shape })))
   const local: Part[] = [
-    { phase: 'window shut', habit: 'never', traffic: plenty, hold, count: 4 },
+    { phase: 'window shut', habit: 'never', traffic: plenty, hold, count: 6 },
     { phase: 'reads 64 KB each 3 s', habit: BURSTS, traffic: plenty, hold, count: 3 },
     { phase: 'reads 2 KB/s', habit: TWO_KB_A_SECOND, traffic: plenty, hold, count: 3 },
     {
-      ...{ phase: 'window retracted', habit: 'shrunk', hold, count: 4 },
+      ...{ phase: 'window retracted', habit: 'shrunk', hold, count: 6 },
       traffic: { bytes: 1_000, everyMs: 150 },
     },
   ]

@@ -26,7 +26,8 @@ export function findKernel(version: string, folder: string): Found {
 function newest(version: string, options: readonly string[]): string | undefined {
   const pattern = `^linux-image-${version.replaceAll('.', '\\.')}[.+].*cloud-amd64$`
   const args = [...options, 'search', '--names-only', pattern]
-  const lines = execFileSync('apt-cache', args, { encoding: 'utf8' }).split('\n')
+  // It fails where there are no lists at all.
+  const lines = spawnSync('apt-cache', args, { encoding: 'utf8' }).stdout.split('\n')
   const names = lines.flatMap((line) => /^(linux-image-\S+) - /.exec(line)?.[1] ?? [])
   return names.sort((a, b) => compare(numbersIn(a), numbersIn(b))).at(-1)
 }
