@@ -1,11 +1,10 @@
 // Node's idle timers, which a server sets on its connections: they must not end a stream that is quiet for a while.
+import type { Http2Session } from 'node:http2'
 
 /** A socket or an HTTP/2 session. */
-export interface Timed {
-  readonly destroyed: boolean
+export interface Timed extends Pick<Http2Session, 'destroyed' | 'setTimeout'> {
   /** Milliseconds; 0 or `undefined` for none. */
   timeout?: number | undefined
-  setTimeout(milliseconds: number): unknown
 }
 
 interface Held {

@@ -8,6 +8,7 @@ import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { processMonitor } from '../monitors.js'
 import { rethrowLater } from '../rethrow.js'
+import { callAtEndOfTick } from '../scheduling.js'
 import { resetConnection } from '../socket/binding.js'
 import { applySocketOptions, type KernelSettings } from '../socket/options.js'
 import { restoreOptions, saveOptions } from '../socket/saved-options.js'
@@ -222,9 +223,9 @@ export class Connection implements Watcher {
     const { socket } = this
     const inForce = saveOptions(socket, LIMITS)
     restoreOptions(socket, this.#before)
-    process.nextTick(() => {
+    callAtEndOfTick(() => {
       if (!this.#released && !socket.destroyed) restoreOptions(socket, inForce)
-    })
+    }, undefined)
   }
 
   /** Whether Node has found, by itself, the connection dead of the options that the guard set. */

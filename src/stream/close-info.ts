@@ -1,6 +1,8 @@
 // Why a stream ended, in words that an application can switch on.
+import type { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
 import { isPeerDeath } from '../liveness/death.js'
+import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence } from '../liveness/watch.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
 import type { Dropped, EventQueue } from './queue.js'
@@ -101,6 +103,16 @@ export function reasonOf(error: Error | undefined): CloseReason {
   if (PEER_RESET.has(code)) return 'client-reset'
   if (CLIENT_ERROR.test(code)) return 'client-error'
   return 'error'
+}
+
+/** The reason of a connection that a look has found ended: without an error, its verdict tells a close from a reset. */
+export function reasonOfGone(
+  verdict: Verdict,
+  error: Error | undefined,
+  socket: Socket | undefined,
+): CloseReason {
+  if (error !== undefined) return reasonOf(error)
+  return verdict === 'half-closed' || socket?.destroyed === true ? 'client-closed' : 'client-reset'
 }
 
 /** The error of a peer that left everything unanswered, by the ms for which it did. */

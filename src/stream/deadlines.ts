@@ -2,17 +2,13 @@
 import { counters } from '../counters.js'
 import { isUnanswered, type Observation } from '../liveness/verdict.js'
 import { encodeComment } from '../sse/encode.js'
-import type { StreamSettings } from './options.js'
-import type { Outlet } from './outlet.js'
 import type { Sender } from './sender.js'
 
 const HEARTBEAT = encodeComment('').bytes
 
 /** A stream at a look. */
 export interface StreamLook {
-  readonly outlet: Outlet
   readonly sender: Sender
-  readonly settings: StreamSettings
   readonly openedAt: number
   readonly now: number
   /** The same without the time for which the event loop was blocked. */
@@ -30,7 +26,7 @@ export interface StreamLook {
  * @returns the time by which to check again, or `Infinity`
  */
 export function checkDeadlines(look: StreamLook): number {
-  if (look.outlet.checkListeners?.()) return Number.POSITIVE_INFINITY
+  if (look.sender.outlet.checkListeners?.()) return Number.POSITIVE_INFINITY
   return Math.min(discardUnread(look), checkStall(look))
 }
 
@@ -42,7 +38,9 @@ export function lifetime(maxAge: number, random = Math.random()): number {
 const JITTER = 0.2
 
 /** The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over. */
-function discardUnread({ outlet, openedAt, now, settings: { plan } }: StreamLook): number {
+function discardUnread({ sender, openedAt, now }: StreamLook): number {
+  const { outlet } = sender
+  const { plan } = sender.settings
   // A stream of several on a connection can have to wait while the connection is quiet.
   const next = outlet.multiplexed ? now + plan.pace : Number.POSITIVE_INFINITY
   const due = openedAt + plan.detectWithin / 2
@@ -52,9 +50,9 @@ function discardUnread({ outlet, openedAt, now, settings: { plan } }: StreamLook
 }
 
 function checkStall(look: StreamLook): number {
-  const { outlet, now, observation } = look
-  const { plan, stallTimeout } = look.settings
-  const stalledFor = outlet.stalledFor(look.loopTime, look.stalledFor)
+  const { sender, now, observation } = look
+  const { plan, stallTimeout } = sender.settings
+  const stalledFor = sender.outlet.stalledFor(look.loopTime, look.stalledFor)
   if (stallTimeout === false || stalledFor === 0) return heartbeat(look)
   // While nothing is answered it is not about reading: the monitor decides.
   const answers = observation === undefined || !isUnanswered(observation)
@@ -67,8 +65,8 @@ function checkStall(look: StreamLook): number {
 }
 
 /** Skipped when there was traffic, paused while the client is behind. */
-function heartbeat({ sender, now, settings }: StreamLook): number {
-  const { heartbeat: pause } = settings.plan
+function heartbeat({ sender, now }: StreamLook): number {
+  const { heartbeat: pause } = sender.settings.plan
   const last = sender.lastTraffic(now)
   if (pause === false || !sender.hasRoom) return Number.POSITIVE_INFINITY
   if (now - last < pause) return last + pause

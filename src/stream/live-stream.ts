@@ -1,10 +1,10 @@
 // One client. Data flows down (event -> bytes -> outlet), knowledge flows up (kernel -> monitor -> stream).
-//
 //   open --close()--> draining --everything acknowledged--> closed
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
 import { systemClock } from '../clock.js'
 import { asError } from '../errors.js'
 import type { LivenessPlan } from '../liveness/plan.js'
+import { evidenceOfWatch } from '../liveness/subject.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { isolated } from '../rethrow.js'
@@ -26,6 +26,7 @@ import {
   outOfTime,
   overflowed,
   reasonOf,
+  reasonOfGone,
   StreamClosedError,
   stalled,
 } from './close-info.js'
@@ -55,6 +56,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   /** How it is to end once everything has been sent. */
   #ending: { reason: CloseReason; error: Error | undefined } | undefined = undefined
   #info: CloseInfo | undefined = undefined
+  #lastVerdict: Verdict = 'alive'
   #closed: Deferred<CloseInfo> | undefined = undefined
   #controller: AbortController | undefined = undefined
   #forgetSignal: (() => void) | undefined = undefined
@@ -108,7 +110,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   }
 
   get verdict(): Verdict {
-    return this.#watch?.verdict ?? (this.#info?.evidence?.verdict || 'alive')
+    return this.#watch?.verdict ?? this.#lastVerdict
   }
 
   get dropped(): Dropped {
@@ -257,18 +259,14 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
 
   onPeerGone(evidence: PeerEvidence): void {
     const { error, finished, socket } = this.#sender.outlet
-    const left = evidence.verdict === 'half-closed' || socket?.destroyed === true
-    const gone = left ? 'client-closed' : 'client-reset'
     if (finished) this.onClose()
-    else this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
+    else this.#close(reasonOfGone(evidence.verdict, error, socket), error, evidence)
   }
 
   onLook(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
     if (this.#sender.inFlight) this.#sender.delivery.look()
     return checkDeadlines({
-      outlet: this.#sender.outlet,
       sender: this.#sender,
-      settings: this.#sender.settings,
       openedAt: this.#openedAt,
       observation: this.#watch?.observation,
       now,
@@ -312,7 +310,8 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   /** Ends the stream from our side and the connection with it. */
   #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
     if (this.#state === 'closed') return
-    this.#close(reason, error)
+    const evidence = reason === 'stalled' && this.#watch ? evidenceOfWatch(this.#watch) : undefined
+    this.#close(reason, error, evidence)
     inRootContext(() => isolated(() => this.#sender.outlet.destroy(entirely)))
   }
 
@@ -321,9 +320,9 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#sender.outlet.unlisten()
+    this.#lastVerdict = reason === 'peer-dead' ? 'dead' : this.verdict
     const silence = reason === 'peer-dead' ? news.silenceOf(evidence, this.#watch) : undefined
-    const openedFor = systemClock.now() - this.#openedAt
-    const info = this.#settle(reason, openedFor, error, evidence)
+    const info = this.#settle(reason, systemClock.now() - this.#openedAt, error, evidence)
     unwatched.delete(this)
     leave(this.#sender.settings, this.#sender.outlet.socket)
     news.closed(this, info, silence)

@@ -21,11 +21,16 @@ beforeAll(async () => {
      import { capabilities, createEventStream } from 'tcp-sse'
      const server = http.createServer((req, res) => createEventStream(req, res).send({ data: 'hello' }))
      server.listen(0, '127.0.0.1', () => {
-       http.get({ port: server.address().port, host: '127.0.0.1' }, (res) => res.once('data', (text) => {
-         const { addon, reason } = capabilities()
-         console.log(JSON.stringify({ text: String(text), addon, reason }))
-         process.exit()
-       }))
+       http.get({ port: server.address().port, host: '127.0.0.1' }, (res) => {
+         let text = ''
+         res.on('data', (chunk) => {
+           text += chunk
+           if (!text.includes('hello')) return
+           const { addon, reason } = capabilities()
+           console.log(JSON.stringify({ text, addon, reason }))
+           process.exit()
+         })
+       })
      })`,
   )
 }, 60_000)
@@ -92,14 +97,17 @@ describe.runIf(process.platform === 'linux' && existsSync(builtAddon))('a bundle
         const { stdout, stderr } = await app.run(run)
         expect(stderr).toBe('')
         const result = JSON.parse(stdout)
-        expect(result.text).toBe('data: hello\n\n')
+        expect(result.text).toBe(':\n\ndata: hello\n\n')
         if (external) expect(result).toMatchObject({ addon: true })
         else expect(result.reason).toContain('tell the bundler that tcp-sse is external')
         // The other way: the addon's file is put beside the bundle, and named.
         const copy = join(app.folder, 'addon.node')
         cpSync(builtAddon, copy)
         const named = await app.run(run, [], { TCP_SSE_ADDON: copy })
-        expect(JSON.parse(named.stdout)).toMatchObject({ addon: true, text: 'data: hello\n\n' })
+        expect(JSON.parse(named.stdout)).toMatchObject({
+          addon: true,
+          text: ':\n\ndata: hello\n\n',
+        })
       }, 60_000)
     }
   }

@@ -128,10 +128,15 @@ describe('a copy that is loaded late', () => {
       const { createEventStream } = require('tcp-sse')
       process.nextTick = nextTick
       const server = http.createServer((req, res) => createEventStream(req, res).send({ data: 'small' }))
-      server.listen(0, '127.0.0.1', () => http.get(server.address(), (res) => res.once('data', (text) => {
-        console.log(String(text).trim())
-        process.exit()
-      })))`)
+      server.listen(0, '127.0.0.1', () => http.get(server.address(), (res) => {
+        let text = ''
+        res.on('data', (chunk) => {
+          text += chunk
+          if (!text.includes('data: ')) return
+          console.log(text.slice(text.indexOf('data: ')).trim())
+          process.exit()
+        })
+      }))`)
     expect(stdout).toBe('data: small\n')
   })
 

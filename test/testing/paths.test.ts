@@ -43,8 +43,10 @@ describeWithRig('a path of a rig', () => {
     const { server, clients } = await staged({ delay: 5, loss: 10 })
     for (let i = 0; i < 200; i++) await server.call('send', 1_000)
     const [lossy, clean] = await onPathFirst(server, await acknowledged(server))
-    expect(lossy?.totalRetransmits).toBeGreaterThan(0)
-    expect(clean?.totalRetransmits).toBe(0)
+    // A busy machine makes the kernel retransmit now and then for an ACK that comes late.
+    const retransmits = lossy?.totalRetransmits ?? 0
+    expect(retransmits).toBeGreaterThan(5)
+    expect(clean?.totalRetransmits).toBeLessThan(retransmits / 2)
     expect(await clients.call<number[]>('ticks', 0)).toHaveLength(200)
   })
 
