@@ -72,6 +72,7 @@ constexpr Field kTcpInfo[] = {
     {"total_retrans", 100, 4},   // 2.6, segments
     {"bytes_acked", 120, 8},     // 4.1
     {"bytes_received", 128, 8},  // 4.1
+    {"min_rtt", 148, 4},         // 4.6, microseconds
     {"data_segs_out", 156, 4},   // 4.6, segments with data, retransmitted ones too
     {"delivery_rate", 160, 8},   // 4.9, bytes a second
     {"rwnd_limited", 176, 8},    // 4.10, microseconds

@@ -38,8 +38,9 @@ export type {
   GuardedResponse,
   GuardOptions,
 } from './guard/options.js'
+export type { Observation } from './liveness/observation.js'
 export { type LivenessOverrides, type LivenessPlan, livenessPlan } from './liveness/plan.js'
-export { judge, type Observation, type Verdict } from './liveness/verdict.js'
+export { judge, type Verdict } from './liveness/verdict.js'
 export type { PeerEvidence } from './liveness/watch.js'
 export { type HistogramSnapshot, type Metrics, metrics } from './metrics.js'
 export { type Capabilities, capabilities } from './socket/capabilities.js'

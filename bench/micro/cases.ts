@@ -8,7 +8,8 @@ import {
   livenessPlan,
 } from '../../src/index.js'
 import { systemKernel } from '../../src/liveness/kernel.js'
-import { copyOf, observe, Sight } from '../../src/liveness/verdict.js'
+import { copyOf, Sight } from '../../src/liveness/observation.js'
+import { observe } from '../../src/liveness/observe.js'
 
 export interface MicroCase {
   readonly name: string

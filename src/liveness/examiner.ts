@@ -3,6 +3,8 @@ import { isolated } from '../rethrow.js'
 import { TCP_CLOSE } from '../socket/inspect.js'
 import type { Kernel } from './kernel.js'
 import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
+import { type Observation, Sight } from './observation.js'
+import { observe } from './observe.js'
 import {
   countStall,
   evidenceOf,
@@ -12,7 +14,7 @@ import {
   quietUntil,
   type Subject,
 } from './subject.js'
-import { judge, type Observation, observe, Sight, silentFor } from './verdict.js'
+import { judge, silentFor } from './verdict.js'
 import type { Watcher } from './watch.js'
 
 /** Who holds the subjects. */

@@ -6,9 +6,10 @@
 // - `retrans_stamp` starts with the first retransmit, and is cleared only once all that was in flight then is
 //   acknowledged (retransmits_timed_out, tcp_rtx_probe0_timed_out).
 // So the option is always set to what such a clock can show at most, plus a lead.
+
+import { isRetracted, isWindowShut, type Observation } from './observation.js'
 import { longestPause } from './path.js'
 import type { LivenessPlan } from './plan.js'
-import { isWindowShut, type Observation } from './verdict.js'
 
 /** When the clocks were last known to stand: the earliest time at which they can have started. */
 export interface KernelClocks {
@@ -54,17 +55,14 @@ function lossAge({ totalRetransmits }: Observation, clocks: KernelClocks, now: n
   return totalRetransmits === 0 ? 0 : now - clocks.lossClearAt
 }
 
-function bounded(milliseconds: number): number {
-  return Math.ceil(Math.min(milliseconds, LONGEST_USER_TIMEOUT))
+function bounded(milliseconds: number, most = LONGEST_USER_TIMEOUT): number {
+  return Math.ceil(Math.min(milliseconds, most))
 }
 
 /**
  * TCP_RTO_MAX_MS, ms: twice what the path needs at least. With less every timeout is spurious there.
  *
- * Where the window was shut over data in flight, the kernel ends the connection at the first timeout at which its last ACK
- * is older than twice this (tcp_rtx_probe0_timed_out), which must not come before the plan's silence is over.
- *
- * @param inForce - what is set now: kept unless it is too small, or more than twice what is wanted
+ * @param inForce - what is set now: kept unless it is too small, or much more than what is wanted
  */
 export function retransmitMaxFor(
   current: Observation,
@@ -72,10 +70,16 @@ export function retransmitMaxFor(
   inForce: number,
 ): number {
   if (plan.retransmitMax === false) return inForce
-  const least =
-    current.unacked > 0 && isWindowShut(current)
-      ? Math.max(plan.retransmitMax, plan.silence / 2)
-      : plan.retransmitMax
-  const wanted = Math.ceil(Math.min(LONGEST_RETRANSMIT_MAX, longestPause(current, least)))
-  return inForce >= wanted && inForce <= 2 * wanted ? inForce : wanted
+  const wanted = bounded(longestPause(current, plan.retransmitMax), LONGEST_RETRANSMIT_MAX)
+  if (isRetracted(current)) return Math.max(wanted, retractedPause(current, plan))
+  return inForce >= wanted && inForce <= 1.25 * wanted ? inForce : wanted
+}
+
+/**
+ * Where the window was shut over data in flight, the kernel ends the connection at the first timeout at which its last ACK
+ * is older than twice the option (tcp_rtx_probe0_timed_out). Two questions fit into the silence, and when the first has
+ * gone unanswered a little more is set, so that the second is asked and does not end the connection.
+ */
+function retractedPause({ asked }: Observation, { silence }: LivenessPlan): number {
+  return Math.ceil(silence * (asked > 0 ? 0.4 : 0.36))
 }

@@ -13,8 +13,8 @@ import {
 import { column, sweep } from '../socket/inspect.js'
 import { applySocketOptions, type KernelSettings } from '../socket/options.js'
 import { restoreOptions, saveOptions } from '../socket/saved-options.js'
+import type { Sight } from './observation.js'
 import type { LivenessPlan } from './plan.js'
-import type { Sight } from './verdict.js'
 
 /** The monitor's view of the system. */
 export interface Kernel {

@@ -7,6 +7,8 @@ export interface PathNumbers {
   readonly rtt: number
   /** Its mean deviation, ms. */
   readonly rttVariation: number
+  /** The shortest round trip that was seen lately, ms. */
+  readonly minRtt: number
 }
 
 /** The kernel's smallest retransmission timeout, which is above the round trip by at least so much (TCP_RTO_MIN). */
@@ -23,6 +25,14 @@ export function answerWithin(path: PathNumbers): number {
 /** The kernel's retransmission timeout without a cap and without a backoff (tcp_set_rto). */
 export function retransmitAfter({ rtt, rttVariation }: PathNumbers): number {
   return rtt + Math.max(RTO_MIN, 4 * rttVariation)
+}
+
+/**
+ * Whether segments wait in a queue on the path: what gets lost then overflows the queue, because of what is sent now, and
+ * says nothing of the time after.
+ */
+export function isQueueing({ rtt, minRtt }: PathNumbers): boolean {
+  return rtt > 3 * minRtt + RTO_MIN
 }
 
 /** The longest pause between two retransmits, or two probes of a shut window: twice what the path needs at least. */

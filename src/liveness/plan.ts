@@ -65,9 +65,8 @@ export interface LivenessPlan {
   /** Between two keepalive probes that the monitor asks for when one has gone unanswered. */
   readonly probePace: number
   /**
-   * An outage of the path up to this long closes nobody; on a slow path, less its round trip. It is half of the `silence`
-   * where the peer has shut its window over data in flight, and less than half without `retransmitMax`: the kernel's
-   * retransmits are then twice as far apart each time.
+   * An outage of the path up to this long closes nobody; on a slow path, less its round trip. It is less than half of the
+   * `silence` without `retransmitMax`: the kernel's retransmits are then twice as far apart each time.
    */
   readonly toleratedOutage: number
 }

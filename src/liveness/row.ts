@@ -1,6 +1,6 @@
 // Numbers of the sockets under watch, one row each: outside of the heap, where ten thousand of them cost the garbage
 // collector nothing.
-import { OBSERVED, type Observation, type Sight } from './verdict.js'
+import { OBSERVED, type Observation, type Sight } from './observation.js'
 
 /** What the monitor remembers of a socket. */
 const REMEMBERED = [

@@ -2,16 +2,11 @@
 import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
+import { copyOf, isWindowShut, type Observation } from './observation.js'
+import { retransmitAfter } from './path.js'
 import type { LivenessPlan } from './plan.js'
 import { Row } from './row.js'
-import {
-  copyOf,
-  deadAt,
-  isWindowShut,
-  type Observation,
-  silentFor,
-  type Verdict,
-} from './verdict.js'
+import { deadAt, silentFor, type Verdict } from './verdict.js'
 import type { PeerEvidence, Watch, Watcher } from './watch.js'
 import { Watchers } from './watchers.js'
 
@@ -199,8 +194,9 @@ export function evidenceOfWatch({ verdict, observation }: Watch): PeerEvidence {
  * dead.
  */
 export function paceOf(current: Observation, plan: LivenessPlan): number {
-  const { at, asked, unsent, retransmits, probes } = current
-  if (asked > 0) return Math.min(plan.urgentPace, Math.max(1, deadAt(current, plan) - at))
+  const { at, asked, answeredAt, unsent, retransmits, probes } = current
+  const overdue = asked > 0 && !(at - answeredAt < retransmitAfter(current))
+  if (overdue) return Math.min(plan.urgentPace, Math.max(1, deadAt(current, plan) - at))
   const waits = unsent + retransmits + probes > 0 || isWindowShut(current)
   return waits ? plan.urgentPace : plan.pace
 }

@@ -1,6 +1,8 @@
 // Between the monitor and those who have a socket watched.
+
+import type { Observation } from './observation.js'
 import type { LivenessPlan } from './plan.js'
-import type { Observation, Verdict } from './verdict.js'
+import type { Verdict } from './verdict.js'
 
 /** What was known of a peer when it was given up. */
 export interface PeerEvidence {

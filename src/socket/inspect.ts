@@ -137,6 +137,7 @@ export const column = Object.freeze({
   lastAckReceived: at('last_ack_recv'),
   rtt: at('rtt'),
   rttVariation: at('rttvar'),
+  minRtt: at('min_rtt'),
   congestionWindow: at('snd_cwnd'),
   totalRetransmits: at('total_retrans'),
   dataSegmentsSent: at('data_segs_out'),

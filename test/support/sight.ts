@@ -1,5 +1,5 @@
 // Looks at sockets, for the pure functions of liveness/.
-import { type Look, Sight } from '../../src/liveness/verdict.js'
+import { type Look, Sight } from '../../src/liveness/observation.js'
 
 export const healthy: Look = {
   state: 1,
@@ -18,6 +18,7 @@ export const healthy: Look = {
   windowLimited: 0,
   rtt: 0.1,
   rttVariation: 0.1,
+  minRtt: 0.1,
 }
 
 /** A look at a healthy idle connection but for what is named. */

@@ -1,7 +1,8 @@
 // The clocks of a TCP connection as Linux runs them, simulated: keepalive, retransmits with their loss probe, probes of a shut
 // window, and TCP_USER_TIMEOUT. No bytes, no congestion window: what the monitor judges by, and when.
+
+import type { Look } from '../../src/liveness/observation.js'
 import type { LivenessPlan } from '../../src/liveness/plan.js'
-import type { Look } from '../../src/liveness/verdict.js'
 import { healthy } from './sight.js'
 
 /** What happens to a connection. Times in ms. */
@@ -92,6 +93,7 @@ export class SimulatedTcp {
       windowLimited: shut ? Math.max(1, this.#limited) : this.#limited,
       rtt: this.#course.rtt,
       rttVariation: this.#course.rtt / 20,
+      minRtt: this.#course.rtt,
     }
   }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { retransmitMaxFor, userTimeoutFor } from '../../src/liveness/kernel-clocks.js'
+import type { Look, Observation } from '../../src/liveness/observation.js'
+import { observe } from '../../src/liveness/observe.js'
 import { planFor } from '../../src/liveness/plan.js'
-import { type Look, type Observation, observe } from '../../src/liveness/verdict.js'
 import { sight } from '../support/sight.js'
 
 const D = 30_000
@@ -71,10 +72,25 @@ describe('retransmitMaxFor', () => {
   it('is twice the retransmission timeout of a long one', () => {
     expect(retransmitMaxFor(at({ rtt: 2_000, rttVariation: 100 }), plan, least)).toBe(4_800)
   })
-  it('stays above what the kernel ends a window with that was shut over data in flight', () => {
-    // tcp_rtx_probe0_timed_out: twice this after the last ACK, at a timeout.
-    const over = at({ unacked: 1, sendWindow: 0 })
-    expect(2 * retransmitMaxFor(over, plan, least)).toBeGreaterThanOrEqual(plan.silence)
+  it('has two questions asked of a window that was shut over data in flight, and ends it with neither', () => {
+    // tcp_rtx_probe0_timed_out: the connection ends at a timeout that comes later than twice this after the last ACK.
+    const answered = retransmitMaxFor(at({ unacked: 1, sendWindow: 0 }), plan, least)
+    const asked = observe(
+      observe(undefined, sight({ unacked: 1, sendWindow: 0 }), plan, 0),
+      sight({
+        unacked: 1,
+        sendWindow: 0,
+        dataSegmentsSent: 101,
+        lastAckReceived: 11_000,
+        lastDataReceived: 1e6,
+      }),
+      plan,
+      11_000,
+    )
+    const raised = retransmitMaxFor(asked, plan, answered)
+    expect(2 * raised).toBeGreaterThan(2 * answered + 10)
+    expect(2 * answered).toBeGreaterThanOrEqual(plan.toleratedOutage)
+    expect(2 * answered + 500).toBeLessThan(plan.silence)
   })
   it('is not known, and left alone, where the kernel does not tell the round trip', () => {
     const unknown = at({ rtt: Number.NaN, rttVariation: Number.NaN })

@@ -1,14 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import type { Look, Observation } from '../../src/liveness/observation.js'
+import { observe } from '../../src/liveness/observe.js'
 import { planFor } from '../../src/liveness/plan.js'
-import {
-  deadAt,
-  judge,
-  type Look,
-  type Observation,
-  observe,
-  silentFor,
-  type Verdict,
-} from '../../src/liveness/verdict.js'
+import { deadAt, judge, silentFor, type Verdict } from '../../src/liveness/verdict.js'
 import { sight } from '../support/sight.js'
 
 const plan = planFor(6_000, {}, true)
@@ -92,12 +86,12 @@ describe('judge', () => {
     it(`says ${verdict} of ${title}`, () => expect(lastVerdict(looks)).toBe(verdict))
   }
 
-  it('counts timeouts before the first look since the last answer, as many as there was time for', () => {
+  it('counts what was in flight at the first look, and timeouts since the last answer: as many as there was time for', () => {
     const first = (age: number): Observation =>
       observed([
         { unacked: 1, retransmits: 3, rto: 1_600, lastAckReceived: age, lastDataReceived: 1e6 },
       ])[0] as Observation
-    expect([100, 1_600, 5_000, 60_000].map((age) => first(age).asked)).toEqual([0, 1, 3, 3])
+    expect([100, 1_600, 5_000, 60_000].map((age) => first(age).asked)).toEqual([1, 2, 4, 4])
   })
 
   it('counts probes that a living peer had unanswered at the first look', () => {
@@ -161,6 +155,6 @@ describe('a path that needs more', () => {
       totalRetransmits: index,
       dataSegmentsSent: 100 + index,
     }))
-    expect((observed([{}, ...shut]).at(-1) as Observation).needed).toBe(3)
+    expect((observed([{}, ...shut, {}]).at(-1) as Observation).needed).toBe(3)
   })
 })
