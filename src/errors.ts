@@ -55,6 +55,8 @@ export type ErrorCode =
   | 'ERR_NOT_DRAINABLE'
   /** The reason of a stream's `signal`, as `code` and `name` of Node's own `AbortError`: the stream has ended. */
   | 'ABORT_ERR'
+  /** `tcp-sse/dashboard`: the files of the page are not beside the library, as in most bundles. */
+  | 'ERR_DASHBOARD_FILES'
   /** `tcp-sse/testing`: no rig can be made here, or a fault could not be set; the message has the command's words. */
   | 'ERR_RIG'
   /** `tcp-sse/testing`: a child process has ended, or could not do what it was asked for. */
