@@ -112,8 +112,7 @@ export function isForEmulation({ phase, end, by, detectWithin, shape, halt }: Cl
   if (detectWithin !== 6_000 || halt !== undefined) return false
   if (by === 'guard') return end === 'vanish' && phase === 'idle' && shape.delay === undefined
   if (shape.delay !== undefined) return phase === 'busy' && shape.delay === 300
-  const phases =
-    end === 'vanish' ? ['idle', 'busy', 'window shut for 10 s', 'reads 16 KB/s'] : ['idle']
+  const phases = end === 'vanish' ? ['idle', 'busy', 'window shut for 10 s'] : ['idle']
   return end !== 'stay' && phases.includes(phase)
 }
 

@@ -40,6 +40,8 @@ if (values.help) {
 const versions = positionals.length > 0 ? positionals : ['6.1', '6.12']
 const results: Result[] = []
 const failures: string[] = []
+/** By emulated kernel: the longest time for which a server's loop stood still by itself, ms. */
+const standstill = new Map<string, number>()
 const cache = fileURLToPath(new URL('../../node_modules/.cache/tcp-sse/kernels', import.meta.url))
 
 try {
@@ -53,9 +55,20 @@ if (results.length > 0) console.log(`\n${tableOf(results)}\n`)
 for (const kernel of new Set(results.map((result) => result.kernel))) {
   console.log(`${kernel}: ${sumOf(results.filter((result) => result.kernel === kernel))}`)
 }
-for (const result of results.filter((each) => !holds(each))) console.log(lineOf(result))
+for (const result of results.filter((each) => !holds(each))) {
+  const excuse = isExcused(result) ? ' (no longer than the emulated machine stood still)' : ''
+  console.log(`${lineOf(result)}${excuse}`)
+}
 for (const failure of failures) console.error(`FAILED: ${failure}`)
-process.exit(failures.length > 0 || results.some((result) => !holds(result)) ? 1 : 0)
+const failed = results.filter((result) => !holds(result) && !isExcused(result))
+process.exit(failures.length > 0 || failed.length > 0 ? 1 : 0)
+
+/** An emulated machine is ten times slower: what it could not do while its event loop stood still is no fault of the promise. */
+function isExcused({ kernel, falseKills, overReports, failed, max, bound }: Result): boolean {
+  const stood = standstill.get(kernel)
+  if (stood === undefined || failed !== undefined || falseKills + overReports > 0) return false
+  return typeof max === 'number' && bound !== undefined && max <= bound + stood / 1000
+}
 
 async function tryAll(): Promise<void> {
   const guests = versions.filter((version) => version !== 'own')
@@ -136,6 +149,9 @@ function read(name: string, line: string): void {
   }
   if (health !== undefined) {
     const { house, problems, longestDelay } = health
+    if (name !== 'own' && house.includes('windows')) {
+      standstill.set(name, Math.max(longestDelay, standstill.get(name) ?? 0))
+    }
     const delay = `the loop stood still for ${Math.round(longestDelay)} ms at most`
     console.log(`${name}: ${house}: ${delay}${problems.map((each) => `\n  ${each}`).join('')}`)
     if (problems.length > 0) failures.push(`${name}: ${problems.join('; ')}`)
