@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const FLOORS = [
-  ['scheduling', 'shared', 'telemetry', 'socket/elf'],
+  ['scheduling', 'shared', 'telemetry', 'socket/elf', 'socket/kernel-defaults'],
   ['clock', 'counters', 'errors', 'rethrow'],
   ['socket/load-addon'],
   ['validate'],
