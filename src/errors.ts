@@ -49,6 +49,8 @@ export type ErrorCode =
   | 'ERR_DRAIN_TIMEOUT'
   /** `drain` was given something that it does not know how to end. */
   | 'ERR_NOT_DRAINABLE'
+  /** Connections of other processes cannot be seen or ended here; the message says what is missing. */
+  | 'ERR_SOCK_DIAG'
   /** `tcp-sse/testing`: no rig can be made here, or a fault could not be set; the message has the command's words. */
   | 'ERR_RIG'
   /** `tcp-sse/testing`: a child process has ended, or could not do what it was asked for. */

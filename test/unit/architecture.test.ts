@@ -17,7 +17,7 @@ const FLOORS = [
     'socket/capabilities',
     'socket/batch',
   ],
-  ['socket/saved-options', 'liveness/plan', 'liveness/death'],
+  ['socket/saved-options', 'socket/diag', 'liveness/plan', 'liveness/death'],
   ['liveness/verdict'],
   ['liveness/kernel', 'liveness/row', 'liveness/watch'],
   ['liveness/subject'],
