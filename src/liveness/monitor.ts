@@ -25,7 +25,7 @@ import {
   silentFor,
   userTimeoutFor,
 } from './verdict.js'
-import type { Watch, Watcher, WatchOptions } from './watch.js'
+import type { Watch, Watchable, Watcher, WatchOptions } from './watch.js'
 
 /** The longest that looks hold the event loop at a time, ms; with thousands of sockets the rest comes a turn later. */
 const BUDGET = 1
@@ -33,27 +33,27 @@ const BUDGET = 1
 const AT_ONCE = 64
 
 /** A socket, as far as marks on it go. */
-interface Marked {
-  [mark: symbol]: Subject | undefined
+interface Marked<S extends Watchable> {
+  [mark: symbol]: Subject<S> | undefined
 }
 
 /** Watches sockets. Its cost is proportional to the sockets watched; with none there is no timer. */
-export class Monitor implements Keeper {
+export class Monitor<S extends Watchable = Socket> implements Keeper<S> {
   readonly #clock: Clock
-  readonly #kernel: Kernel
-  readonly #subjects: Subject[] = []
+  readonly #kernel: Kernel<S>
+  readonly #subjects: Subject<S>[] = []
   /** Where a socket's subject is found: on the socket. */
   readonly #mark = Symbol('tcp-sse.subject')
   #cancelTimer: (() => void) | undefined
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
   /** Those that the tick under way has still to look at, and when the next of the others is due. */
-  #due: Subject[] = []
+  #due: Subject<S>[] = []
   #next = Number.POSITIVE_INFINITY
   /** The least time between two ticks. */
   #gap = Number.POSITIVE_INFINITY
 
-  constructor(clock: Clock = systemClock, kernel: Kernel = systemKernel) {
+  constructor(clock: Clock, kernel: Kernel<S>) {
     this.#clock = clock
     this.#kernel = kernel
   }
@@ -69,9 +69,9 @@ export class Monitor implements Keeper {
   }
 
   /** Arms a socket by the watcher's plan and looks at it from now on. Of several plans for one socket the strictest rules. */
-  watch(socket: Socket, watcher: Watcher, options: WatchOptions = {}): Watch {
+  watch(socket: S, watcher: Watcher, options: WatchOptions = {}): Watch {
     const now = this.#clock.now()
-    const before = (socket as unknown as Marked)[this.#mark]
+    const before = (socket as unknown as Marked<S>)[this.#mark]
     const subject = before ?? this.#take(socket, watcher, options, now)
     subject.add(watcher)
     if (before !== undefined) this.#adopt(subject)
@@ -83,7 +83,7 @@ export class Monitor implements Keeper {
   }
 
   /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
-  #take(socket: Socket, watcher: Watcher, options: WatchOptions, now: number): Subject {
+  #take(socket: S, watcher: Watcher, options: WatchOptions, now: number): Subject<S> {
     const { inheritedFrom } = options
     const { plan, notSentLowWater } = watcher
     const inherited = inheritedFrom !== undefined
@@ -97,7 +97,7 @@ export class Monitor implements Keeper {
     if (inherited) subject.notSentLowWater = notSentLowWater
     subject.index = this.#subjects.length
     this.#subjects.push(subject)
-    ;(socket as unknown as Marked)[this.#mark] = subject
+    ;(socket as unknown as Marked<S>)[this.#mark] = subject
     const [look] = this.#kernel.look([socket])
     if (look !== undefined) {
       subject.observe(observe(undefined, look, plan, now, latest))
@@ -107,7 +107,7 @@ export class Monitor implements Keeper {
   }
 
   /** Puts the strictest plan of the present watchers in force. */
-  #adopt(subject: Subject): void {
+  #adopt(subject: Subject<S>): void {
     adoptLowWater(this.#kernel, subject)
     const plans = subject.watchers.map(({ plan }) => plan)
     const strictest = plans.reduce((a, b) => (b.detectWithin < a.detectWithin ? b : a))
@@ -122,20 +122,20 @@ export class Monitor implements Keeper {
   }
 
   /** @internal */
-  release(subject: Subject, watcher: Watcher): void {
+  release(subject: Subject<S>, watcher: Watcher): void {
     if (!subject.remove(watcher)) return
     if (subject.watchers.length === 0) this.#drop(subject)
     else this.#adopt(subject)
   }
 
-  #drop(subject: Subject): void {
+  #drop(subject: Subject<S>): void {
     if (!this.#holds(subject)) return
-    const last = this.#subjects.pop() as Subject
+    const last = this.#subjects.pop() as Subject<S>
     if (last !== subject) {
       this.#subjects[subject.index] = last
       last.index = subject.index
     }
-    ;(subject.socket as unknown as Marked)[this.#mark] = undefined
+    ;(subject.socket as unknown as Marked<S>)[this.#mark] = undefined
     if (!subject.socket.destroyed && subject.state !== TCP_CLOSE) {
       this.#kernel.restore(subject.socket, subject.saved)
       adoptLowWater(this.#kernel, subject)
@@ -147,7 +147,7 @@ export class Monitor implements Keeper {
     this.#cancelTimer = undefined
   }
 
-  #holds(subject: Subject): boolean {
+  #holds(subject: Subject<S>): boolean {
     return this.#subjects[subject.index] === subject
   }
 
@@ -169,14 +169,14 @@ export class Monitor implements Keeper {
   }
 
   /** @internal */
-  hurry(subject: Subject): void {
+  hurry(subject: Subject<S>): void {
     subject.nextLook = 0
     subject.deadline = 0
     this.#scheduleFor(subject)
   }
 
   /** Without a pass over all, where the timer is early enough already. */
-  #scheduleFor({ nextLook, plan }: Subject): void {
+  #scheduleFor({ nextLook, plan }: Subject<S>): void {
     this.#gap = Math.min(this.#gap, plan.urgentPace / 2)
     this.#next = Math.min(this.#next, nextLook)
     this.#setTimer(nextLook, this.#clock.now())
@@ -185,7 +185,10 @@ export class Monitor implements Keeper {
   /** Looks at those that are due, as many as the budget allows; the rest in the next turn. */
   #tick(): void {
     const now = this.#clock.now()
-    if (this.#due.length === 0) this.#findDue(now)
+    if (this.#due.length === 0) {
+      this.#findDue(now)
+      this.#kernel.begin?.(this.#due.length)
+    }
     const horizon = now + this.#gap / 2
     let seen = 0
     while (seen < this.#due.length && (seen === 0 || this.#clock.now() < now + BUDGET)) {
@@ -214,8 +217,8 @@ export class Monitor implements Keeper {
     this.#gap = pace / 2
   }
 
-  #visit(due: readonly Subject[], now: number, horizon: number): void {
-    const some: Subject[] = []
+  #visit(due: readonly Subject<S>[], now: number, horizon: number): void {
+    const some: Subject<S>[] = []
     for (const subject of due) {
       // Whoever was called earlier in this tick may have ended it, and begun another watch of the same socket.
       if (!this.#holds(subject)) continue
@@ -229,7 +232,7 @@ export class Monitor implements Keeper {
   }
 
   /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
-  #isUnchanged({ quiet, deadline, activity, socket }: Subject, horizon: number): boolean {
+  #isUnchanged({ quiet, deadline, activity, socket }: Subject<S>, horizon: number): boolean {
     return quiet && deadline > horizon && this.#kernel.activity(socket) === activity
   }
 
@@ -237,7 +240,7 @@ export class Monitor implements Keeper {
    * Node tells of a socket's end, but not everybody: a response that waits behind another one hears nothing. Whoever still
    * watches at the second sight has heard nothing.
    */
-  #dropDestroyed(subject: Subject): void {
+  #dropDestroyed(subject: Subject<S>): void {
     if (!subject.seenDestroyed) {
       subject.seenDestroyed = true
       subject.nextLook = 0
@@ -249,11 +252,11 @@ export class Monitor implements Keeper {
   }
 
   /** What one watcher does wrong harms no other. */
-  #tell(subject: Subject, action: (watcher: Watcher) => void): void {
+  #tell(subject: Subject<S>, action: (watcher: Watcher) => void): void {
     for (const watcher of subject.watchers) isolated(() => action(watcher))
   }
 
-  #look(subject: Subject, look: Look | undefined, now: number): void {
+  #look(subject: Subject<S>, look: Look | undefined, now: number): void {
     // A watcher that was called earlier in this tick may have ended this one.
     if (subject.socket.destroyed || !this.#holds(subject)) return
     const { plan } = subject
@@ -280,7 +283,7 @@ export class Monitor implements Keeper {
   }
 
   /** Ends what has ended. Node is left one look's time to notice a close by itself: it knows the true error. */
-  #end(subject: Subject, previous: Observation | undefined, current: Observation): boolean {
+  #end(subject: Subject<S>, previous: Observation | undefined, current: Observation): boolean {
     const { socket, verdict, plan } = subject
     const silence = silentFor(current)
     if (hasEnded(subject, current)) {
@@ -305,7 +308,7 @@ export class Monitor implements Keeper {
     return true
   }
 
-  #setUserTimeout(subject: Subject, current: Observation, now: number): void {
+  #setUserTimeout(subject: Subject<S>, current: Observation, now: number): void {
     const { plan } = subject
     if (plan.userTimeout === false) return
     if (current.windowLimited === 0) subject.unlimitedAt = now
@@ -316,7 +319,7 @@ export class Monitor implements Keeper {
     this.#kernel.setUserTimeout(subject.socket, wanted)
   }
 
-  #noteProgress(subject: Subject, previous: Observation | undefined, now: number): void {
+  #noteProgress(subject: Subject<S>, previous: Observation | undefined, now: number): void {
     const pending = this.#kernel.pending(subject.socket)
     if (subject.observation !== undefined) {
       noteProgress(subject, subject.observation, previous, pending, now)
@@ -327,7 +330,7 @@ export class Monitor implements Keeper {
     subject.progress = progress
   }
 
-  #tellWatchers(subject: Subject, now: number): void {
+  #tellWatchers(subject: Subject<S>, now: number): void {
     const stalledFor = now - subject.progressAt
     subject.deadline = now + subject.plan.quietPace
     this.#tell(subject, (watcher) => {
@@ -339,7 +342,7 @@ export class Monitor implements Keeper {
 }
 
 /** The monitor that everything in this process shares. */
-export const sharedMonitor = new Monitor()
+export const sharedMonitor = new Monitor(systemClock, systemKernel)
 
 /** The look that is being judged, and the one before it: what is kept of them is in the subject's row. */
 const latest = new Sight()

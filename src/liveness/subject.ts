@@ -5,18 +5,18 @@ import type { KernelSettings } from '../socket/options.js'
 import type { LivenessPlan } from './plan.js'
 import { Row } from './row.js'
 import { copyOf, type Observation, silentFor, type Verdict } from './verdict.js'
-import type { PeerEvidence, Watch, Watcher } from './watch.js'
+import type { PeerEvidence, Watch, Watchable, Watcher } from './watch.js'
 
 /** Who keeps subjects: the monitor. */
-export interface Keeper {
-  hurry(subject: Subject): void
-  release(subject: Subject, watcher: Watcher): void
+export interface Keeper<S extends Watchable = Socket> {
+  hurry(subject: Subject<S>): void
+  release(subject: Subject<S>, watcher: Watcher): void
 }
 
 /** A socket and what is remembered of it. */
-export class Subject extends Row implements Watch {
-  readonly #keeper: Keeper
-  readonly socket: Socket
+export class Subject<S extends Watchable = Socket> extends Row implements Watch {
+  readonly #keeper: Keeper<S>
+  readonly socket: S
   /** The strictest of its watchers'. */
   plan: LivenessPlan
   /** One or several: nearly every socket has one, which needs no list. */
@@ -28,8 +28,8 @@ export class Subject extends Row implements Watch {
   index = -1
 
   constructor(
-    keeper: Keeper,
-    socket: Socket,
+    keeper: Keeper<S>,
+    socket: S,
     plan: LivenessPlan,
     saved: KernelSettings,
     now: number,
@@ -98,7 +98,7 @@ function isList(watchers: Watcher | readonly Watcher[]): watchers is readonly Wa
 }
 
 /** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
-export function hasEnded({ watchers }: Subject, { state }: Observation): boolean {
+export function hasEnded({ watchers }: Subject<Watchable>, { state }: Observation): boolean {
   if (state === TCP_CLOSE) return true
   if (state !== TCP_CLOSE_WAIT) return false
   return watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
@@ -110,7 +110,7 @@ export function isQuiet({ state, unacked, unsent, retransmits, probes }: Observa
 }
 
 /** What a look would have noted, without it. */
-export function passOver(subject: Subject, now: number): void {
+export function passOver(subject: Subject<Watchable>, now: number): void {
   subject.progressAt = now
   if (subject.limitedSince === undefined) subject.unlimitedAt = now
   subject.nextLook = Math.min(now + subject.plan.checkPace, subject.deadline)
@@ -118,7 +118,7 @@ export function passOver(subject: Subject, now: number): void {
 
 /** What a look tells of the bytes that wait, in the kernel or (`pending`) before it. */
 export function noteProgress(
-  subject: Subject,
+  subject: Subject<Watchable>,
   { unacked, unsent, bytesAcked }: Observation,
   previous: Observation | undefined,
   pending: number,
@@ -133,7 +133,10 @@ export function noteProgress(
 }
 
 /** What is known of a peer that is given up: a copy, because the observation is overwritten. */
-export function evidenceOf({ verdict, observation }: Subject, silence: number): PeerEvidence {
+export function evidenceOf(
+  { verdict, observation }: Subject<Watchable>,
+  silence: number,
+): PeerEvidence {
   return { verdict, silentFor: silence, observation: observation && copyOf(observation) }
 }
 
@@ -149,6 +152,6 @@ export function paceOf(current: Observation, plan: LivenessPlan): number {
 }
 
 /** A subject that has just been dropped has no next look any more: NaN, which is never less. */
-export function sooner(next: number, { nextLook }: Subject): number {
+export function sooner(next: number, { nextLook }: Subject<Watchable>): number {
   return nextLook < next ? nextLook : next
 }
