@@ -3,7 +3,7 @@ import { TcpSseError } from '../errors.js'
 import { addon, addonMissing, type KernelOption } from './binding.js'
 import type { Rows } from './inspect.js'
 
-/** Rows about sockets: the columns of `inspect.column`, then those of `diagColumn`. Valid until the next dump. */
+/** Rows about sockets: the columns of `inspect.column`, then those of `diagColumn`. */
 export interface DiagRows extends Rows {
   readonly count: number
 }
@@ -45,18 +45,19 @@ const COOKIE = 12
 /** `diagColumn.timer` of a socket whose next timer is keepalive's. */
 export const TIMER_KEEPALIVE = 2
 
-let numbers = new Float64Array(0)
 let found = new Float64Array(0)
 
 /**
  * All TCP sockets whose local port is one of these and whose state is in the mask (bit N for state N), of both families. What
  * comes or goes meanwhile may be missing, or there twice.
  *
+ * @param reuse - the rows of an earlier dump, to be written over
  * @throws {TcpSseError} `ERR_SOCK_DIAG`
  */
-export function dumpSockets(ports: readonly number[], states: number): DiagRows {
+export function dumpSockets(ports: readonly number[], states: number, reuse?: DiagRows): DiagRows {
   const { dumpSockets: dump } = needAddon()
   const list = Int32Array.from(ports)
+  let numbers = reuse?.numbers ?? new Float64Array(0)
   let count = 0
   for (const family of [AF_INET, AF_INET6]) {
     for (;;) {

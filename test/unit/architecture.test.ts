@@ -27,6 +27,9 @@ const FLOORS = [
   ['guard/exchange', 'guard/inheritance'],
   ['guard/connection'],
   ['guard/guard-server'],
+  ['port-guard/options', 'port-guard/connections', 'port-guard/holders'],
+  ['port-guard/clients', 'port-guard/kernel', 'port-guard/arming', 'port-guard/peer'],
+  ['port-guard/guard-port'],
   [
     'stream/deferred',
     'stream/poll',
@@ -67,6 +70,9 @@ const FLOORS = [
   ['dashboard/look'],
   ['dashboard/watchers'],
   ['dashboard/index'],
+  ['cli/arguments', 'cli/help', 'cli/io', 'cli/metrics-text', 'cli/table', 'cli/checks'],
+  ['cli/guard', 'cli/top', 'cli/doctor'],
+  ['cli/main'],
 ]
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))

@@ -1,0 +1,106 @@
+// What the monitor needs of sockets, for sockets of other processes.
+import type { Kernel } from '../liveness/kernel.js'
+import { type Look, Sight } from '../liveness/verdict.js'
+import { findSockets } from '../socket/diag.js'
+import { column } from '../socket/inspect.js'
+import type { Connection, Connections } from './connections.js'
+
+/** So old a dump is still a look at each of its connections, ms. */
+const FRESH = 250
+
+/**
+ * A dump takes about 2 us a connection and a look at one takes 10 us, so a few are looked at one by one, and many by a dump.
+ * What it counts are the connections that are due.
+ */
+function isDumpCheaper(due: number, all: number): boolean {
+  return due > 32 + all / 8
+}
+
+/** How often the kernel was asked. */
+export interface Asked {
+  dumps: number
+  looks: number
+}
+
+/** The view of the system of a monitor that watches connections of other processes. */
+export class OutsideKernel implements Kernel<Connection> {
+  readonly #connections: Connections
+  readonly #refresh: () => void
+  readonly #now: () => number
+  readonly #sights: Sight[] = []
+  looks = 0
+
+  /** @param refresh - makes a dump; does not throw */
+  constructor(connections: Connections, refresh: () => void, now: () => number) {
+    this.#connections = connections
+    this.#refresh = refresh
+    this.#now = now
+  }
+
+  begin(due: number): void {
+    if (!this.#isFresh() && isDumpCheaper(due, this.#connections.size)) this.#refresh()
+  }
+
+  look(connections: readonly Connection[]): (Look | undefined)[] {
+    return this.#isFresh() ? connections.map(this.#recall, this) : this.#ask(connections)
+  }
+
+  /** The bytes written so far, where the latest dump shows that nothing is outstanding. */
+  activity(connection: Connection): number {
+    const all = this.#connections
+    if (!this.#isFresh() || !all.has(connection)) return Number.NaN
+    const waiting =
+      all.cell(connection, column.unacked) +
+      all.cell(connection, column.outq) +
+      all.cell(connection, column.probes)
+    return waiting === 0 ? all.cell(connection, column.bytesAcked) : Number.NaN
+  }
+
+  #isFresh(): boolean {
+    return this.#now() - this.#connections.at <= FRESH
+  }
+
+  #recall(connection: Connection, index: number): Look | undefined {
+    const { rows, at } = this.#connections
+    if (rows === undefined || !this.#connections.has(connection)) return undefined
+    const sight = this.#sight(index).read(rows, connection.row)
+    // The times of a row are those of the dump.
+    const age = Math.max(0, this.#now() - at)
+    sight.lastAckReceived += age
+    sight.lastDataReceived += age
+    return sight
+  }
+
+  #ask(connections: readonly Connection[]): (Look | undefined)[] {
+    this.looks += connections.length
+    try {
+      const rows = findSockets(connections.map(({ id }) => id))
+      return connections.map((connection, index) => {
+        const gone = rows.numbers[index * rows.width + column.errno] !== 0
+        // The next dump takes it off the list.
+        if (gone) connection.destroyed = true
+        return gone ? undefined : this.#sight(index).read(rows, index)
+      })
+    } catch {
+      // No memory or no descriptor for the question. A look that tells nothing changes nothing.
+      return []
+    }
+  }
+
+  #sight(index: number): Sight {
+    this.#sights[index] ??= new Sight()
+    return this.#sights[index]
+  }
+
+  // Nothing waits in our user space, and options are set by `Arming`, which may take longer than a look.
+  pending = (): number => 0
+  progress = (): number => 0
+  save = (): [] => []
+  arm(): void {}
+  restore(): void {}
+  setUserTimeout(): void {}
+  notSentLowWater = (): number => -1
+  setNotSentLowWater(): void {}
+  // The guard ends a connection when it is told of its death: it has to know whether that has worked.
+  reset(): void {}
+}
