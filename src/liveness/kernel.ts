@@ -22,6 +22,11 @@ export interface Kernel<S extends Watchable = Socket> {
   /** Told before each tick how many are due: whether one look at all would be cheaper than many at single ones. */
   begin?(due: number): void
   /**
+   * Asked when a look is set for a time: what time near it, or before it, suits the kernel better. Looks that share a time
+   * share a tick.
+   */
+  align?(at: number, now: number): number
+  /**
    * One look at each, with one native call; `undefined` where the kernel tells nothing. Valid until the next call.
    */
   look(sockets: readonly S[]): (Look | undefined)[]

@@ -7,6 +7,7 @@ import type { KernelSettings } from '../socket/options.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { adoptLowWater, putUserTimeoutBack } from './shared-options.js'
 import {
+  alignLook,
   evidenceOf,
   hasEnded,
   type Keeper,
@@ -185,10 +186,7 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S> {
   /** Looks at those that are due, as many as the budget allows; the rest in the next turn. */
   #tick(): void {
     const now = this.#clock.now()
-    if (this.#due.length === 0) {
-      this.#findDue(now)
-      this.#kernel.begin?.(this.#due.length)
-    }
+    if (this.#due.length === 0) this.#findDue(now)
     const horizon = now + this.#gap / 2
     let seen = 0
     while (seen < this.#due.length && (seen === 0 || this.#clock.now() < now + BUDGET)) {
@@ -215,6 +213,7 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S> {
       else this.#next = sooner(this.#next, subject)
     }
     this.#gap = pace / 2
+    this.#kernel.begin?.(this.#due.length)
   }
 
   #visit(due: readonly Subject<S>[], now: number, horizon: number): void {
@@ -223,7 +222,7 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S> {
       // Whoever was called earlier in this tick may have ended it, and begun another watch of the same socket.
       if (!this.#holds(subject)) continue
       if (subject.socket.destroyed) this.#dropDestroyed(subject)
-      else if (this.#isUnchanged(subject, horizon)) passOver(subject, now)
+      else if (this.#isUnchanged(subject, horizon)) passOver(this.#kernel, subject, now)
       else some.push(subject)
     }
     if (some.length === 0) return
@@ -280,6 +279,7 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S> {
     }
     this.#noteProgress(subject, previous, now)
     this.#tellWatchers(subject, now)
+    alignLook(this.#kernel, subject, now)
   }
 
   /** Ends what has ended. Node is left one look's time to notice a close by itself: it knows the true error. */

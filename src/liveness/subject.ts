@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
+import type { Kernel } from './kernel.js'
 import type { LivenessPlan } from './plan.js'
 import { Row } from './row.js'
 import { copyOf, type Observation, silentFor, type Verdict } from './verdict.js'
@@ -109,11 +110,26 @@ export function isQuiet({ state, unacked, unsent, retransmits, probes }: Observa
   return state === TCP_ESTABLISHED && unacked + unsent + retransmits + probes === 0
 }
 
+/** Lets the kernel choose a better time near the next look's, or before it. */
+export function alignLook<S extends Watchable>(
+  kernel: Kernel<S>,
+  subject: Subject<S>,
+  now: number,
+): void {
+  const at = kernel.align?.(subject.nextLook, now)
+  if (at !== undefined) subject.nextLook = at
+}
+
 /** What a look would have noted, without it. */
-export function passOver(subject: Subject<Watchable>, now: number): void {
+export function passOver<S extends Watchable>(
+  kernel: Kernel<S>,
+  subject: Subject<S>,
+  now: number,
+): void {
   subject.progressAt = now
   if (subject.limitedSince === undefined) subject.unlimitedAt = now
   subject.nextLook = Math.min(now + subject.plan.checkPace, subject.deadline)
+  alignLook(kernel, subject, now)
 }
 
 /** What a look tells of the bytes that wait, in the kernel or (`pending`) before it. */

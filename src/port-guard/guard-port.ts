@@ -107,6 +107,7 @@ class GuardedPort implements PortGuard, Owner {
       this.#connections,
       () => this.#refresh(),
       () => clock.now(),
+      armedPlan,
     )
     this.monitor = new Monitor(clock, this.#kernel)
     this.#take()

@@ -1,12 +1,10 @@
 // What the monitor needs of sockets, for sockets of other processes.
 import type { Kernel } from '../liveness/kernel.js'
+import type { LivenessPlan } from '../liveness/plan.js'
 import { type Look, Sight } from '../liveness/verdict.js'
 import { findSockets } from '../socket/diag.js'
 import { column } from '../socket/inspect.js'
 import type { Connection, Connections } from './connections.js'
-
-/** So old a dump is still a look at each of its connections, ms. */
-const FRESH = 250
 
 /**
  * A dump takes about 2 us a connection and a look at one takes 10 us, so a few are looked at one by one, and many by a dump.
@@ -16,29 +14,46 @@ function isDumpCheaper(due: number, all: number): boolean {
   return due > 32 + all / 8
 }
 
-/** How often the kernel was asked. */
-export interface Asked {
-  dumps: number
-  looks: number
-}
-
 /** The view of the system of a monitor that watches connections of other processes. */
 export class OutsideKernel implements Kernel<Connection> {
   readonly #connections: Connections
   readonly #refresh: () => void
   readonly #now: () => number
+  readonly #pace: number
+  readonly #slack: number
+  /** So old a dump is still a look at each of its connections, ms: a pass over thousands takes some turns of the event loop. */
+  readonly #fresh: number
   readonly #sights: Sight[] = []
   looks = 0
 
   /** @param refresh - makes a dump; does not throw */
-  constructor(connections: Connections, refresh: () => void, now: () => number) {
+  constructor(
+    connections: Connections,
+    refresh: () => void,
+    now: () => number,
+    { pace, urgentPace }: LivenessPlan,
+  ) {
     this.#connections = connections
     this.#refresh = refresh
     this.#now = now
+    this.#pace = pace
+    this.#slack = urgentPace / 4
+    this.#fresh = urgentPace
   }
 
   begin(due: number): void {
     if (!this.#isFresh() && isDumpCheaper(due, this.#connections.size)) this.#refresh()
+  }
+
+  /**
+   * Looks that are not urgent come together at whole multiples of the pace, or of twice, four times the pace: one dump is
+   * then for all of them.
+   */
+  align(at: number, now: number): number {
+    const paces = Math.floor((at - now + this.#slack) / this.#pace)
+    if (paces < 1) return at
+    const unit = this.#pace * 2 ** Math.floor(Math.log2(paces))
+    return Math.floor((at + this.#slack) / unit) * unit
   }
 
   look(connections: readonly Connection[]): (Look | undefined)[] {
@@ -57,7 +72,7 @@ export class OutsideKernel implements Kernel<Connection> {
   }
 
   #isFresh(): boolean {
-    return this.#now() - this.#connections.at <= FRESH
+    return this.#now() - this.#connections.at <= this.#fresh
   }
 
   #recall(connection: Connection, index: number): Look | undefined {
