@@ -29,7 +29,8 @@ async def events(request):
             yield "data: " + "x" * SIZE[kind] + "\n\n"
             await asyncio.sleep(PAUSE[kind])
 
-    return Counted(body(), media_type="text/event-stream")
+    # For nginx, which would keep everything back.
+    return Counted(body(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 async def count(request):
