@@ -71,7 +71,7 @@ function library(): Finding[] {
 
 function outside(): Finding[] {
   const [noDump, noDestroy] = [whyNoDump(), whyNoDestroy()]
-  const traces = hasCapability(CAP_SYS_PTRACE)
+  const traces = hasCapability(CAP_SYS_PTRACE) && hasCapability(CAP_DAC_READ_SEARCH)
   return [
     whether('see connections of others (sock_diag)', noDump === undefined, 'missing', noDump ?? ''),
     whether('end them (SOCK_DESTROY)', noDestroy === undefined, 'missing', noDestroy ?? ''),
@@ -79,7 +79,7 @@ function outside(): Finding[] {
       'arm them (pidfd_getfd)',
       traces,
       'weaker',
-      'CAP_SYS_PTRACE, or the server’s own user. Without it an idle client is asked only by what its server writes',
+      'needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the server’s own user. Without them an idle client is asked only by what its server writes',
     ),
   ]
 }
@@ -155,6 +155,7 @@ function server(ports: readonly number[]): Finding[] {
 }
 
 /** linux/capability.h */
+const CAP_DAC_READ_SEARCH = 2n
 const CAP_SYS_PTRACE = 19n
 
 function hasCapability(number: bigint): boolean {

@@ -25,7 +25,8 @@ SIGTERM. Needs Linux and CAP_NET_ADMIN.
 ${PORT_OPTIONS}
       --stall-timeout TIME   also ends clients that take no byte for TIME though they answer (off)
       --arm                  lets the kernel ask idle clients: sets keepalive on the server's sockets.
-                             Needs CAP_SYS_PTRACE and the server's PID namespace
+                             Needs CAP_SYS_PTRACE (not as root: CAP_DAC_READ_SEARCH, too) and
+                             the server's PID namespace
       --dry-run              says what would be ended, and ends nothing
       --json                 one JSON object a line
       --metrics-port PORT    Prometheus metrics at http://HOST:PORT/metrics

@@ -105,7 +105,7 @@ export class Arming {
   #set(held: { pid: number; fd: number } | undefined, id: SocketId): boolean {
     if (held === undefined) {
       this.#problem = this.#holders.unreadable
-        ? 'The server’s descriptors in /proc may not be read: arming needs CAP_SYS_PTRACE.'
+        ? 'The server’s descriptors in /proc may not be read: arming needs CAP_SYS_PTRACE and, for another user than root, CAP_DAC_READ_SEARCH.'
         : 'The server’s process is not to be seen in /proc: arming needs its PID namespace.'
       return false
     }

@@ -5,7 +5,9 @@ import { createRequire } from 'node:module'
 import net, { type AddressInfo } from 'node:net'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, expect, it } from 'vitest'
+import { diagColumn, dumpSockets, TIMER_KEEPALIVE } from '../../src/socket/diag.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
+import { waitFor } from '../support/wait-for.js'
 
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
@@ -117,6 +119,34 @@ describeWithDestroy('tcp-sse', () => {
       }),
     )
   }, 30_000)
+
+  it('guards and arms as another user, with the capabilities of the systemd recipe and no others', async () => {
+    const port = await listener()
+    const capabilities = '-all,+net_admin,+sys_ptrace,+dac_read_search'
+    const child = spawn(
+      'setpriv',
+      [
+        ...['--inh-caps', capabilities, '--ambient-caps', capabilities],
+        ...['--reuid', '65534', '--regid', '65534', '--clear-groups'],
+        ...[process.execPath, ...command, 'guard', '--port', `${port}`, '--arm', '--json'],
+      ],
+      // Where tsx may keep its cache.
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TSX_DISABLE_CACHE: '1' } },
+    )
+    cleanup.push(() => void child.kill('SIGKILL'))
+    let out = ''
+    child.stdout.on('data', (text) => {
+      out += text
+    })
+    await waitFor('its start', () => out.includes('\n'))
+    const rows = dumpSockets([port], 1 << 1)
+    const timer = (): number => rows.numbers[diagColumn.timer] as number
+    expect([rows.count, timer()]).toEqual([1, TIMER_KEEPALIVE])
+    const exit = once(child, 'exit')
+    child.kill('SIGINT')
+    expect(await exit).toEqual([0, null])
+    expect(out).not.toContain('problem')
+  })
 
   it('says what works here, with 0 where nothing is missing', () => {
     const { status, stdout } = run('doctor', '--json')
