@@ -25,8 +25,8 @@ const FLAGS = {
   'metrics-host': { type: 'string' },
 } as const satisfies Flags
 
-/** How often it is asked whether arming has met an obstacle, ms. */
-const NEWS_PACE = 1_000
+/** How often it is asked whether arming has met an obstacle, ms: the answer is a pass over all connections. */
+const NEWS_PACE = 10_000
 
 /** Runs until the signal. @throws what cannot be done */
 export async function guard(

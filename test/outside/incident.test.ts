@@ -2,9 +2,8 @@
 // change, clients that vanish, and the command beside it.
 import { afterEach, expect, it } from 'vitest'
 import type { Reading } from '../../src/testing/index.js'
-import { describeWithRig } from '../support/describe-with-rig.js'
 import { waitFor } from '../support/wait-for.js'
-import { missing, range, Scene } from './scene.js'
+import { describeOutside, missing, range, Scene } from './scene.js'
 
 const D = 8_000
 const PORT = 8_000
@@ -51,7 +50,7 @@ if (absent !== undefined && process.env.CI !== 'true')
   console.warn(`SKIPPED: test/outside: ${absent}`)
 const run = absent !== undefined && process.env.CI !== 'true' ? it.skip : it
 
-describeWithRig('an ASGI application whose clients vanish', () => {
+describeOutside('an ASGI application whose clients vanish', () => {
   const cases = [
     ['uvicorn', 'idle', 'all', ['--arm']],
     ['gunicorn', 'idle', 'all', ['--arm']],

@@ -1,9 +1,8 @@
 // Whatever comes, goes or stands beside it: only the connection of a dead peer is ended.
 import { afterEach, expect, it } from 'vitest'
 import type { RigServer } from '../../src/testing/index.js'
-import { describeWithRig } from '../support/describe-with-rig.js'
 import { waitFor } from '../support/wait-for.js'
-import { range, Scene } from './scene.js'
+import { describeOutside, range, Scene } from './scene.js'
 
 const D = 6_000
 let scene: Scene
@@ -28,7 +27,7 @@ async function serve(port: number, host = '::', more = ''): Promise<void> {
 
 const at = (port: number): RigServer => ({ port }) as RigServer
 
-describeWithRig('a guarded port', () => {
+describeOutside('a guarded port', () => {
   it('ends the vanished over IPv4, IPv6 and mapped, and nobody on another port', async () => {
     scene = new Scene({ ipv6: true })
     await serve(8_000)

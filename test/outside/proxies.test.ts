@@ -1,10 +1,9 @@
 // In front of an application stands a proxy whose settings cannot bound a vanished client: the guard is beside the proxy.
 import { rmSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
-import { describeWithRig } from '../support/describe-with-rig.js'
 import { waitFor } from '../support/wait-for.js'
 import { folder as newFolder, PROXIES } from './proxies.js'
-import { missing, range, Scene } from './scene.js'
+import { describeOutside, missing, range, Scene } from './scene.js'
 
 const D = 8_000
 const EACH = 8
@@ -36,7 +35,7 @@ const APP = [
   'app:app',
 ]
 
-describeWithRig('a proxy with its default settings, and a guard beside it', () => {
+describeOutside('a proxy with its default settings, and a guard beside it', () => {
   for (const [name, { program, configure }] of Object.entries(PROXIES)) {
     const absent = missing(program, '/usr/lib/python3/dist-packages/uvicorn')
     if (absent !== undefined && process.env.CI !== 'true')

@@ -4,12 +4,23 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { describe } from 'vitest'
+import { capabilities } from '../../src/index.js'
 import { createRig, type Rig } from '../../src/testing/index.js'
+import { describeWithRig } from '../support/describe-with-rig.js'
 import { waitFor } from '../support/wait-for.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** A `describe` with a rig; skipped, loudly, without the addon: there is nothing to see then, and the command says so. */
+export function describeOutside(title: string, body: () => void): void {
+  const { addon, reason } = capabilities()
+  if (addon) return describeWithRig(title, body)
+  console.warn(`SKIPPED: ${title}: ${reason}`)
+  describe.skip(title, body)
+}
 
 /** Why a server cannot be run here, or `undefined` where it can. */
 export function missing(...programs: string[]): string | undefined {
