@@ -178,6 +178,41 @@ while True: kept.append(s.accept())`
     expect(scene.established(8_000)).toBe(10)
   })
 
+  it('with a stall timeout: who takes nothing is ended, who takes little is not', async () => {
+    // With a large receive buffer a slow reader's kernel opens the window once in many seconds only.
+    scene = new Scene({ tcpRmem: '4096 16384 16384' })
+    await scene.serve(8_000, [
+      process.execPath,
+      '-e',
+      `require('node:net').createServer((socket) => {
+        socket.on('error', () => {}).resume()
+        setInterval(() => socket.writableLength < 1e6 && socket.write(Buffer.alloc(65536)), 50)
+      }).listen(8000)`,
+    ])
+    const guard = await scene.guard(
+      '--port',
+      '8000',
+      '--detect-within',
+      `${D}ms`,
+      '--stall-timeout',
+      '4s',
+    )
+    const stalled = await scene.rig.connect(at(8_000), { read: 'never' })
+    await scene.rig.connect(at(8_000), { read: { bytes: 65_536, everyMs: 1_000 } })
+    await scene.rig.connect(at(8_000))
+    await waitFor('its end', () => guard.closes().length > 0, 15_000)
+    await delay(D)
+    const closes = guard.lines.filter(({ event }) => event === 'close')
+    expect(closes).toEqual([
+      expect.objectContaining({
+        reason: 'stalled',
+        outcome: 'ended',
+        remoteAddress: stalled.address,
+      }),
+    ])
+    expect(scene.established(8_000)).toBe(2)
+  })
+
   it('with filters and dry-run: who is not meant stays', async () => {
     scene = new Scene()
     await serve(8_000)

@@ -17,9 +17,9 @@ const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 /** A `describe` with a rig; skipped, loudly, without the addon: there is nothing to see then, and the command says so. */
 export function describeOutside(title: string, body: () => void): void {
   const { addon, reason } = capabilities()
-  if (addon) return describeWithRig(title, body)
-  console.warn(`SKIPPED: ${title}: ${reason}`)
-  describe.skip(title, body)
+  if (!addon) console.warn(`SKIPPED: ${title}: ${reason}`)
+  const run = addon ? describeWithRig : describe.skip
+  run(title, body)
 }
 
 /** Why a server cannot be run here, or `undefined` where it can. */
