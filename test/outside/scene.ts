@@ -74,7 +74,9 @@ export class Scene {
   /** Starts a program that ends with the scene. */
   start(command: readonly string[]): ChildProcess {
     const [program = '', ...args] = [...this.#prefix, 'setpriv', '--pdeathsig', 'KILL', ...command]
-    const child = spawn(program, args, { cwd: here, stdio: ['ignore', 'pipe', 'pipe'] })
+    // A process group of its own: servers have workers, which a killed master leaves behind.
+    const stdio = ['ignore', 'pipe', 'pipe'] as const
+    const child = spawn(program, args, { cwd: here, stdio: [...stdio], detached: true })
     this.#children.push(child)
     return child
   }
@@ -143,7 +145,7 @@ export class Scene {
   }
 
   close(): void {
-    for (const child of this.#children) child.kill('SIGKILL')
+    for (const { pid } of this.#children) killGroup(pid)
     this.rig.close()
   }
 }
@@ -151,3 +153,11 @@ export class Scene {
 /** Numbers from `from` up to, and not with, `to`. */
 export const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, index) => from + index)
+
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // All of it has ended.
+  }
+}
