@@ -26,7 +26,7 @@ export default defineConfig({
   target: 'node20',
   platform: 'node',
   // The entries of one format share their chunks, so `tcp-sse` and `tcp-sse/express` share state.
-  // The ESM and the CommonJS copy do not: a process that loads both has two of everything.
+  // The ESM and the CommonJS copy share what src/shared.ts holds.
   splitting: true,
   // The dashboard's page: dist/dashboard/.
   publicDir: 'src/dashboard/public',

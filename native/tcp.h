@@ -11,7 +11,7 @@
 namespace tcp_sse {
 
 // Raised whenever something below changes its meaning. The TypeScript side refuses any other number.
-constexpr int kAbi = 3;
+constexpr int kAbi = 4;
 
 // The options that may be set or read, by their kernel names. Callers pass the index.
 std::size_t OptionCount();

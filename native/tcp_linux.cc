@@ -61,11 +61,8 @@ constexpr Field kTcpInfo[] = {
     {"probes", 3, 1},            // 2.4
     {"backoff", 4, 1},           // 2.4
     {"rto", 8, 4},               // 2.4, microseconds
-    {"snd_mss", 16, 4},          // 2.4, bytes
     {"unacked", 24, 4},          // 2.4, segments
-    {"sacked", 28, 4},           // 2.4, segments
     {"lost", 32, 4},             // 2.4, segments
-    {"retrans", 36, 4},          // 2.4, segments
     {"last_data_sent", 44, 4},   // 2.4, milliseconds ago
     {"last_data_recv", 52, 4},   // 2.4, milliseconds ago
     {"last_ack_recv", 56, 4},    // 2.4, milliseconds ago
@@ -75,13 +72,10 @@ constexpr Field kTcpInfo[] = {
     {"total_retrans", 100, 4},   // 2.6, segments
     {"bytes_acked", 120, 8},     // 4.1
     {"bytes_received", 128, 8},  // 4.1
-    {"notsent", 144, 4},         // 4.6, bytes
+    {"min_rtt", 148, 4},         // 4.6, microseconds
+    {"data_segs_out", 156, 4},   // 4.6, segments with data, retransmitted ones too
     {"delivery_rate", 160, 8},   // 4.9, bytes a second
-    {"busy_time", 168, 8},       // 4.10, microseconds
     {"rwnd_limited", 176, 8},    // 4.10, microseconds
-    {"sndbuf_limited", 184, 8},  // 4.10, microseconds
-    {"bytes_sent", 200, 8},      // 4.19
-    {"bytes_retrans", 208, 8},   // 4.19
     {"snd_wnd", 228, 4},         // 5.4, bytes
 };
 constexpr std::size_t kTcpInfoCount = sizeof kTcpInfo / sizeof kTcpInfo[0];

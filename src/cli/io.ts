@@ -1,5 +1,5 @@
 // Where a command writes, and how it learns that it is to end.
-import { once } from 'node:events'
+import { sleep } from '../scheduling.js'
 
 /** The world as a command sees it. */
 export interface Io {
@@ -21,14 +21,7 @@ export function processIo(): Io {
 
 /** Waits, and keeps the process alive, until the time is over or the command is to end. */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  const waited = new AbortController()
-  const timer = setTimeout(() => waited.abort(), milliseconds)
-  await Promise.race([
-    once(signal, 'abort', { signal: waited.signal }),
-    once(waited.signal, 'abort'),
-  ]).catch(() => {})
-  clearTimeout(timer)
+  if (!signal.aborted) await sleep(milliseconds, signal)
 }
 
 /** Waits, and keeps the process alive, until the command is to end. */

@@ -64,6 +64,11 @@ const read = new Map<string, Buffer>()
 function contents(file: string): Buffer {
   const known = read.get(file)
   if (known !== undefined) return known
+  // esbuild puts nothing in its place where it makes CommonJS of it.
+  if (!import.meta.url)
+    throw new Error(
+      'The dashboard has no page in a bundle: tell the bundler that tcp-sse is external.',
+    )
   const source = new URL(`./public/dashboard/${file}`, import.meta.url)
   const packaged = new URL(`./dashboard/${file}`, import.meta.url)
   const body = readFileSync(existsSync(source) ? source : packaged)

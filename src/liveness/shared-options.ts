@@ -5,9 +5,8 @@ import type { Watchable } from './watch.js'
 
 /** Puts the lowest that a watcher asks for in force; where none does, what was there before. */
 export function adoptLowWater<S extends Watchable>(kernel: Kernel<S>, subject: Subject<S>): void {
-  const { socket, watchers, notSentLowWater: inForce, notSentLowWaterBefore: before } = subject
-  const asked = watchers.flatMap(({ notSentLowWater }) => notSentLowWater ?? [])
-  const wanted = asked.length > 0 ? Math.min(...asked) : before
+  const { socket, lowWater, notSentLowWater: inForce, notSentLowWaterBefore: before } = subject
+  const wanted = lowWater ?? before
   if (wanted === undefined || wanted === inForce || socket.destroyed) return
   subject.notSentLowWaterBefore ??= kernel.notSentLowWater(socket)
   subject.notSentLowWater = wanted

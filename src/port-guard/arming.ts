@@ -1,12 +1,13 @@
-// Keepalive and TCP_RTO_MAX_MS on connections that belong to somebody else.
+// Keepalive on connections that belong to somebody else, and other options where one of them needs it.
 import type { LivenessPlan } from '../liveness/plan.js'
+import type { KernelOption } from '../socket/binding.js'
 import { diagColumn, type SocketId, setOptionsOf, TIMER_KEEPALIVE } from '../socket/diag.js'
 import { column } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
 import type { Connection, Connections, ListeningSocket } from './connections.js'
-import { Holders } from './holders.js'
+import { type Held, Holders } from './holders.js'
 
-/** So often a server may undo on a connection what we have set, until we leave it alone. */
+/** So often a server may undo on a connection what we have set, or be sought in /proc, until we leave it alone. */
 const ATTEMPTS = 3
 /** Rounding of the kernel's clocks, ms. */
 const TOLERANCE = 1_000
@@ -30,10 +31,13 @@ export class Arming {
   /** Cookies of the listening sockets that are armed, or that could not be. */
   readonly #seen = new Map<number, boolean>()
   readonly #attempts = new WeakMap<Connection, number>()
+  /** Where connections were found, and how often one was sought for. */
+  readonly #held = new WeakMap<Connection, Held>()
+  readonly #searches = new WeakMap<Connection, number>()
   #connections = 0
   #problem: string | undefined
 
-  constructor({ keepAlive, retransmitMax }: LivenessPlan) {
+  constructor({ keepAlive }: LivenessPlan) {
     const { idle, interval, count } = keepAlive || { idle: 0, interval: 0, count: 0 }
     this.#idle = idle
     this.#settings = [
@@ -41,7 +45,6 @@ export class Arming {
       ['TCP_KEEPIDLE', Math.ceil(idle / 1_000)],
       ['TCP_KEEPINTVL', Math.ceil(interval / 1_000)],
       ['TCP_KEEPCNT', count],
-      ...(retransmitMax === false ? [] : [['TCP_RTO_MAX_MS', retransmitMax] as const]),
     ]
   }
 
@@ -59,7 +62,7 @@ export class Arming {
     for (const cookie of this.#seen.keys()) if (!cookies.has(cookie)) this.#seen.delete(cookie)
     const held = this.#holders.find(new Set(fresh.map(({ inode }) => inode)))
     for (const { id, cookie, inode } of fresh)
-      this.#seen.set(cookie, this.#set(held.get(inode), id))
+      this.#seen.set(cookie, this.#set(held.get(inode), id, this.#settings))
     return false
   }
 
@@ -79,7 +82,10 @@ export class Arming {
     if (byInode.size === 0) return armed
     const held = this.#holders.find(new Set(byInode.keys()))
     for (const [inode, connection] of byInode) {
-      if (this.#set(held.get(inode), connection.id)) armed.add(connection)
+      const place = held.get(inode)
+      if (!this.#set(place, connection.id, this.#settings)) continue
+      if (place !== undefined) this.#held.set(connection, place)
+      armed.add(connection)
     }
     this.#connections += armed.size
     return armed
@@ -102,14 +108,37 @@ export class Arming {
     return all.cell(connection, diagColumn.expires) + quiet > this.#idle + TOLERANCE
   }
 
-  #set(held: { pid: number; fd: number } | undefined, id: SocketId): boolean {
+  /** Sets an option of one connection, where its process can be found. */
+  setOption(all: Connections, connection: Connection, option: KernelOption, value: number): void {
+    const held = this.#held.get(connection) ?? this.#search(all, connection)
+    if (held === undefined) return
+    // It has another descriptor by now, or another process has it.
+    if (!this.#set(held, connection.id, [[option, value]])) this.#held.delete(connection)
+  }
+
+  /** One pass over /proc, which takes long where a process has thousands of descriptors: for all whose place is not known. */
+  #search(all: Connections, connection: Connection): Held | undefined {
+    const searches = this.#searches.get(connection) ?? 0
+    if (searches >= ATTEMPTS || !all.has(connection)) return undefined
+    this.#searches.set(connection, searches + 1)
+    const byInode = new Map<number, Connection>()
+    for (const each of all) {
+      if (all.has(each) && !this.#held.has(each))
+        byInode.set(all.cell(each, diagColumn.inode), each)
+    }
+    const found = this.#holders.find(new Set(byInode.keys()))
+    for (const [inode, held] of found) this.#held.set(byInode.get(inode) as Connection, held)
+    return this.#held.get(connection)
+  }
+
+  #set(held: Held | undefined, id: SocketId, settings: KernelSettings): boolean {
     if (held === undefined) {
       this.#problem = this.#holders.unreadable
         ? 'The server’s descriptors in /proc may not be read: arming needs CAP_SYS_PTRACE and, for another user than root, CAP_DAC_READ_SEARCH.'
         : 'The server’s process is not to be seen in /proc: arming needs its PID namespace.'
       return false
     }
-    const result = setOptionsOf(held.pid, held.fd, id, this.#settings)
+    const result = setOptionsOf(held.pid, held.fd, id, settings)
     if (result === -EPERM) {
       this.#problem = `Process ${held.pid} may not be traced: arming needs CAP_SYS_PTRACE (or the same user, where ptrace_scope allows it).`
     } else if (result === -ENOSYS) {

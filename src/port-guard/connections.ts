@@ -28,6 +28,14 @@ export class Connection implements Watchable {
   row: number
   /** The latest dump that has it. */
   dump: number
+  /** Whether keepalive asks the peer as the plan has it. */
+  armed = false
+  /** The earliest time from which a silence of its peer counts, on the guard's clock. See `readRow`. */
+  silenceCountsFrom = Number.NEGATIVE_INFINITY
+  /** Whether something was unanswered at the last look while it was not armed. */
+  outstanding = false
+  /** TCP_RTO_MAX_MS as the guard has set it, ms; `undefined` before it does. */
+  retransmitMax: number | undefined
 
   constructor(id: SocketId, cookie: number, now: number, row: number, dump: number) {
     this.id = id

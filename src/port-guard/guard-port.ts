@@ -108,6 +108,7 @@ class GuardedPort implements PortGuard, Owner {
       () => this.#refresh(),
       () => clock.now(),
       armedPlan,
+      this.#arming,
     )
     this.monitor = new Monitor(clock, this.#kernel)
     this.#take()
@@ -210,6 +211,8 @@ class GuardedPort implements PortGuard, Owner {
     }
     const armed = arming.armConnections(this.#connections, wanted)
     for (const connection of wanted) {
+      // Keepalive may ask a peer now that has not been asked for hours.
+      connection.silenceCountsFrom = this.#connections.at
       const peer = this.#peers.get(connection)
       if (peer !== undefined) peer.armed = armed.has(connection)
     }

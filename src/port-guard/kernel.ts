@@ -1,10 +1,13 @@
 // What the monitor needs of sockets, for sockets of other processes.
 import type { Kernel } from '../liveness/kernel.js'
+import { LONGEST_RETRANSMIT_MAX } from '../liveness/kernel-clocks.js'
+import type { Sight } from '../liveness/observation.js'
 import type { LivenessPlan } from '../liveness/plan.js'
-import { type Look, Sight } from '../liveness/verdict.js'
 import { findSockets } from '../socket/diag.js'
 import { column } from '../socket/inspect.js'
+import type { Arming } from './arming.js'
 import type { Connection, Connections } from './connections.js'
+import { readRow } from './reading.js'
 
 /**
  * A dump takes about 2 us a connection and a look at one takes 10 us, so a few are looked at one by one, and many by a dump.
@@ -23,7 +26,7 @@ export class OutsideKernel implements Kernel<Connection> {
   readonly #slack: number
   /** So old a dump is still a look at each of its connections, ms: a pass over thousands takes some turns of the event loop. */
   readonly #fresh: number
-  readonly #sights: Sight[] = []
+  readonly #arming: Arming | undefined
   looks = 0
 
   /** @param refresh - makes a dump; does not throw */
@@ -32,6 +35,7 @@ export class OutsideKernel implements Kernel<Connection> {
     refresh: () => void,
     now: () => number,
     { pace, urgentPace }: LivenessPlan,
+    arming: Arming | undefined,
   ) {
     this.#connections = connections
     this.#refresh = refresh
@@ -39,6 +43,7 @@ export class OutsideKernel implements Kernel<Connection> {
     this.#pace = pace
     this.#slack = urgentPace / 4
     this.#fresh = urgentPace
+    this.#arming = arming
   }
 
   begin(due: number): void {
@@ -56,8 +61,9 @@ export class OutsideKernel implements Kernel<Connection> {
     return Math.floor((at + this.#slack) / unit) * unit
   }
 
-  look(connections: readonly Connection[]): (Look | undefined)[] {
-    return this.#isFresh() ? connections.map(this.#recall, this) : this.#ask(connections)
+  look(connections: readonly Connection[], into: readonly Sight[]): readonly boolean[] {
+    if (!this.#isFresh()) return this.#ask(connections, into)
+    return connections.map((connection, index) => this.#recall(connection, into[index] as Sight))
   }
 
   /** The bytes written so far, where the latest dump shows that nothing is outstanding. */
@@ -75,26 +81,26 @@ export class OutsideKernel implements Kernel<Connection> {
     return this.#now() - this.#connections.at <= this.#fresh
   }
 
-  #recall(connection: Connection, index: number): Look | undefined {
+  #recall(connection: Connection, into: Sight): boolean {
     const { rows, at } = this.#connections
-    if (rows === undefined || !this.#connections.has(connection)) return undefined
-    const sight = this.#sight(index).read(rows, connection.row)
+    if (rows === undefined || !this.#connections.has(connection)) return false
+    const now = this.#now()
     // The times of a row are those of the dump.
-    const age = Math.max(0, this.#now() - at)
-    sight.lastAckReceived += age
-    sight.lastDataReceived += age
-    return sight
+    readRow(connection, rows, connection.row, into, now, Math.max(0, now - at))
+    return true
   }
 
-  #ask(connections: readonly Connection[]): (Look | undefined)[] {
+  #ask(connections: readonly Connection[], into: readonly Sight[]): readonly boolean[] {
     this.looks += connections.length
     try {
       const rows = findSockets(connections.map(({ id }) => id))
+      const now = this.#now()
       return connections.map((connection, index) => {
         const gone = rows.numbers[index * rows.width + column.errno] !== 0
         // The next dump takes it off the list.
         if (gone) connection.destroyed = true
-        return gone ? undefined : this.#sight(index).read(rows, index)
+        else readRow(connection, rows, index, into[index] as Sight, now)
+        return !gone
       })
     } catch {
       // No memory or no descriptor for the question. A look that tells nothing changes nothing.
@@ -102,9 +108,23 @@ export class OutsideKernel implements Kernel<Connection> {
     }
   }
 
-  #sight(index: number): Sight {
-    this.#sights[index] ??= new Sight()
-    return this.#sights[index]
+  setRetransmitMax(connection: Connection, milliseconds: number): void {
+    // The kernel's default is in force until something else is wanted.
+    if (milliseconds === (connection.retransmitMax ?? LONGEST_RETRANSMIT_MAX)) return
+    connection.retransmitMax = milliseconds
+    this.#arming?.setOption(this.#connections, connection, 'TCP_RTO_MAX_MS', milliseconds)
+  }
+
+  /** As `systemKernel` does it. */
+  probe(connection: Connection, { keepAlive }: LivenessPlan): void {
+    if (keepAlive === false) return
+    const seconds = Math.ceil(keepAlive.idle / 1_000)
+    this.#arming?.setOption(this.#connections, connection, 'TCP_KEEPIDLE', seconds)
+  }
+
+  /** Keepalive stays. With short timeouts the kernel may end a living connection on a path that loses much. */
+  restore(connection: Connection): void {
+    this.setRetransmitMax(connection, LONGEST_RETRANSMIT_MAX)
   }
 
   // Nothing waits in our user space, and options are set by `Arming`, which may take longer than a look.
@@ -112,7 +132,6 @@ export class OutsideKernel implements Kernel<Connection> {
   progress = (): number => 0
   save = (): [] => []
   arm(): void {}
-  restore(): void {}
   setUserTimeout(): void {}
   notSentLowWater = (): number => -1
   setNotSentLowWater(): void {}

@@ -72,8 +72,8 @@ export interface PortGuardOptions {
    */
   stallTimeout?: number | false | undefined
   /**
-   * Sets keepalive and TCP_RTO_MAX_MS on the listening sockets, so that connections inherit them, and on connections that
-   * are there already. Needs the right to trace the server's process (CAP_SYS_PTRACE) and to see it in /proc. Nothing is put
+   * Sets keepalive on the listening sockets, so that connections inherit it, and on connections that are there already; and
+   * TCP_RTO_MAX_MS on a connection while its window is shut. Needs the right to trace the server's process (CAP_SYS_PTRACE) and to see it in /proc. Nothing is put
    * back at the end.
    * @defaultValue false
    */
@@ -180,7 +180,10 @@ export function portGuardSettings(options: PortGuardOptions): PortGuardSettings 
 function plansFor(
   detectWithin: number | undefined,
 ): Pick<PortGuardSettings, 'armedPlan' | 'plainPlan'> {
-  const armedPlan = livenessPlan(detectWithin, { userTimeout: false, heartbeat: false })
+  const { retransmitMax } = livenessPlan(detectWithin, { heartbeat: false })
+  const withoutTimeouts = livenessPlan(detectWithin, { userTimeout: false, heartbeat: false })
+  // While a window is shut, and only then: see `retransmitMaxFor`.
+  const armedPlan = { ...withoutTimeouts, retransmitMax }
   const { keepAlive, checkPace } = armedPlan
   const heartbeat = keepAlive === false ? keepAlive : keepAlive.idle
   const off = { userTimeout: false, keepAlive: false, retransmitMax: false } as const

@@ -1,18 +1,13 @@
 // One client of a guarded port.
 import type { Clock } from '../clock.js'
 import type { Monitor } from '../liveness/monitor.js'
+import { copyOf, type Observation, Sight } from '../liveness/observation.js'
+import { observe } from '../liveness/observe.js'
 import type { LivenessPlan } from '../liveness/plan.js'
-import {
-  copyOf,
-  judge,
-  type Observation,
-  observe,
-  Sight,
-  silentFor,
-  type Verdict,
-} from '../liveness/verdict.js'
+import { judge, silentFor, type Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import { isolated } from '../rethrow.js'
+import { callAtEndOfTick } from '../scheduling.js'
 import {
   destroySocket,
   type Endpoint,
@@ -24,6 +19,7 @@ import {
 import { column } from '../socket/inspect.js'
 import type { Connection, Connections } from './connections.js'
 import type { PortCloseInfo, PortCloseReason, PortGuardSettings } from './options.js'
+import { readRow } from './reading.js'
 
 /** What is known of a client. */
 export interface PeerSnapshot {
@@ -65,7 +61,6 @@ export class Peer {
   readonly remote: Endpoint
   #watcher: Watcher | undefined
   #watch: Watch | undefined
-  #armed = false
   /** Given up and not ended: since when, and the last look. */
   #parked: { readonly at: number; readonly evidence: PeerEvidence } | undefined
 
@@ -80,13 +75,14 @@ export class Peer {
   }
 
   get armed(): boolean {
-    return this.#armed
+    return this.#connection.armed
   }
 
   /** What may be expected of an idle peer depends on whether it is asked. What is known of its silence is kept. */
   set armed(armed: boolean) {
-    if (armed === this.#armed) return
-    this.#armed = armed
+    if (armed === this.armed) return
+    this.#connection.armed = armed
+    this.#connection.outstanding = false
     const before = this.#watcher
     if (before === undefined) return
     this.watch()
@@ -95,7 +91,7 @@ export class Peer {
 
   get #plan(): LivenessPlan {
     const { armedPlan, plainPlan } = this.#owner.settings
-    return this.#armed ? armedPlan : plainPlan
+    return this.armed ? armedPlan : plainPlan
   }
 
   watch(): void {
@@ -132,7 +128,7 @@ export class Peer {
       verdict: this.verdict,
       silentFor: observation === undefined ? 0 : silentFor(observation),
       seenFor: now - this.#connection.firstSeen,
-      armed: this.#armed,
+      armed: this.armed,
       observation: observation && copyOf(observation),
     }
   }
@@ -157,7 +153,7 @@ export class Peer {
   readonly #onPeerDead = (evidence: PeerEvidence): void => {
     this.#forget()
     this.#end('peer-dead', evidence, undefined, (now) => {
-      const look = this.#lookAgain()
+      const look = this.#lookAgain(now)
       if (look === undefined || evidence.observation === undefined) return look !== undefined
       const current = observe(evidence.observation, look, this.#plan, now)
       return judge(evidence.observation, current, this.#plan, now) === 'dead'
@@ -176,8 +172,8 @@ export class Peer {
       observation: copyOf(observation),
     }
     this.release()
-    this.#end('stalled', evidence, stalledFor, () => {
-      return this.#lookAgain()?.bytesAcked === evidence.observation.bytesAcked
+    this.#end('stalled', evidence, stalledFor, (now) => {
+      return this.#lookAgain(now)?.bytesAcked === evidence.observation.bytesAcked
     })
     return Number.POSITIVE_INFINITY
   }
@@ -196,7 +192,7 @@ export class Peer {
     if (!isStillSo(now)) {
       this.#owner.spare()
       // After the monitor's turn, which drops the present watch.
-      queueMicrotask(() => this.watch())
+      callAtEndOfTick(watchAgain, this)
       return
     }
     const { dryRun } = this.#owner.settings
@@ -221,14 +217,19 @@ export class Peer {
     isolated(() => this.#owner.report(info))
   }
 
-  #lookAgain(): Sight | undefined {
+  #lookAgain(now: number): Sight | undefined {
     try {
       const rows = findSockets([this.#connection.id])
-      if (rows.numbers[column.errno] === 0) return new Sight().read(rows, 0)
+      if (rows.numbers[column.errno] === 0)
+        return readRow(this.#connection, rows, 0, new Sight(), now)
       this.#connection.destroyed = true
     } catch {
       // The kernel cannot be asked for the moment: it is not ended without that.
     }
     return undefined
   }
+}
+
+function watchAgain(peer: Peer): void {
+  peer.watch()
 }

@@ -47,8 +47,11 @@ export interface Addon {
   ): number
 }
 
+/** Where this module is. esbuild puts nothing in its place where it makes CommonJS of it. */
+const HERE: string | undefined = import.meta.url
+
 /** `kAbi` of native/tcp.h. */
-const ABI = 3
+const ABI = 4
 
 /** The addon, or why there is none, in one sentence. */
 export type Loaded =
@@ -69,7 +72,7 @@ export function loadAddon(): Loaded {
     if (root === undefined) {
       return {
         reason:
-          'The addon cannot be found beside a bundled copy: tell the bundler that tcp-sse is external.',
+          'The addon cannot be found beside a bundled copy: tell the bundler that tcp-sse is external, or name the file by TCP_SSE_ADDON.',
       }
     }
     // What a checkout has built wins. One file is tried: a broken build is told of, not passed over.
@@ -86,7 +89,7 @@ function load(file: string): Loaded {
   const fault = process.platform === 'linux' ? faultOf(file) : undefined
   if (fault !== undefined) return { reason: `${file} ${fault}.` }
   try {
-    const found = createRequire(import.meta.url)(file) as Addon
+    const found = createRequire(file)(file) as Addon
     const abi: unknown = found?.abi
     if (abi === ABI) return { addon: found }
     if (abi === undefined) return { reason: `${file} is the addon of something else.` }
@@ -115,7 +118,8 @@ function faultOf(file: string): string | undefined {
 
 /** The folder of this package: one level up from dist, two from src/socket. `undefined` inside a bundle. */
 function packageRoot(): string | undefined {
-  let folder = dirname(fileURLToPath(import.meta.url))
+  if (HERE === undefined) return undefined
+  let folder = dirname(fileURLToPath(HERE))
   while (!existsSync(join(folder, 'package.json'))) {
     if (dirname(folder) === folder) return undefined
     folder = dirname(folder)

@@ -1,5 +1,7 @@
 // A stream with a `maxAge`. A class of its own, so that streams without one do not carry its deadline.
 import { systemClock } from '../clock.js'
+import type { Verdict } from '../liveness/verdict.js'
+import { brand } from '../shared.js'
 import type { Refusal } from './admission.js'
 import { lifetime } from './deadlines.js'
 import { LiveStream } from './live-stream.js'
@@ -16,13 +18,16 @@ class AgingStream extends LiveStream {
     return this
   }
 
-  override onLook(now: number, stalledFor: number): number {
-    const next = super.onLook(now, stalledFor)
+  override onLook(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number {
+    const next = super.onLook(now, stalledFor, verdict, loopTime)
     if (now < this.#expiresAt) return Math.min(next, this.#expiresAt)
     this.finish('expired')
     return next
   }
 }
+
+// Here, where all of them are made.
+brand(LiveStream, 'EventStream')
 
 /** The stream of a client, or of one that has been turned away. */
 export function makeStream(

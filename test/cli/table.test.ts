@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { metricsText } from '../../src/cli/metrics-text.js'
 import { table } from '../../src/cli/table.js'
 import type { PeerSnapshot, Verdict } from '../../src/index.js'
-import { Sight } from '../../src/liveness/verdict.js'
+import { Sight } from '../../src/liveness/observation.js'
 
 function peer(
   verdict: Verdict,

@@ -4,12 +4,13 @@ import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { guardPort, type PortCloseInfo, TcpSseError } from '../../src/index.js'
 import type { Monitor } from '../../src/liveness/monitor.js'
-import { Sight } from '../../src/liveness/verdict.js'
+import { Sight } from '../../src/liveness/observation.js'
 import type { PeerEvidence, Watcher } from '../../src/liveness/watch.js'
 import { clientFilter } from '../../src/port-guard/clients.js'
 import { type Connection, Connections } from '../../src/port-guard/connections.js'
 import { type PortGuardOptions, portGuardSettings } from '../../src/port-guard/options.js'
 import { type Owner, Peer } from '../../src/port-guard/peer.js'
+import { nextTurn } from '../../src/scheduling.js'
 import { dumpSockets } from '../../src/socket/diag.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
 import { waitFor } from '../support/wait-for.js'
@@ -97,14 +98,16 @@ describeWithDestroy('a peer that the monitor takes for dead', () => {
       unacked: 1,
       retransmits: 5,
       lastAckReceived: 20_000,
-      silentSince: 80_000,
+      answeredAt: 80_000,
+      asked: 5,
+      provedAt: 90_000,
     }),
   }
 
   it('is not ended when one more look shows that it has answered, and is watched on', async () => {
     const { client, watcher, watches, reports, spared } = await scene()
     watcher().onPeerDead(evidence)
-    await Promise.resolve()
+    await nextTurn()
     expect([reports, spared(), watches()]).toEqual([[], 1, 2])
     expect(client.destroyed).toBe(false)
   })
@@ -114,7 +117,7 @@ describeWithDestroy('a peer that the monitor takes for dead', () => {
     client.resetAndDestroy()
     await waitFor('its end', () => dumpSockets([port], 1 << 1).count === 0)
     watcher().onPeerDead(evidence)
-    await Promise.resolve()
+    await nextTurn()
     expect([reports, spared(), watches(), connection.destroyed]).toEqual([[], 1, 1, true])
   })
 })
