@@ -57,6 +57,8 @@ export type ErrorCode =
   | 'ABORT_ERR'
   /** Connections of other processes cannot be seen or ended here; the message says what is missing. */
   | 'ERR_SOCK_DIAG'
+  /** `tcp-sse/dashboard`: the files of the page are not beside the library, as in most bundles. */
+  | 'ERR_DASHBOARD_FILES'
   /** `tcp-sse/testing`: no rig can be made here, or a fault could not be set; the message has the command's words. */
   | 'ERR_RIG'
   /** `tcp-sse/testing`: a child process has ended, or could not do what it was asked for. */

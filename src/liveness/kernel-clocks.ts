@@ -22,6 +22,9 @@ export interface KernelClocks {
 /** The largest value that the kernel takes: 24 days. */
 const LONGEST_USER_TIMEOUT = 2 ** 31 - 1
 
+/** The kernel's clocks are coarse (10 ms at HZ = 100). */
+const CLOCK_TOLERANCE = 20
+
 /** The largest TCP_RTO_MAX_MS, and the kernel's default. */
 export const LONGEST_RETRANSMIT_MAX = 120_000
 
@@ -80,9 +83,12 @@ export function retransmitMaxFor(
 
 /**
  * Where the window was shut over data in flight, the kernel ends the connection at the first timeout at which its last ACK
- * is older than twice the option (tcp_rtx_probe0_timed_out). Two questions fit into the silence, and when the first has
- * gone unanswered a little more is set, so that the second is asked and does not end the connection.
+ * is older than twice the option (tcp_rtx_probe0_timed_out). The pauses are short while the peer answers; when it has not,
+ * the limit is raised to the whole silence, before the next timeout is due. Questions leave then at 23, 46 and 92 % of
+ * the silence, so that an outage that is tolerated ends before the last of them.
  */
-function retractedPause({ asked }: Observation, { silence }: LivenessPlan): number {
-  return Math.ceil(silence * (asked > 0 ? 0.4 : 0.36))
+function retractedPause({ asked, rto }: Observation, { silence }: LivenessPlan): number {
+  if (asked > 0) return Math.ceil(silence / 2 + CLOCK_TOLERANCE)
+  // A timer that is running already may be longer, and is held against the option that is in force when it fires.
+  return Math.ceil(Math.max(0.23 * silence, rto / 2 + CLOCK_TOLERANCE))
 }

@@ -102,9 +102,10 @@ function recordPath(
     : lostBefore
   if (previous === undefined || !answered || previous.asked > OUTAGE) return
   const segments = into.recordedSegments - previous.recordedSegments
-  // Where the window is shut over data in flight, retransmits stand for probes, and where a queue is full they are its
-  // doing: neither says how likely what is sent now gets lost.
-  if (segments > 0 && !isWindowShut(previous) && !isWindowShut(into) && !isQueueing(into)) {
+  // Retransmits into a shut window stand for probes. Where a queue or the peer's buffer overflows, they are its doing. Neither
+  // says how likely what is sent now gets lost.
+  const byWindow = isWindowShut(previous) || into.windowLimited > previous.windowLimited
+  if (segments > 0 && !byWindow && !isWindowShut(into) && !isQueueing(into)) {
     const weight = Math.min(segments, WEIGHT)
     const retransmits = into.recordedRetransmits - previous.recordedRetransmits
     into.questions += weight

@@ -17,6 +17,9 @@ const RTO_MIN = 200
 /** How long a receiver may hold an ACK back: Linux 200 ms, others up to 500 ms (RFC 9293, 3.8.6.3). */
 const DELAYED_ACK = 300
 
+/** `answerWithin` on a path without a round trip worth the name, ms. */
+export const SHORT_PATH: number = RTO_MIN + DELAYED_ACK
+
 /** The longest that the answer to a question may take on this path, ms; `NaN` where the kernel does not tell. */
 export function answerWithin(path: PathNumbers): number {
   return retransmitAfter(path) + DELAYED_ACK

@@ -4,6 +4,7 @@ import { kernelKnows } from '../socket/binding.js'
 import type { KeepAliveOptions } from '../socket/options.js'
 import { checkKeepAlive, checkRetransmitMax, checkUserTimeout } from '../socket/options.js'
 import { type Checks, checkOptions, duration, orFalse, wrongType } from '../validate.js'
+import { SHORT_PATH } from './path.js'
 
 /** Single entries of a plan that a caller sets by hand. */
 export interface LivenessOverrides {
@@ -81,9 +82,6 @@ const MOST = 3_600_000
 /** What the promise grants beyond D, and what of it is kept for a busy event loop and the reset itself. */
 const GRACE = 1_000
 const RESERVE = 500
-
-/** So long an answer may take on a short path: see `answerWithin`. */
-const SHORT_PATH = 500
 
 /** A living Linux peer answers probes no more often than every 500 ms (net.ipv4.tcp_invalid_ratelimit). */
 const LEAST_PROBE_PACE = 600

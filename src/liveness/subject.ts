@@ -4,7 +4,7 @@ import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js
 import type { KernelSettings } from '../socket/options.js'
 import type { Kernel } from './kernel.js'
 import { copyOf, isWindowShut, type Observation } from './observation.js'
-import { retransmitAfter } from './path.js'
+import { answerWithin, retransmitAfter, SHORT_PATH } from './path.js'
 import type { LivenessPlan } from './plan.js'
 import { Row } from './row.js'
 import { deadAt, silentFor, type Verdict } from './verdict.js'
@@ -219,9 +219,12 @@ export function paceOf(current: Observation, plan: LivenessPlan): number {
  * The latest time of the next look at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
  * the last answer tells since when it has been silent, however late the look.
  */
-export function quietUntil({ at, answeredAt }: Observation, plan: LivenessPlan): number {
+export function quietUntil(current: Observation, plan: LivenessPlan): number {
+  const { at, answeredAt } = current
   if (plan.keepAlive === false) return at + plan.quietPace
-  return Math.max(at + plan.pace, answeredAt + plan.quietPace)
+  // The plan has the time that an answer takes on a short path.
+  const longer = Math.max(0, answerWithin(current) - SHORT_PATH) || 0
+  return Math.max(at + plan.pace, answeredAt + plan.quietPace - longer)
 }
 
 /** A subject that has just been dropped has no next look any more: NaN, which is never less. */

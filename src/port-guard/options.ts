@@ -73,8 +73,8 @@ export interface PortGuardOptions {
   stallTimeout?: number | false | undefined
   /**
    * Sets keepalive on the listening sockets, so that connections inherit it, and on connections that are there already; and
-   * TCP_RTO_MAX_MS on a connection while its window is shut. Needs the right to trace the server's process (CAP_SYS_PTRACE) and to see it in /proc. Nothing is put
-   * back at the end.
+   * TCP_RTO_MAX_MS on a connection while its window is shut. Needs the right to trace the server's process
+   * (CAP_SYS_PTRACE) and to see it in /proc. Keepalive stays at the end.
    * @defaultValue false
    */
   arm?: boolean | undefined

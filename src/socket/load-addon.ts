@@ -1,7 +1,7 @@
 // Finds the native addon and refuses what is not ours. Whatever goes wrong here is a sentence, never an exception: an
 // application must start without the addon, too.
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import module from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HEAD_BYTES, unfit } from './elf.js'
@@ -89,7 +89,8 @@ function load(file: string): Loaded {
   const fault = process.platform === 'linux' ? faultOf(file) : undefined
   if (fault !== undefined) return { reason: `${file} ${fault}.` }
   try {
-    const found = createRequire(file)(file) as Addon
+    // By its full name: webpack warns of a `createRequire` whose argument it cannot compute.
+    const found = module.createRequire(file)(file) as Addon
     const abi: unknown = found?.abi
     if (abi === ABI) return { addon: found }
     if (abi === undefined) return { reason: `${file} is the addon of something else.` }

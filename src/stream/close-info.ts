@@ -28,7 +28,8 @@ export const CLOSE_REASONS = [
  * was handed to the connection. Also when the application ended the response itself: see `undelivered` then.
  * - `client-closed`: the client closed the connection, or had left before the stream was created. Also when the
  * application destroyed the connection without an error: the two look alike.
- * - `client-reset`: the client's system answered with RST.
+ * - `client-reset`: the client's system answered with RST. One that Node reads together with bytes of the client's is
+ * reported by libuv as an end, so the reason is then that of an end.
  * - `client-error`: the client sent what is no HTTP or no TLS, or did not send its whole request within the server's
  * `requestTimeout`: what Node tells a server's `clientError` event.
  * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.

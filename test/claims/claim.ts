@@ -49,14 +49,15 @@ const CHANCE = 1e-7
 const MOST_QUESTIONS = 40
 
 /**
- * Milliseconds within which a vanished client must be closed: D + 1 s. A path whose round trip leaves no time for two
- * questions within D may need more, because what was asked last is only unanswered when the round trip is over; and one
- * that loses packets may need more questions, an interval of keepalive apart.
+ * Milliseconds within which a vanished client must be closed (docs/liveness.md, "Paths that need more"): D + 1 s, or five
+ * round trips and 2 s where that is longer: three questions, which are a timeout and a doubled timeout apart, and the
+ * time that an answer takes. On a path that loses packets more questions may be needed, a pause apart.
  */
 export function boundOf({ detectWithin, shape }: Claim): number {
   const roundTrip = longestRoundTrip(shape)
-  const forDelay = roundTrip > detectWithin / 4 ? 2 * roundTrip : 0
-  return detectWithin + 1_000 + forDelay + questionsFor(shape) * intervalOf(detectWithin)
+  const bound = Math.max(detectWithin + 1_000, 5 * roundTrip + 2_000)
+  const pause = Math.max(intervalOf(detectWithin), 2 * roundTrip)
+  return bound + questionsFor(shape) * pause
 }
 
 /** More questions than a path without losses needs: the share of those that are lost one way or the other, doubled. */

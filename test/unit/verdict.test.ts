@@ -156,5 +156,20 @@ describe('a path that needs more', () => {
       dataSegmentsSent: 100 + index,
     }))
     expect((observed([{}, ...shut, {}]).at(-1) as Observation).needed).toBe(3)
+    // And what a full queue, or a full buffer of the peer's, drops.
+    const dropped = (index: number): Partial<Look> => ({
+      totalRetransmits: index,
+      dataSegmentsSent: 100 + 3 * index,
+    })
+    const overflow = Array.from({ length: 20 }, (_, index) => dropped(index))
+    const queued = overflow.map((look) => ({ ...look, rtt: 900, minRtt: 40 }))
+    const limited = overflow.map((look, index) => ({ ...look, windowLimited: index }))
+    const needed = (looks: Partial<Look>[]): number =>
+      (observed(looks).at(-1) as Observation).needed
+    expect([overflow, queued, limited].map((looks) => needed([...looks, {}]) > 3)).toEqual([
+      true,
+      false,
+      false,
+    ])
   })
 })
