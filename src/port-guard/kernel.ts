@@ -27,6 +27,7 @@ export class OutsideKernel implements Kernel<Connection> {
   /** So old a dump is still a look at each of its connections, ms: a pass over thousands takes some turns of the event loop. */
   readonly #fresh: number
   readonly #arming: Arming | undefined
+  readonly #asking: number
   looks = 0
 
   /** @param refresh - makes a dump; does not throw */
@@ -34,7 +35,7 @@ export class OutsideKernel implements Kernel<Connection> {
     connections: Connections,
     refresh: () => void,
     now: () => number,
-    { pace, urgentPace }: LivenessPlan,
+    { pace, urgentPace, keepAlive }: LivenessPlan,
     arming: Arming | undefined,
   ) {
     this.#connections = connections
@@ -44,6 +45,7 @@ export class OutsideKernel implements Kernel<Connection> {
     this.#slack = urgentPace / 4
     this.#fresh = urgentPace
     this.#arming = arming
+    this.#asking = keepAlive === false ? 0 : keepAlive.idle
   }
 
   begin(due: number): void {
@@ -86,7 +88,8 @@ export class OutsideKernel implements Kernel<Connection> {
     if (rows === undefined || !this.#connections.has(connection)) return false
     const now = this.#now()
     // The times of a row are those of the dump.
-    readRow(connection, rows, connection.row, into, now, Math.max(0, now - at))
+    const age = Math.max(0, now - at)
+    readRow(connection, { rows, index: connection.row, age }, into, now, this.#asking)
     return true
   }
 
@@ -99,7 +102,7 @@ export class OutsideKernel implements Kernel<Connection> {
         const gone = rows.numbers[index * rows.width + column.errno] !== 0
         // The next dump takes it off the list.
         if (gone) connection.destroyed = true
-        else readRow(connection, rows, index, into[index] as Sight, now)
+        else readRow(connection, { rows, index, age: 0 }, into[index] as Sight, now, this.#asking)
         return !gone
       })
     } catch {

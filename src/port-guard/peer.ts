@@ -220,8 +220,10 @@ export class Peer {
   #lookAgain(now: number): Sight | undefined {
     try {
       const rows = findSockets([this.#connection.id])
+      const { keepAlive } = this.#owner.settings.armedPlan
+      const asking = keepAlive === false ? 0 : keepAlive.idle
       if (rows.numbers[column.errno] === 0)
-        return readRow(this.#connection, rows, 0, new Sight(), now)
+        return readRow(this.#connection, { rows, index: 0, age: 0 }, new Sight(), now, asking)
       this.#connection.destroyed = true
     } catch {
       // The kernel cannot be asked for the moment: it is not ended without that.

@@ -7,29 +7,37 @@ import type { Connection } from './connections.js'
 /** The kernel's clocks are coarse (10 ms at HZ = 100) and not ours. */
 const CLOCK_TOLERANCE = 20
 
+/** Where a row is. */
+export interface RowOf {
+  readonly rows: Rows
+  readonly index: number
+  /** How long ago it was made, ms. */
+  readonly age: number
+}
+
 /**
  * Reads a row about a connection.
  *
  * An observation counts a silence from the peer's last answer, because keepalive, or a heartbeat, has asked it soon after
- * that. On a connection that nobody has armed the last answer may be hours old when the server writes again: there the time
- * counts from that write, and on one that has just been armed, from then. So what came before counts as data received.
+ * that. On a connection that nobody has armed the last answer may be hours old when the server writes again: there no more
+ * than `asking` before that write counts, as if it had been asked like others; on one that has just been armed, what comes
+ * after that. So what came before counts as data received.
  *
- * @param age - how long ago the row was made, ms
+ * @param asking - after what quiet the plan has a peer asked, ms
  */
 export function readRow(
   connection: Connection,
-  rows: Rows,
-  index: number,
+  { rows, index, age }: RowOf,
   into: Sight,
   now: number,
-  age = 0,
+  asking: number,
 ): Sight {
   into.read(rows, index)
   into.lastAckReceived += age
   into.lastDataReceived += age
   if (!connection.armed) {
     const lastDataSent = rows.numbers[index * rows.width + column.lastDataSent] as number
-    notePlain(connection, into, lastDataSent + age, now)
+    notePlain(connection, into, lastDataSent + age, now, asking)
   }
   into.lastDataReceived = Math.min(
     into.lastDataReceived,
@@ -39,13 +47,19 @@ export function readRow(
 }
 
 /** Without keepalive as the plan has it, only what is seen to be outstanding asks the peer. */
-function notePlain(connection: Connection, sight: Sight, lastDataSent: number, now: number): void {
+function notePlain(
+  connection: Connection,
+  sight: Sight,
+  lastDataSent: number,
+  now: number,
+  asking: number,
+): void {
   const outstanding = sight.unacked > 0 || sight.probes > 0
   const answeredAt = now - Math.min(sight.lastAckReceived, sight.lastDataReceived)
   const answered = answeredAt > connection.silenceCountsFrom + CLOCK_TOLERANCE
   if (outstanding && (!connection.outstanding || answered)) {
     const askedAt = now - askedFor(sight, lastDataSent)
-    connection.silenceCountsFrom = Math.max(connection.firstSeen, answeredAt, askedAt)
+    connection.silenceCountsFrom = Math.max(connection.firstSeen, answeredAt, askedAt - asking)
   }
   connection.outstanding = outstanding
 }

@@ -14,6 +14,8 @@ import { column } from '../../src/socket/inspect.js'
 import { sight } from '../support/sight.js'
 
 const { armedPlan, plainPlan } = portGuardSettings({ port: 80, detectWithin: 10_000 })
+/** Keepalive's idle time in the plan, ms. */
+const IDLE = 2_000
 const connection = (firstSeen = 0): Connection =>
   new Connection(new Uint32Array(14), 1, firstSeen, 0, 1)
 
@@ -27,7 +29,8 @@ function looker(of: Connection): (now: number, numbers: Numbers) => Sight {
     for (const [name, value] of Object.entries({ ...told, ...numbers })) {
       row[column[name as keyof typeof column]] = value
     }
-    return readRow(of, { numbers: row, width: row.length }, 0, new Sight(), now)
+    const rows = { numbers: row, width: row.length }
+    return readRow(of, { rows, index: 0, age: 0 }, new Sight(), now, IDLE)
   }
 }
 
@@ -58,16 +61,16 @@ describe.skipIf(addon === undefined)('a silence on a connection that was quiet f
     return Number.POSITIVE_INFINITY
   }
 
-  it('counts from the write that goes unanswered, where nobody has armed it', () => {
+  it('counts as if keepalive had asked when the unanswered write did, where nobody has armed it', () => {
     const after = deadAfter(connection(), plainPlan, 'write')
-    expect(after).toBeGreaterThan(plainPlan.silence - plainPlan.urgentPace)
-    expect(after).toBeLessThanOrEqual(plainPlan.silence + 2 * plainPlan.urgentPace)
+    expect(after).toBeGreaterThan(plainPlan.silence - IDLE - plainPlan.urgentPace)
+    expect(after).toBeLessThanOrEqual(plainPlan.silence - IDLE + 2 * plainPlan.urgentPace)
   })
 
-  it('counts from the first look at a probe of the server’s own keepalive', () => {
+  it('counts so with a probe of the server’s own keepalive, too', () => {
     const after = deadAfter(connection(), plainPlan, 'probe')
-    expect(after).toBeGreaterThanOrEqual(plainPlan.silence)
-    expect(after).toBeLessThanOrEqual(plainPlan.silence + 2 * plainPlan.urgentPace)
+    expect(after).toBeGreaterThanOrEqual(plainPlan.silence - IDLE)
+    expect(after).toBeLessThanOrEqual(plainPlan.silence - IDLE + 2 * plainPlan.urgentPace)
   })
 
   it('counts from the moment of arming, where that was now', () => {
@@ -92,14 +95,15 @@ describe.skipIf(addon === undefined)('a silence on a connection that was quiet f
       one.armed = armed
       const look = looker(one)
       look(10_000, { unacked: 1, lastAckReceived: 9_000, lastDataReceived: 9_000 })
-      // Answered at 12 s, and written to at 14 s: that has gone unanswered.
-      const later = look(15_000, {
+      // Answered at 12 s, and written to at 24 s: that has gone unanswered.
+      const later = look(25_000, {
         unacked: 1,
         lastDataSent: 1_000,
-        lastAckReceived: 3_000,
-        lastDataReceived: 9_000,
+        lastAckReceived: 13_000,
+        lastDataReceived: 19_000,
       })
-      expect(observe(undefined, later, plainPlan, 15_000).answeredAt).toBe(armed ? 12_000 : 14_000)
+      const { answeredAt } = observe(undefined, later, plainPlan, 25_000)
+      expect(answeredAt).toBe(armed ? 12_000 : 24_000 - IDLE)
     }
   })
 })
