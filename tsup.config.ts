@@ -17,8 +17,8 @@ export const entry = {
   dashboard: 'src/dashboard/index.ts',
 }
 
-/** What is started and not imported: the module of the rig's client process. */
-const programs = { 'testing-clients': 'src/testing/clients.ts' }
+/** What is started and not imported: the command, and the module of the rig's client process. */
+const programs = { cli: 'src/cli/main.ts', 'testing-clients': 'src/testing/clients.ts' }
 
 export default defineConfig({
   entry: { ...entry, ...programs },

@@ -205,21 +205,27 @@ const char* FieldName(std::size_t field) {
   return field < kFirstTcpInfo ? kOtherColumns[field] : kTcpInfo[field - kFirstTcpInfo].name;
 }
 
-void Inspect(int fd, double* row) {
-  // Before the state: if the connection ends in between, the state read after tells that these mean nothing.
-  row[kOutq] = AskQueue(fd, SIOCOUTQ);
-  row[kUnsent] = AskQueue(fd, SIOCOUTQNSD);
-  unsigned char info[kTcpInfoSpace];
-  socklen_t length = sizeof info;
-  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) == 0) {
-    row[kErrno] = 0;
-  } else {
-    row[kErrno] = errno;
-    length = 0;
-  }
+void WriteRow(const Queues& queues, int error, const unsigned char* info, std::size_t length,
+              double* row) {
+  row[kErrno] = error;
+  row[kOutq] = queues.outq;
+  row[kUnsent] = queues.unsent;
   for (std::size_t i = 0; i < kTcpInfoCount; i++) {
     row[kFirstTcpInfo + i] = ReadField(info, length, kTcpInfo[i]);
   }
+}
+
+void Inspect(int fd, double* row) {
+  // Before the state: if the connection ends in between, the state read after tells that these mean nothing.
+  const Queues queues = {AskQueue(fd, SIOCOUTQ), AskQueue(fd, SIOCOUTQNSD)};
+  unsigned char info[kTcpInfoSpace];
+  socklen_t length = sizeof info;
+  int error = 0;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) != 0) {
+    error = errno;
+    length = 0;
+  }
+  WriteRow(queues, error, info, length, row);
 }
 
 std::size_t SendMany(const unsigned char* slab, const Piece* pieces, Row* rows, std::size_t count) {

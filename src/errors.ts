@@ -55,6 +55,8 @@ export type ErrorCode =
   | 'ERR_NOT_DRAINABLE'
   /** The reason of a stream's `signal`, as `code` and `name` of Node's own `AbortError`: the stream has ended. */
   | 'ABORT_ERR'
+  /** Connections of other processes cannot be seen or ended here; the message says what is missing. */
+  | 'ERR_SOCK_DIAG'
   /** `tcp-sse/dashboard`: the files of the page are not beside the library, as in most bundles. */
   | 'ERR_DASHBOARD_FILES'
   /** `tcp-sse/testing`: no rig can be made here, or a fault could not be set; the message has the command's words. */

@@ -1,4 +1,5 @@
 // What follows from one look at one socket: a verdict, an end, the kernel's options, what its watchers hear.
+import type { Socket } from 'node:net'
 import { isolated } from '../rethrow.js'
 import { TCP_CLOSE } from '../socket/inspect.js'
 import type { Kernel } from './kernel.js'
@@ -6,6 +7,7 @@ import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
 import { type Observation, Sight } from './observation.js'
 import { observe } from './observe.js'
 import {
+  alignLook,
   countStall,
   evidenceOf,
   hasEnded,
@@ -15,12 +17,12 @@ import {
   type Subject,
 } from './subject.js'
 import { judge, silentFor } from './verdict.js'
-import type { Watcher } from './watch.js'
+import type { Watchable, Watcher } from './watch.js'
 
 /** Who holds the subjects. */
-export interface Holder {
-  holds(subject: Subject): boolean
-  drop(subject: Subject): void
+export interface Holder<S extends Watchable = Socket> {
+  holds(subject: Subject<S>): boolean
+  drop(subject: Subject<S>): void
 }
 
 /** When a look was made. */
@@ -34,17 +36,17 @@ export interface Moment {
 const last = new Sight()
 
 /** Draws the conclusions from looks. */
-export class Examiner {
-  readonly #kernel: Kernel
-  readonly #holder: Holder
+export class Examiner<S extends Watchable = Socket> {
+  readonly #kernel: Kernel<S>
+  readonly #holder: Holder<S>
 
-  constructor(kernel: Kernel, holder: Holder) {
+  constructor(kernel: Kernel<S>, holder: Holder<S>) {
     this.#kernel = kernel
     this.#holder = holder
   }
 
   /** The first look at a socket, before its options are set: its window may be shut already. */
-  begin(subject: Subject, sight: Sight, now: number): void {
+  begin(subject: Subject<S>, sight: Sight, now: number): void {
     subject.observe(observe(undefined, sight, subject.plan, now))
     this.setKernelClocks(subject, subject)
   }
@@ -55,7 +57,7 @@ export class Examiner {
    * @param sight - what the kernel told, or `undefined` where it tells nothing
    * @param activity - the kernel's `activity` when the look was made
    */
-  look(subject: Subject, sight: Sight | undefined, activity: number, moment: Moment): void {
+  look(subject: Subject<S>, sight: Sight | undefined, activity: number, moment: Moment): void {
     const { now, loopTime } = moment
     // A watcher that was called earlier in this tick may have ended this one.
     if (subject.socket.destroyed || !this.#holder.holds(subject)) return
@@ -86,14 +88,14 @@ export class Examiner {
   }
 
   /** A socket that was found destroyed, and whose watchers still watch: they have heard nothing. */
-  gone(subject: Subject): void {
+  gone(subject: Subject<S>): void {
     const evidence = evidenceOf(subject, 0)
     tell(subject, (watcher) => watcher.onPeerGone(evidence))
     this.#holder.drop(subject)
   }
 
   /** TCP_USER_TIMEOUT and TCP_RTO_MAX_MS, as they should be now. */
-  setKernelClocks(subject: Subject, current: Observation): void {
+  setKernelClocks(subject: Subject<S>, current: Observation): void {
     const { plan, socket, userTimeout, retransmitMax } = subject
     if (plan.userTimeout !== false) {
       const wanted = userTimeoutFor(current, subject, plan, current.at, userTimeout)
@@ -108,7 +110,7 @@ export class Examiner {
   }
 
   /** Ends what has ended. Node is left one look's time to notice a close by itself: it knows the true error. */
-  #end(subject: Subject, previous: Observation | undefined, current: Observation): boolean {
+  #end(subject: Subject<S>, previous: Observation | undefined, current: Observation): boolean {
     const { socket, verdict, plan } = subject
     const silence = silentFor(current)
     if (hasEnded(subject, current)) {
@@ -134,7 +136,7 @@ export class Examiner {
   }
 
   /** An idle peer that has left a probe unanswered is asked again sooner than keepalive, which counts seconds, would. */
-  #probeAgain(subject: Subject, current: Observation): void {
+  #probeAgain(subject: Subject<S>, current: Observation): void {
     const { plan, socket, probedAt } = subject
     if (current.probes === 0 || current.unacked + current.unsent > 0) return
     if (current.at - probedAt < plan.probePace) return
@@ -144,7 +146,7 @@ export class Examiner {
   }
 
   /** Only what leaves user space is known. */
-  #noteProgressWithoutKernel(subject: Subject, loopTime: number): void {
+  #noteProgressWithoutKernel(subject: Subject<S>, loopTime: number): void {
     const pending = this.#kernel.pending(subject.socket)
     const progress = this.#kernel.progress(subject.socket)
     countStall(subject, pending > 0, progress !== subject.progress, loopTime)
@@ -152,17 +154,18 @@ export class Examiner {
     subject.deadline = 0
   }
 
-  #tellWatchers(subject: Subject, { now, loopTime }: Moment): void {
+  #tellWatchers(subject: Subject<S>, { now, loopTime }: Moment): void {
     const stalledFor = loopTime - subject.progressAt
     tell(subject, (watcher) => {
       const deadline = watcher.onLook(now, stalledFor, subject.verdict, loopTime)
       subject.deadline = Math.min(subject.deadline, deadline)
       subject.nextLook = Math.min(subject.nextLook, deadline)
     })
+    alignLook(this.#kernel, subject, now)
   }
 }
 
 /** What one watcher does wrong harms no other. */
-function tell(subject: Subject, action: (watcher: Watcher) => void): void {
+function tell(subject: Subject<Watchable>, action: (watcher: Watcher) => void): void {
   for (const watcher of subject.watchers) isolated(() => action(watcher))
 }

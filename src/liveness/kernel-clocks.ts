@@ -26,7 +26,7 @@ const LONGEST_USER_TIMEOUT = 2 ** 31 - 1
 const CLOCK_TOLERANCE = 20
 
 /** The largest TCP_RTO_MAX_MS, and the kernel's default. */
-const LONGEST_RETRANSMIT_MAX = 120_000
+export const LONGEST_RETRANSMIT_MAX = 120_000
 
 /**
  * TCP_USER_TIMEOUT, ms.
@@ -73,6 +73,9 @@ export function retransmitMaxFor(
   inForce: number,
 ): number {
   if (plan.retransmitMax === false) return inForce
+  // Without TCP_USER_TIMEOUT the kernel ends a connection after tcp_retries2 timeouts, and answers on a path that loses much
+  // do not set them back. Probes of a shut window count from the last answer.
+  if (plan.userTimeout === false && !isWindowShut(current)) return LONGEST_RETRANSMIT_MAX
   const wanted = bounded(longestPause(current, plan.retransmitMax), LONGEST_RETRANSMIT_MAX)
   if (isRetracted(current)) return Math.max(wanted, retractedPause(current, plan))
   return inForce >= wanted && inForce <= 1.25 * wanted ? inForce : wanted

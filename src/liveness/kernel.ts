@@ -15,35 +15,43 @@ import { applySocketOptions, type KernelSettings } from '../socket/options.js'
 import { restoreOptions, saveOptions } from '../socket/saved-options.js'
 import type { Sight } from './observation.js'
 import type { LivenessPlan } from './plan.js'
+import type { Watchable } from './watch.js'
 
 /** The monitor's view of the system. */
-export interface Kernel {
+export interface Kernel<S extends Watchable = Socket> {
+  /** Told before each tick how many are due: whether one look at all would be cheaper than many at single ones. */
+  begin?(due: number): void
+  /**
+   * Asked when a look is set for a time: what time near it, or before it, suits the kernel better. Looks that share a time
+   * share a tick.
+   */
+  align?(at: number, now: number): number
   /**
    * One look at each socket, with one native call, read into the sights of the same index.
    *
    * @returns whether the kernel told something, by index
    */
-  look(sockets: readonly Socket[], into: readonly Sight[]): readonly boolean[]
+  look(sockets: readonly S[], into: readonly Sight[]): readonly boolean[]
   /** What is in force of all that the monitor may change: a later watcher's plan can have more than the first's. */
-  save(socket: Socket): KernelSettings
+  save(socket: S): KernelSettings
   /** Sets what the plan says, all but TCP_USER_TIMEOUT. */
-  arm(socket: Socket, plan: LivenessPlan): void
-  setUserTimeout(socket: Socket, milliseconds: number): void
-  setRetransmitMax(socket: Socket, milliseconds: number): void
+  arm(socket: S, plan: LivenessPlan): void
+  setUserTimeout(socket: S, milliseconds: number): void
+  setRetransmitMax(socket: S, milliseconds: number): void
   /** Sends a keepalive probe now, to a peer that has left one unanswered. */
-  probe(socket: Socket, plan: LivenessPlan): void
-  restore(socket: Socket, saved: KernelSettings): void
+  probe(socket: S, plan: LivenessPlan): void
+  restore(socket: S, saved: KernelSettings): void
   /** TCP_NOTSENT_LOWAT, bytes; negative where there is none. */
-  notSentLowWater(socket: Socket): number
-  setNotSentLowWater(socket: Socket, bytes: number): void
+  notSentLowWater(socket: S): number
+  setNotSentLowWater(socket: S, bytes: number): void
   /** Ends the connection with RST. */
-  reset(socket: Socket): void
+  reset(socket: S): void
   /** Bytes that Node and libuv hold because the kernel takes no more. */
-  pending(socket: Socket): number
+  pending(socket: S): number
   /** A number that grows with the bytes that the kernel has taken. */
-  progress(socket: Socket): number
+  progress(socket: S): number
   /** A number that every write changes; NaN where a socket must be looked at whatever has been written. */
-  activity(socket: Socket): number
+  activity(socket: S): number
 }
 
 const CHANGED: readonly KernelOption[] = [

@@ -4,12 +4,12 @@ import { type Clock, systemClock } from '../clock.js'
 import { isolated } from '../rethrow.js'
 import { TCP_CLOSE } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
-import { Examiner, type Holder } from './examiner.js'
+import { Examiner, type Holder, type Moment } from './examiner.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { Sight } from './observation.js'
 import { adoptLowWater, putUserTimeoutBack } from './shared-options.js'
-import { type Keeper, Subject, sooner } from './subject.js'
-import type { Watch, Watcher, WatchOptions } from './watch.js'
+import { alignLook, type Keeper, Subject, sooner } from './subject.js'
+import type { Watch, Watchable, Watcher, WatchOptions } from './watch.js'
 import { isSamePlan } from './watchers.js'
 
 /** The longest that looks hold the event loop at a time, ms; with thousands of sockets the rest comes a turn later. */
@@ -20,23 +20,23 @@ const AT_ONCE = 64
 const BLOCKED = 50
 
 /** A socket, as far as marks on it go. */
-interface Marked {
-  [mark: symbol]: Subject | undefined
+interface Marked<S extends Watchable> {
+  [mark: symbol]: Subject<S> | undefined
 }
 
 /** Watches sockets. Its cost is proportional to the sockets watched; with none there is no timer. */
-export class Monitor implements Keeper, Holder {
+export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<S> {
   readonly #clock: Clock
-  readonly #kernel: Kernel
-  readonly #examiner: Examiner
-  readonly #subjects: Subject[] = []
+  readonly #kernel: Kernel<S>
+  readonly #examiner: Examiner<S>
+  readonly #subjects: Subject<S>[] = []
   /** Where a socket's subject is found: on the socket. */
   readonly #mark = Symbol('tcp-sse.subject')
   #cancelTimer: (() => void) | undefined
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
   /** Those that the tick under way has still to look at, and when the next of the others is due. */
-  #due: Subject[] = []
+  #due: Subject<S>[] = []
   #next = Number.POSITIVE_INFINITY
   /** The least time between two ticks. */
   #gap = Number.POSITIVE_INFINITY
@@ -46,7 +46,7 @@ export class Monitor implements Keeper, Holder {
   readonly #sights = Array.from({ length: AT_ONCE }, () => new Sight())
   readonly #first = [new Sight()]
 
-  constructor(clock: Clock = systemClock, kernel: Kernel = systemKernel) {
+  constructor(clock: Clock, kernel: Kernel<S>) {
     this.#clock = clock
     this.#kernel = kernel
     this.#examiner = new Examiner(kernel, this)
@@ -63,9 +63,9 @@ export class Monitor implements Keeper, Holder {
   }
 
   /** Arms a socket by the watcher's plan and looks at it from now on. Of several plans for one socket the strictest rules. */
-  watch(socket: Socket, watcher: Watcher, options: WatchOptions = {}): Watch {
+  watch(socket: S, watcher: Watcher, options: WatchOptions = {}): Watch {
     const now = this.#clock.now()
-    const before = (socket as unknown as Marked)[this.#mark]
+    const before = (socket as unknown as Marked<S>)[this.#mark]
     const subject = before ?? this.#take(socket, watcher, options, now)
     subject.add(watcher)
     if (before !== undefined) this.#adopt(subject)
@@ -77,7 +77,7 @@ export class Monitor implements Keeper, Holder {
   }
 
   /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
-  #take(socket: Socket, watcher: Watcher, options: WatchOptions, now: number): Subject {
+  #take(socket: S, watcher: Watcher, options: WatchOptions, now: number): Subject<S> {
     const { inheritedFrom } = options
     const { plan, notSentLowWater } = watcher
     const inherited = inheritedFrom !== undefined
@@ -91,14 +91,14 @@ export class Monitor implements Keeper, Holder {
     if (inherited) subject.notSentLowWater = notSentLowWater
     subject.index = this.#subjects.length
     this.#subjects.push(subject)
-    ;(socket as unknown as Marked)[this.#mark] = subject
+    ;(socket as unknown as Marked<S>)[this.#mark] = subject
     const [told] = this.#kernel.look([socket], this.#first)
     if (told) this.#examiner.begin(subject, this.#first[0] as Sight, now)
     return subject
   }
 
   /** Puts the strictest plan of the present watchers in force. */
-  #adopt(subject: Subject): void {
+  #adopt(subject: Subject<S>): void {
     adoptLowWater(this.#kernel, subject)
     const { strictest } = subject
     if (strictest === undefined || isSamePlan(strictest, subject.plan)) return
@@ -113,21 +113,21 @@ export class Monitor implements Keeper, Holder {
   }
 
   /** @internal */
-  release(subject: Subject, watcher: Watcher): void {
+  release(subject: Subject<S>, watcher: Watcher): void {
     if (!subject.remove(watcher)) return
     if (subject.count === 0) this.drop(subject)
     else this.#adopt(subject)
   }
 
   /** @internal */
-  drop(subject: Subject): void {
+  drop(subject: Subject<S>): void {
     if (!this.holds(subject)) return
-    const last = this.#subjects.pop() as Subject
+    const last = this.#subjects.pop() as Subject<S>
     if (last !== subject) {
       this.#subjects[subject.index] = last
       last.index = subject.index
     }
-    ;(subject.socket as unknown as Marked)[this.#mark] = undefined
+    ;(subject.socket as unknown as Marked<S>)[this.#mark] = undefined
     if (!subject.socket.destroyed && subject.state !== TCP_CLOSE) {
       this.#kernel.restore(subject.socket, subject.saved)
       adoptLowWater(this.#kernel, subject)
@@ -140,7 +140,7 @@ export class Monitor implements Keeper, Holder {
   }
 
   /** @internal */
-  holds(subject: Subject): boolean {
+  holds(subject: Subject<S>): boolean {
     return this.#subjects[subject.index] === subject
   }
 
@@ -162,14 +162,14 @@ export class Monitor implements Keeper, Holder {
   }
 
   /** @internal */
-  hurry(subject: Subject): void {
+  hurry(subject: Subject<S>): void {
     subject.nextLook = 0
     subject.deadline = 0
     this.#scheduleFor(subject)
   }
 
   /** Without a pass over all, where the timer is early enough already. */
-  #scheduleFor({ nextLook, plan }: Subject): void {
+  #scheduleFor({ nextLook, plan }: Subject<S>): void {
     this.#gap = Math.min(this.#gap, plan.urgentPace / 2)
     this.#next = Math.min(this.#next, nextLook)
     this.#setTimer(nextLook, this.#clock.now())
@@ -207,16 +207,17 @@ export class Monitor implements Keeper, Holder {
       else this.#next = sooner(this.#next, subject)
     }
     this.#gap = pace / 2
+    this.#kernel.begin?.(this.#due.length)
   }
 
-  #visit(due: readonly Subject[], now: number, horizon: number): void {
+  #visit(due: readonly Subject<S>[], now: number, horizon: number): void {
     const moment = { now, loopTime: now - this.#blockedFor }
-    const some: Subject[] = []
+    const some: Subject<S>[] = []
     for (const subject of due) {
       // Whoever was called earlier in this tick may have ended it, and begun another watch of the same socket.
       if (!this.holds(subject)) continue
       if (subject.socket.destroyed) this.#visitDestroyed(subject)
-      else if (this.#isUnchanged(subject, horizon)) subject.passOver(now, moment.loopTime)
+      else if (this.#isUnchanged(subject, horizon)) this.#passOver(subject, moment)
       else some.push(subject)
     }
     if (some.length === 0) return
@@ -232,8 +233,13 @@ export class Monitor implements Keeper, Holder {
     }
   }
 
+  #passOver(subject: Subject<S>, { now, loopTime }: Moment): void {
+    subject.passOver(now, loopTime)
+    alignLook(this.#kernel, subject, now)
+  }
+
   /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
-  #isUnchanged({ quiet, deadline, activity, socket }: Subject, horizon: number): boolean {
+  #isUnchanged({ quiet, deadline, activity, socket }: Subject<S>, horizon: number): boolean {
     return quiet && deadline > horizon && this.#kernel.activity(socket) === activity
   }
 
@@ -241,7 +247,7 @@ export class Monitor implements Keeper, Holder {
    * Node tells of a socket's end, but not everybody: a response that waits behind another one hears nothing. Whoever still
    * watches at the second sight has heard nothing.
    */
-  #visitDestroyed(subject: Subject): void {
+  #visitDestroyed(subject: Subject<S>): void {
     if (subject.seenDestroyed) {
       this.#examiner.gone(subject)
       return
@@ -252,4 +258,4 @@ export class Monitor implements Keeper, Holder {
 }
 
 /** The monitor that everything in this process shares. */
-export const sharedMonitor = new Monitor()
+export const sharedMonitor = new Monitor(systemClock, systemKernel)

@@ -2,24 +2,25 @@
 import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
+import type { Kernel } from './kernel.js'
 import { copyOf, isWindowShut, type Observation } from './observation.js'
 import { answerWithin, retransmitAfter, SHORT_PATH } from './path.js'
 import type { LivenessPlan } from './plan.js'
 import { Row } from './row.js'
 import { deadAt, silentFor, type Verdict } from './verdict.js'
-import type { PeerEvidence, Watch, Watcher } from './watch.js'
+import type { PeerEvidence, Watch, Watchable, Watcher } from './watch.js'
 import { Watchers } from './watchers.js'
 
 /** Who keeps subjects: the monitor. */
-export interface Keeper {
-  hurry(subject: Subject): void
-  release(subject: Subject, watcher: Watcher): void
+export interface Keeper<S extends Watchable = Socket> {
+  hurry(subject: Subject<S>): void
+  release(subject: Subject<S>, watcher: Watcher): void
 }
 
 /** A socket and what is remembered of it. */
-export class Subject extends Row implements Watch {
-  readonly #keeper: Keeper
-  readonly socket: Socket
+export class Subject<S extends Watchable = Socket> extends Row implements Watch {
+  readonly #keeper: Keeper<S>
+  readonly socket: S
   /** The strictest of its watchers'. */
   plan: LivenessPlan
   /** One or several: nearly every socket has one, which needs no set. */
@@ -31,8 +32,8 @@ export class Subject extends Row implements Watch {
   index = -1
 
   constructor(
-    keeper: Keeper,
-    socket: Socket,
+    keeper: Keeper<S>,
+    socket: S,
     plan: LivenessPlan,
     saved: KernelSettings,
     now: number,
@@ -139,7 +140,7 @@ export class Subject extends Row implements Watch {
 }
 
 /** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
-export function hasEnded({ watchers }: Subject, { state }: Observation): boolean {
+export function hasEnded({ watchers }: Subject<Watchable>, { state }: Observation): boolean {
   if (state === TCP_CLOSE) return true
   if (state !== TCP_CLOSE_WAIT) return false
   return watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
@@ -150,9 +151,19 @@ function isQuiet({ state, unacked, unsent, retransmits, probes }: Observation): 
   return state === TCP_ESTABLISHED && unacked + unsent + retransmits + probes === 0
 }
 
+/** Lets the kernel choose a better time near the next look's, or before it. */
+export function alignLook<S extends Watchable>(
+  kernel: Kernel<S>,
+  subject: Subject<S>,
+  now: number,
+): void {
+  const at = kernel.align?.(subject.nextLook, now)
+  if (at !== undefined) subject.nextLook = at
+}
+
 /** What a look tells of the bytes that wait, in the kernel or (`pending`) before it. */
 export function noteProgress(
-  subject: Subject,
+  subject: Subject<Watchable>,
   { unacked, unsent, bytesAcked }: Observation,
   previous: Observation | undefined,
   pending: number,
@@ -165,7 +176,7 @@ export function noteProgress(
 
 /** A stall counts from the first look that sees bytes wait: they may have been written just before it. */
 export function countStall(
-  subject: Subject,
+  subject: Subject<Watchable>,
   waiting: boolean,
   moved: boolean,
   loopTime: number,
@@ -176,7 +187,10 @@ export function countStall(
 }
 
 /** What is known of a peer that is given up: a copy, because the observation is overwritten. */
-export function evidenceOf({ verdict, observation }: Subject, silence: number): PeerEvidence {
+export function evidenceOf(
+  { verdict, observation }: Subject<Watchable>,
+  silence: number,
+): PeerEvidence {
   return { verdict, silentFor: silence, observation: observation && copyOf(observation) }
 }
 
@@ -214,6 +228,6 @@ export function quietUntil(current: Observation, plan: LivenessPlan): number {
 }
 
 /** A subject that has just been dropped has no next look any more: NaN, which is never less. */
-export function sooner(next: number, { nextLook }: Subject): number {
+export function sooner(next: number, { nextLook }: Subject<Watchable>): number {
   return nextLook < next ? nextLook : next
 }

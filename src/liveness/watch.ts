@@ -4,6 +4,12 @@ import type { Observation } from './observation.js'
 import type { LivenessPlan } from './plan.js'
 import type { Verdict } from './verdict.js'
 
+/** What can be watched: a `net.Socket`, or anything else that a `Kernel` knows. */
+export interface Watchable {
+  /** Whether it has ended, and there is nothing to look at any more. */
+  readonly destroyed: boolean
+}
+
 /** What was known of a peer when it was given up. */
 export interface PeerEvidence {
   /** At its last look. */

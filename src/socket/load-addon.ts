@@ -23,13 +23,35 @@ export interface Addon {
     rows: Int32Array,
     rowCount: number,
   ): number
+  /** The columns of a row about a socket of anybody: `fields`, then native/diag.h's. */
+  readonly diagFields: readonly string[]
+  /** Returns how many sockets there are; as many rows are written as fit. */
+  dumpSockets(
+    family: number,
+    states: number,
+    ports: Int32Array,
+    portCount: number,
+    out: Float64Array,
+  ): number
+  /** Fourteen words an id, as native/diag.h has them. */
+  findSockets(ids: Uint32Array, count: number, out: Float64Array): number
+  destroySocket(id: Uint32Array): number
+  probeDestroy(): number
+  /** Two numbers a setting: option, value. */
+  setOptionsOf(
+    pid: number,
+    fd: number,
+    cookie: Uint32Array,
+    settings: Int32Array,
+    count: number,
+  ): number
 }
 
 /** Where this module is. esbuild puts nothing in its place where it makes CommonJS of it. */
 const HERE: string | undefined = import.meta.url
 
 /** `kAbi` of native/tcp.h. */
-const ABI = 3
+const ABI = 4
 
 /** The addon, or why there is none, in one sentence. */
 export type Loaded =

@@ -18,12 +18,12 @@ const FLOORS = [
     'socket/capabilities',
     'socket/batch',
   ],
-  ['socket/saved-options', 'liveness/death', 'liveness/path'],
+  ['socket/saved-options', 'socket/diag', 'liveness/death', 'liveness/path'],
   ['liveness/plan'],
   ['liveness/stall-clock', 'liveness/observation'],
   ['liveness/observe', 'liveness/verdict'],
-  ['liveness/kernel', 'liveness/kernel-clocks', 'liveness/row', 'liveness/watch'],
-  ['liveness/watchers'],
+  ['liveness/kernel-clocks', 'liveness/row', 'liveness/watch'],
+  ['liveness/kernel', 'liveness/watchers'],
   ['liveness/subject'],
   ['liveness/examiner', 'liveness/shared-options'],
   ['liveness/monitor'],
@@ -32,6 +32,10 @@ const FLOORS = [
   ['guard/exchange', 'guard/inheritance'],
   ['guard/connection'],
   ['guard/guard-server'],
+  ['port-guard/options', 'port-guard/connections', 'port-guard/holders'],
+  ['port-guard/clients', 'port-guard/reading', 'port-guard/arming'],
+  ['port-guard/kernel', 'port-guard/peer'],
+  ['port-guard/guard-port'],
   [
     'stream/deferred',
     'stream/poll',
@@ -75,6 +79,9 @@ const FLOORS = [
   ['dashboard/look'],
   ['dashboard/watchers'],
   ['dashboard/index'],
+  ['cli/arguments', 'cli/help', 'cli/io', 'cli/metrics-text', 'cli/table', 'cli/checks'],
+  ['cli/guard', 'cli/top', 'cli/doctor'],
+  ['cli/main'],
 ]
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))

@@ -138,6 +138,20 @@ describe('Monitor', () => {
     },
   })
 
+  it('tells the kernel once a tick how many are due, before it looks', () => {
+    const due: [number, number][] = []
+    const telling = Object.assign(kernel, {
+      begin: (count: number) => void due.push([count, kernel.looks]),
+    })
+    // Anything that says when it has ended can be watched, by a kernel that knows it.
+    const others = new Monitor<{ readonly destroyed: boolean }>(clock, telling as never)
+    for (let i = 0; i < 100; i++) others.watch({ destroyed: false }, { ...watcher(), plan })
+    const looks = kernel.looks
+    clock.run(plan.urgentPace + 10)
+    expect(due).toEqual([[100, looks]])
+    expect(kernel.looks).toBe(looks + 100)
+  })
+
   it('looks at all due sockets with one sweep, at the plan’s pace, and has no timer without sockets', () => {
     const watches = [new Socket(), new Socket()].map((each) =>
       watch(monitor, each, plan, watcher()),
