@@ -49,13 +49,13 @@ const CHANCE = 1e-7
 const MOST_QUESTIONS = 40
 
 /**
- * Milliseconds within which a vanished client must be closed (docs/liveness.md, "Paths that need more"): D + 1 s, or five
+ * Milliseconds within which a vanished client must be closed (docs/liveness.md, "Paths that need more"): D + 1 s, or seven
  * round trips and 2 s where that is longer: three questions, which are a timeout and a doubled timeout apart, and the
  * time that an answer takes. On a path that loses packets more questions may be needed, a pause apart.
  */
 export function boundOf({ detectWithin, shape }: Claim): number {
   const roundTrip = longestRoundTrip(shape)
-  const bound = Math.max(detectWithin + 1_000, 5 * roundTrip + 2_000)
+  const bound = Math.max(detectWithin + 1_000, 7 * roundTrip + 2_000)
   const pause = Math.max(intervalOf(detectWithin), 2 * roundTrip)
   return bound + questionsFor(shape) * pause
 }

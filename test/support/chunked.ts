@@ -51,3 +51,6 @@ export function idsOf(body: string): string[] {
   }
   return ids
 }
+
+/** Bytes of the empty comment that goes with the head, as a chunk: `3 CRLF : LF LF CRLF`. */
+export const FIRST_CHUNK = 8

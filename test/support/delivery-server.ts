@@ -1,8 +1,10 @@
 // The sending side of the delivery proof: random events, and a record of where each ends on the wire.
+
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createEventStream, type DeliveryOutcome, type EventInput } from '../../src/index.js'
 import { answer } from '../../src/testing/index.js'
+import { FIRST_CHUNK } from './chunked.js'
 
 /** What the server says of one stream, and what it sent. */
 export interface Account {
@@ -48,7 +50,8 @@ function serve(req: http.IncomingMessage, res: http.ServerResponse): void {
   }
   accounts.push(account)
   const stream = createEventStream(req, res, { detectWithin: 4_000, heartbeat: false })
-  let end = 0
+  // The empty comment that goes with the head, as a chunk: it is part of the head.
+  let end = FIRST_CHUNK
   async function* events(): AsyncGenerator<EventInput> {
     for (let number = 0; ; number++) {
       if (Math.random() < 0.7)
