@@ -64,6 +64,7 @@ export const counters = {
   droppedEvents: 0,
   droppedBytes: 0,
   heartbeats: 0,
+  echoes: 0,
   stalls: 0,
   broadcasts: 0,
   /** Milliseconds that streams were open. */

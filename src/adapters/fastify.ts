@@ -1,7 +1,8 @@
 // Fastify 5 (and 4): the stream writes to Node's response, so Fastify is told to leave the reply alone.
-import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, RouteHandlerMethod } from 'fastify'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readBody } from './echo.js'
 import { createEventStream } from './node.js'
 
 declare module 'fastify' {
@@ -45,6 +46,31 @@ Object.assign(eventStream, {
   [Symbol.for('fastify.display-name')]: 'tcp-sse',
   [Symbol.for('plugin-meta')]: { name: 'tcp-sse', fastify: '>=4' },
 })
+
+/**
+ * The route for echoes (the option `echo` of a stream): the handler of POST on the stream's URL. Other requests are not found.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`, when it is made
+ * @example
+ * import { echo } from 'tcp-sse/fastify'
+ *
+ * app.post('/events', echo())
+ */
+export function echo(options: EchoRouteOptions = {}): RouteHandlerMethod {
+  const route = new EchoRoute(options)
+  return async (request, reply) => {
+    if (!isEcho(request.method, request.headers['content-type'])) {
+      reply.callNotFound()
+      return reply
+    }
+    const { body, raw } = request
+    const status = await route.statusOf(typeof body === 'string' ? body : await readBody(raw))
+    return reply
+      .code(status)
+      .headers(echoHead(status, raw.httpVersionMajor === 1))
+      .send()
+  }
+}
 
 function answer(reply: FastifyReply, options: EventStreamOptions): EventStream {
   const { raw, request } = reply

@@ -31,6 +31,7 @@ import {
 import { checkDeadlines } from './deadlines.js'
 import { Deferred } from './deferred.js'
 import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
+import { Echoless } from './echoless.js'
 import type { EventStream } from './event-stream.js'
 import * as news from './news.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
@@ -46,7 +47,10 @@ import { watchOver } from './watch-over.js'
 export const unwatched = new Set<LiveStream>()
 
 /** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
-export class LiveStream implements EventStream, OutletListener, Watcher, SenderOwner {
+export class LiveStream
+  extends Echoless
+  implements EventStream, OutletListener, Watcher, SenderOwner
+{
   readonly lastEventId: string
   /** Whole milliseconds: they stay out of the heap. */
   readonly #openedAt = Math.round(systemClock.now())
@@ -62,6 +66,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
 
   /** @param refusal - of a request that has been answered with 503 */
   constructor(outlet: Outlet, settings: StreamSettings, lastEventId: string, refusal?: Refusal) {
+    super()
     this.#sender = new Sender(outlet, settings, this, this.#openedAt)
     this.lastEventId = lastEventId
     if (refusal !== undefined) {
@@ -159,14 +164,14 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   }
 
   /** Ends the stream as `close` does, after these; what has no room is left out. */
-  finish(reason: 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
+  finish(reason: 'ended' | 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
     for (const event of last) if (this.#isOpen()) this.#sender.deliver(event)
     this.#end(reason, undefined)
   }
 
-  /** Ends a stream whose time to be drained is over. */
-  cut(): void {
-    this.#giveUp('drained', outOfTime())
+  /** Ends a stream at once: its time to be drained is over, or another one. */
+  cut(reason: CloseReason = 'drained', error: Error = outOfTime()): void {
+    this.#giveUp(reason, error)
   }
 
   /** The write loop beneath: for `Channel`. */

@@ -18,6 +18,7 @@ import {
   wrongType,
 } from '../validate.js'
 import { Admission } from './admission.js'
+import { checkEcho, type EchoOptions, type EchoSettings } from './echo-options.js'
 import type { OverflowPolicy, QueueLimits } from './queue.js'
 
 /** Options of `createEventStream`. Times in milliseconds, sizes in bytes; `false` means off. */
@@ -82,6 +83,13 @@ export interface EventStreamOptions extends LivenessOverrides {
    * @defaultValue false
    */
   maxAge?: number | false | undefined
+  /**
+   * Has the client itself answer, with `liveFetch` of `tcp-sse/client`: through any proxy the server then knows that
+   * it is there, and the client that the server is. One that has answered and does so no more is closed with reason `no-echo`.
+   * The route for the answers is `echo()`.
+   * @defaultValue `false`
+   */
+  echo?: EchoOptions | false | undefined
   /** A limit that this stream shares with others; beyond it: 503. See `createAdmission`. */
   admission?: Admission | undefined
   /** Further response headers; they win over the stream's own. */
@@ -100,6 +108,7 @@ export interface StreamSettings {
   readonly serialize: Serialize | undefined
   readonly signal: AbortSignal | undefined
   readonly maxAge: number | false
+  readonly echo: EchoSettings | false
   readonly admission: Admission | undefined
   readonly headers: EventStreamOptions['headers']
 }
@@ -128,6 +137,7 @@ const checks: Checks<EventStreamOptions> = {
   serialize: callable<Serialize>(),
   signal: abortSignal,
   maxAge: orFalse(duration({ min: 1_000 })),
+  echo: orFalse(checkEcho),
   admission: checkAdmission,
   headers: checkHeaders,
 }
@@ -222,6 +232,7 @@ function check(options: EventStreamOptions): StreamSettings {
     serialize: given.serialize,
     signal: given.signal,
     maxAge: given.maxAge ?? false,
+    echo: (given.echo as EchoSettings | undefined) ?? false,
     admission: given.admission,
     headers: given.headers,
   }
