@@ -1,9 +1,10 @@
 // Fastify 5 (and 4): the stream writes to Node's response, so Fastify is told to leave the reply alone.
-import type { FastifyPluginAsync, FastifyReply, RouteHandlerMethod } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
 import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readBody } from './echo.js'
 import { createEventStream } from './node.js'
+import type { NodeRequest } from './outlet.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -47,6 +48,30 @@ Object.assign(eventStream, {
   [Symbol.for('plugin-meta')]: { name: 'tcp-sse', fastify: '>=4' },
 })
 
+/** What the handler of `echo()` needs of Fastify's request, over HTTP/1 and HTTP/2 alike. */
+export interface EchoRequest {
+  /** As Fastify has it. */
+  readonly method: string
+  /** As Fastify has it. */
+  readonly headers: { readonly 'content-type'?: string | undefined }
+  /** What a content type parser has made of the body. */
+  readonly body: unknown
+  /** Node's request. */
+  readonly raw: NodeRequest
+}
+
+/** What the handler of `echo()` needs of Fastify's reply. */
+export interface EchoReply {
+  /** As Fastify has it. */
+  code(status: number): EchoReply
+  /** As Fastify has it. */
+  headers(values: Record<string, string>): EchoReply
+  /** As Fastify has it. */
+  send(): EchoReply
+  /** As Fastify has it. */
+  callNotFound(): unknown
+}
+
 /**
  * The route for echoes (the option `echo` of a stream): the handler of POST on the stream's URL. Other requests are not found.
  *
@@ -56,7 +81,9 @@ Object.assign(eventStream, {
  *
  * app.post('/events', echo())
  */
-export function echo(options: EchoRouteOptions = {}): RouteHandlerMethod {
+export function echo(
+  options: EchoRouteOptions = {},
+): (request: EchoRequest, reply: EchoReply) => Promise<unknown> {
   const route = new EchoRoute(options)
   return async (request, reply) => {
     if (!isEcho(request.method, request.headers['content-type'])) {

@@ -40,23 +40,25 @@ export class EchoStream extends AgingStream implements EchoTarget {
     if (open && this.sender.hasRoom) this.#sendBeat()
   }
 
-  /** Asked for by whoever hears of the stream's opening, which is before there is anything of this class. */
-  get #begun(): boolean {
-    return #confirmed in this
+  /** Whoever hears of the stream's opening may ask it, which is before there is anything of this class. */
+  static #hasBegun(stream: EchoStream): boolean {
+    return #confirmed in stream
   }
 
   override get lastEcho(): number | undefined {
-    return this.#begun ? this.#lastEcho : undefined
+    return EchoStream.#hasBegun(this) ? this.#lastEcho : undefined
   }
 
   override confirmed(): string | undefined {
-    return this.#begun ? this.#confirmed : undefined
+    return EchoStream.#hasBegun(this) ? this.#confirmed : undefined
   }
 
   /** A peer that is well is not a client that is: behind a proxy the two are different ones. */
   override get verdict(): Verdict {
     const verdict = super.verdict
-    return verdict === 'alive' && this.#begun && this.#watch.overdue ? 'congested' : verdict
+    return verdict === 'alive' && EchoStream.#hasBegun(this) && this.#watch.overdue
+      ? 'congested'
+      : verdict
   }
 
   onEcho(lastEventId: string): boolean {
@@ -89,7 +91,7 @@ export class EchoStream extends AgingStream implements EchoTarget {
 
   override beforeEnd(): void {
     super.beforeEnd()
-    if (this.#begun && this.state === 'closed') unregister(this.#token)
+    if (EchoStream.#hasBegun(this) && this.state === 'closed') unregister(this.#token)
   }
 
   #tellVerdict(before: Verdict): void {

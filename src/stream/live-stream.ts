@@ -31,8 +31,8 @@ import {
 import { checkDeadlines } from './deadlines.js'
 import { Deferred } from './deferred.js'
 import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
-import { Echoless } from './echoless.js'
 import type { EventStream } from './event-stream.js'
+import { Mute } from './mute.js'
 import * as news from './news.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
@@ -47,10 +47,7 @@ import { watchOver } from './watch-over.js'
 export const unwatched = new Set<LiveStream>()
 
 /** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
-export class LiveStream
-  extends Echoless
-  implements EventStream, OutletListener, Watcher, SenderOwner
-{
+export class LiveStream extends Mute implements EventStream, OutletListener, Watcher, SenderOwner {
   readonly lastEventId: string
   /** Whole milliseconds: they stay out of the heap. */
   readonly #openedAt = Math.round(systemClock.now())

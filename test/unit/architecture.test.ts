@@ -36,7 +36,7 @@ const FLOORS = [
     'stream/source',
   ],
   ['stream/admission', 'stream/delivery-log', 'stream/outlet', 'stream/echo-options'],
-  ['stream/echo-registry', 'stream/echo-watch', 'stream/echoless'],
+  ['stream/echo-registry', 'stream/echo-watch', 'stream/mute'],
   ['stream/queue'],
   ['stream/options', 'stream/close-info', 'stream/delivery'],
   ['stream/sender'],

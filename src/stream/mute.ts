@@ -1,5 +1,5 @@
 /** What a stream without the option `echo` has to say about echoes. */
-export abstract class Echoless {
+export abstract class Mute {
   get lastEcho(): number | undefined {
     return undefined
   }
