@@ -170,6 +170,8 @@ export async function answerEcho(
  * @returns what answers the echoes: `true` for one, and everything else is the caller's to answer
  * @throws {TcpSseError} `ERR_OPTION_*`
  * @example
+ * import { echo } from 'tcp-sse'
+ *
  * const answersEcho = echo()
  * http.createServer((req, res) => {
  *   if (answersEcho(req, res)) return
