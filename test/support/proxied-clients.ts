@@ -39,6 +39,17 @@ const libraries: Record<string, Start> = {
       },
     })
   },
+  /** Reads some bytes, and then does something else for a while. */
+  'a slow reader'(url, fetch, onId) {
+    void (async () => {
+      const response = await fetch(url, { headers: { accept: 'text/event-stream' } })
+      const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+      for (let done = false; !done; onId('0')) {
+        done = (await reader.read()).done
+        await new Promise((resolve) => setTimeout(resolve, 4_000))
+      }
+    })()
+  },
   'a loop'(url, fetch, onId) {
     void (async () => {
       let last = ''
