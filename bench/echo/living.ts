@@ -29,6 +29,7 @@ for (const { name, count, library } of GROUPS) {
     url: `http://${rig.serverAddress}:${ports?.plain}/${encodeURIComponent(name)}`,
     library,
     http2: false,
+    headTimeout: 20_000,
     address: rig.clientAddress(number),
   }))
   await peer.call('open', { urls })

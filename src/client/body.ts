@@ -35,6 +35,8 @@ export function watchedBody(
   let reading = false
   let over = false
   let heardAt = 0
+  /** When the server last said that it knows the stream. */
+  let knownAt = 0
   let answeredAt = -1e9
   let answering = false
   /** The server has said that it knows the stream no more: what is on its way is still to come, and that is all. */
@@ -73,12 +75,13 @@ export function watchedBody(
   const pace = (): number => silence / 4
 
   const respond = (): void => {
-    if (over || forgotten || answering || now() - answeredAt < pace() * 0.8) return
+    if (forgotten || answering || now() - answeredAt < pace() * 0.8) return
     answering = true
     answeredAt = now()
-    answer(`${token}\n${processed}`, pace() * 2).then((status) => {
+    answer(`${token}\n${processed}`, pace()).then((status) => {
       answering = false
       forgotten = status === 410
+      if (status === 204) knownAt = now()
       // Whatever kept it from arriving, what comes next brings another one.
       if (!status) answeredAt -= pace() - LATE
     })
@@ -90,14 +93,16 @@ export function watchedBody(
   }
 
   const look = (late: number): void => {
-    const left = heardAt + (forgotten ? pace() : silence) - now()
-    if (!reading) respond()
-    else if (left <= 0) {
+    // A server that answers is there, and what it sends may be waiting for its kernel's next try: as long again, and no longer.
+    const heard = Math.max(heardAt, Math.min(knownAt, heardAt + silence))
+    const left = heard + (forgotten ? pace() : silence) - now()
+    respond()
+    if (reading && left <= 0) {
       // Twice at least, so that the loop has had a turn for what was waiting; more often when it is late again.
       strikes += late > LATE ? 0.5 : 1
       if (strikes > 1) end(new TypeError('silence'))
     }
-    if (!over) schedule(reading ? Math.max(GRACE, Math.min(left, pace())) : pace())
+    if (!over) schedule(Math.max(GRACE, Math.min(left, pace())))
   }
 
   const take = (step: { value?: Uint8Array | undefined }): void => {

@@ -16,6 +16,7 @@ export interface Row {
   readonly unsent: number | undefined
   readonly unacked: number | undefined
   readonly lastAck: number | undefined
+  readonly lastEcho: number | undefined
   readonly delivered: string | undefined
   readonly deliveredEvents: number | undefined
 }
@@ -77,6 +78,7 @@ function row(stream: EventStream, { id, openedAt }: Entry, at: number, describe:
     unsent,
     unacked,
     lastAck: snapshot?.lastAckReceived,
+    lastEcho: stream.lastEcho === undefined ? undefined : at - stream.lastEcho,
     delivered: delivered?.id === undefined ? undefined : shortened(delivered.id),
     deliveredEvents: delivered?.events,
   }

@@ -12,7 +12,7 @@ export interface EchoOptions {
    */
   beat?: number | undefined
   /**
-   * A client from which no echo has come for this long is given up, with reason `no-echo`; one to which nothing has come
+   * A client whose echo is this long overdue is given up, with reason `no-echo`; one to which nothing has come
    * gives up the stream. Outages shorter than about 60 % of it are survived. At least twice `beat`.
    * @defaultValue four times `beat`
    */

@@ -35,7 +35,8 @@ export class EchoWatch {
   hear(now: number): boolean {
     if (now - this.#heardAt < Math.min(CLOSEST, this.#settings.beat / CLOSEST_PART)) return false
     this.#heardAt = now
-    this.#since = now
+    // The next one is not due before.
+    this.#since = now + this.#settings.beat
     this.#suspected = false
     this.#overdue = false
     return true

@@ -2,6 +2,8 @@
 import http from 'node:http'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { look } from '../../src/dashboard/look.js'
+import { Registry } from '../../src/dashboard/registry.js'
 import {
   acceptEcho,
   createEventStream,
@@ -78,12 +80,15 @@ describe('a stream with echo', () => {
 
   it('is closed as no-echo when a client that has answered falls silent, by its connection as well', async () => {
     const before = metrics()
+    const registry = new Registry(5, () => '')
+    cleanup.push(() => registry.close())
     const { server, client, token } = await scene()
     const answeredAt = performance.now()
     expect(await post(server, `${token}\n7`)).toBe(204)
     const stream = await server.stream(0)
     expect(stream.confirmed()).toBe('7')
     expect(Date.now() - (stream.lastEcho ?? 0)).toBeLessThan(800)
+    expect(look(registry, 5, () => '').rows.at(-1)?.lastEcho).toBeLessThan(800)
     await waitFor('the overdue echo', () => stream.verdict === 'congested')
     const info = await stream.closed
     const took = performance.now() - answeredAt
@@ -95,6 +100,7 @@ describe('a stream with echo', () => {
     expect(await client.end).toBe('cut')
     expect(metrics().closed['no-echo']).toBe(before.closed['no-echo'] + 1)
     expect(metrics().echoes).toBe(before.echoes + 1)
+    expect(registry.ended.at(-1)).toMatchObject({ reason: 'no-echo', verdict: 'dead' })
     // What is left of it: the token is known as one that has been.
     expect(await post(server, token)).toBe(410)
   })
@@ -122,6 +128,8 @@ describe('a stream with echo', () => {
   })
 
   it('writes no beat to a client that is behind, and goes on when it reads', async () => {
+    // The counter is everybody's.
+    await waitFor('the ends of earlier tests', () => echoTargets() === 0)
     const { server, client } = await scene({ echo: { beat: 150, silence: 60_000 } })
     const stream = await server.stream(0)
     client.pause()
@@ -241,9 +249,11 @@ describe('the route of echoes, tried as an attacker', () => {
 
   it('a flood of good echoes is 429, and keeps nobody else waiting', async () => {
     const { server, token } = await scene({ echo: { beat: 4_000 } })
+    const began = performance.now()
     const statuses = await Promise.all(Array.from({ length: 200 }, () => post(server, token)))
-    expect(statuses.filter((status) => status === 204)).toHaveLength(1)
-    expect(statuses.filter((status) => status === 429)).toHaveLength(199)
+    const most = 1 + (performance.now() - began) / 500
+    expect(statuses.filter((status) => status === 204).length).toBeLessThanOrEqual(most)
+    expect(new Set(statuses)).toEqual(new Set([204, 429]))
   })
 
   it('what is no echo is not answered: other types, other methods', async () => {

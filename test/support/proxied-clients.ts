@@ -86,13 +86,14 @@ interface ToOpen {
   http2: boolean
   /** Its own address, by which it can be cut off. */
   address: string
+  headTimeout?: number
 }
 
 const clients: Seen[] = []
 
 answer({
   open({ urls }: { urls: ToOpen[] }) {
-    for (const { name, url, library, http2, address } of urls) {
+    for (const { name, url, library, http2, address, headTimeout = 4_000 } of urls) {
       const seen: Seen = { name, ids: [], failures: [], lastAt: 0 }
       clients.push(seen)
       const dispatcher = new Agent({
@@ -102,7 +103,7 @@ answer({
       })
       const fetch = ((input: string, init: object) =>
         undiciFetch(input, { ...init, dispatcher })) as unknown as typeof globalThis.fetch
-      const live = liveFetch({ fetch, headTimeout: 4_000, jitter: 300 })
+      const live = liveFetch({ fetch, headTimeout, jitter: 300 })
       const failed = (error: unknown): never => {
         seen.failures.push({ at: Date.now(), why: String(error) })
         throw error
