@@ -55,7 +55,7 @@ export function watchedBody(
     }
     if (line === ': bye') goodbye = true
     if (!line) lastEventId = id
-    if (/^id(:|$)/.test(line)) id = line.slice(3).replace(/^ /, '')
+    if (/^id(:|$)/.test(line)) id = line.replace(/^id:? ?/, '')
   })
 
   const end = (error?: unknown): void => {
@@ -75,7 +75,7 @@ export function watchedBody(
   const pace = (): number => silence / 4
 
   const respond = (): void => {
-    if (forgotten || answering || now() - answeredAt < pace() * 0.8) return
+    if (forgotten || answering || now() - answeredAt < silence / 5) return
     answering = true
     answeredAt = now()
     answer(`${token}\n${processed}`, pace()).then((status) => {

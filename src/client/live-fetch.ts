@@ -41,7 +41,7 @@ const LONGEST_WAIT = 60
 export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fetch {
   const { headTimeout = 20_000, jitter = 1_000, echoUrl } = options
   if (!(Number(headTimeout) >= 0 && jitter >= 0)) {
-    throw new TypeError('headTimeout or jitter')
+    throw new TypeError('headTimeout, jitter')
   }
   /** Until when another try has no use, by URL. */
   const notBefore = new Map<string, number>()
