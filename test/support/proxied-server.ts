@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import {
   createChannel,
   createEventStream,
+  type EventStream,
   type EventStreamOptions,
   echo,
   MemoryHistory,
@@ -19,9 +20,11 @@ export interface Served {
   openedAt: number
   closedAt?: number
   reason?: string
+  /** Whether its client has answered. */
+  armed?: boolean
 }
 
-const served: Served[] = []
+const served: { stream: EventStream; record: Served }[] = []
 const channel = createChannel({ history: new MemoryHistory() })
 const proxies: RunningProxy[] = []
 let id = 0
@@ -41,7 +44,7 @@ answer({
         lastEventId: stream.lastEventId,
         openedAt: Date.now(),
       }
-      served.push(record)
+      served.push({ stream, record })
       void stream.closed.then(({ reason }) => {
         record.closedAt = Date.now()
         record.reason = reason
@@ -59,7 +62,8 @@ answer({
     setInterval(() => void channel.broadcast({ id: String(++id), data }), everyMs)
   },
   last: () => id,
-  served: () => served,
+  served: (): Served[] =>
+    served.map(({ stream, record }) => ({ ...record, armed: stream.lastEcho !== undefined })),
   echoes: () => echoes,
   pid: () => process.pid,
 })
