@@ -58,7 +58,7 @@ await Promise.all([
 await pause(Math.max(0, until - Date.now()))
 
 const served = await server.call<Served[]>('served')
-console.log(describeMachine(machine(commandLine('bench:echo'))))
+console.log(describeMachine(machine('npx tsx bench/echo/living.ts')))
 for (const [index, { name, count }] of GROUPS.entries()) {
   const mine = served.filter((each) => decodeURIComponent(each.name) === name)
   const reasons = mine.flatMap(({ reason }) => reason ?? [])
