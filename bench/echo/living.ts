@@ -3,7 +3,7 @@
 import { createRig, type Peer } from '../../src/testing/index.js'
 import type { Seen } from '../../test/support/proxied-clients.js'
 import type { Served } from '../../test/support/proxied-server.js'
-import { commandLine, describeMachine, machine } from '../report/machine.js'
+import { describeMachine, machine } from '../report/machine.js'
 
 const MINUTES = Number(process.argv[2] ?? 5)
 const GROUPS = [
