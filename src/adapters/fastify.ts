@@ -53,7 +53,7 @@ export interface EchoRequest {
   /** As Fastify has it. */
   readonly method: string
   /** As Fastify has it. */
-  readonly headers: { readonly 'content-type'?: string | undefined }
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
   /** What a content type parser has made of the body. */
   readonly body: unknown
   /** Node's request. */
@@ -86,7 +86,7 @@ export function echo(
 ): (request: EchoRequest, reply: EchoReply) => Promise<unknown> {
   const route = new EchoRoute(options)
   return async (request, reply) => {
-    if (!isEcho(request.method, request.headers['content-type'])) {
+    if (!isEcho(request.method, String(request.headers['content-type']))) {
       reply.callNotFound()
       return reply
     }
