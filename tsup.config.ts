@@ -19,8 +19,8 @@ export const entry = {
   client: 'src/client/index.ts',
 }
 
-/** What is started and not imported: the module of the rig's client process. */
-const programs = { 'testing-clients': 'src/testing/clients.ts' }
+/** What is started and not imported: the command, and the module of the rig's client process. */
+const programs = { cli: 'src/cli/main.ts', 'testing-clients': 'src/testing/clients.ts' }
 
 /** What browsers load: on its own, so that it shares no chunk with what is for Node. */
 const { client, ...node } = entry
@@ -34,7 +34,7 @@ const forNode: Options = {
   target: 'node20',
   platform: 'node',
   // The entries of one format share their chunks, so `tcp-sse` and `tcp-sse/express` share state.
-  // The ESM and the CommonJS copy do not: a process that loads both has two of everything.
+  // The ESM and the CommonJS copy share what src/shared.ts holds.
   splitting: true,
   // The dashboard's page: dist/dashboard/.
   publicDir: 'src/dashboard/public',

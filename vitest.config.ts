@@ -23,7 +23,7 @@ export default defineConfig({
         test: {
           name: 'main',
           include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-          exclude: ['test/dead-peer/**'],
+          exclude: ['test/dead-peer/**', 'test/outside/**'],
           testTimeout: 20_000,
           hookTimeout: 20_000,
           maxWorkers: Math.max(2, availableParallelism() - 1),
@@ -36,7 +36,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'dead-peer',
-          include: ['test/dead-peer/**/*.test.ts'],
+          include: ['test/dead-peer/**/*.test.ts', 'test/outside/**/*.test.ts'],
           testTimeout: 150_000,
           hookTimeout: 30_000,
           maxWorkers: 2,

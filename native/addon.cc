@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "diag.h"
 #include "tcp.h"
 
 namespace {
@@ -121,6 +122,80 @@ Napi::Value SendMany(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), tcp_sse::SendMany(slab.Data(), piece, row, row_count));
 }
 
+bool IsLong(const Napi::CallbackInfo& info, std::size_t index, std::size_t length) {
+  return info[index].As<Napi::TypedArray>().ElementLength() >= length;
+}
+
+// dumpSockets(family, states, ports: Int32Array, portCount, out: Float64Array) -> sockets | -errno. As many rows are written
+// as fit.
+Napi::Value DumpSockets(const Napi::CallbackInfo& info) {
+  if (!IsInt(info, 0) || !IsInt(info, 1) || !IsArray(info, 2, napi_int32_array) ||
+      !IsInt(info, 3) || !IsArray(info, 4, napi_float64_array) || Int(info, 3) < 0 ||
+      !IsLong(info, 2, static_cast<std::size_t>(Int(info, 3)))) {
+    return BadCall(info, "dumpSockets(family, states, ports, portCount, out): one of them is wrong");
+  }
+  const auto ports = info[2].As<Napi::Int32Array>();
+  auto out = info[4].As<Napi::Float64Array>();
+  const int result =
+      tcp_sse::DumpSockets(Int(info, 0), static_cast<std::uint32_t>(Int(info, 1)), ports.Data(),
+                           static_cast<std::size_t>(Int(info, 3)), out.Data(),
+                           out.ElementLength() / tcp_sse::DiagFieldCount());
+  return Napi::Number::New(info.Env(), result);
+}
+
+// findSockets(ids: Uint32Array, count, out: Float64Array) -> 0 | -errno: one row for each of the first `count` ids
+Napi::Value FindSockets(const Napi::CallbackInfo& info) {
+  if (!IsArray(info, 0, napi_uint32_array) || !IsInt(info, 1) || Int(info, 1) < 0 ||
+      !IsArray(info, 2, napi_float64_array) ||
+      !IsLong(info, 0, static_cast<std::size_t>(Int(info, 1)) * tcp_sse::kSocketIdWords) ||
+      !IsLong(info, 2, static_cast<std::size_t>(Int(info, 1)) * tcp_sse::DiagFieldCount())) {
+    return BadCall(info, "findSockets(ids, count, out): one of them is wrong");
+  }
+  const auto* ids =
+      reinterpret_cast<const tcp_sse::SocketId*>(info[0].As<Napi::Uint32Array>().Data());
+  double* rows = info[2].As<Napi::Float64Array>().Data();
+  return Napi::Number::New(
+      info.Env(), tcp_sse::FindSockets(ids, static_cast<std::size_t>(Int(info, 1)), rows));
+}
+
+// destroySocket(id: Uint32Array) -> 0 | -errno
+Napi::Value DestroySocket(const Napi::CallbackInfo& info) {
+  if (!IsArray(info, 0, napi_uint32_array) || !IsLong(info, 0, tcp_sse::kSocketIdWords)) {
+    return BadCall(info, "destroySocket(id) takes a Uint32Array");
+  }
+  const auto* id =
+      reinterpret_cast<const tcp_sse::SocketId*>(info[0].As<Napi::Uint32Array>().Data());
+  return Napi::Number::New(info.Env(), tcp_sse::DestroySocket(*id));
+}
+
+// probeDestroy() -> 0 | -errno
+Napi::Value ProbeDestroy(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), tcp_sse::ProbeDestroy());
+}
+
+// setOptionsOf(pid, fd, cookie: Uint32Array, settings: Int32Array, count) -> 0 | -errno. Two numbers a setting: option, value.
+Napi::Value SetOptionsOf(const Napi::CallbackInfo& info) {
+  constexpr const char* kUsage =
+      "setOptionsOf(pid, fd, cookie, settings, count): one of them is wrong";
+  if (!IsInt(info, 0) || !IsInt(info, 1) || !IsArray(info, 2, napi_uint32_array) ||
+      !IsLong(info, 2, 2) || !IsArray(info, 3, napi_int32_array) || !IsInt(info, 4) ||
+      Int(info, 4) < 0 || !IsLong(info, 3, static_cast<std::size_t>(Int(info, 4)) * 2)) {
+    return BadCall(info, kUsage);
+  }
+  const auto* settings =
+      reinterpret_cast<const tcp_sse::Setting*>(info[3].As<Napi::Int32Array>().Data());
+  const auto count = static_cast<std::size_t>(Int(info, 4));
+  for (std::size_t i = 0; i < count; i++) {
+    const std::int32_t option = settings[i].option;
+    if (option < 0 || static_cast<std::size_t>(option) >= tcp_sse::OptionCount()) {
+      return BadCall(info, kUsage);
+    }
+  }
+  return Napi::Number::New(
+      info.Env(), tcp_sse::SetOptionsOf(Int(info, 0), Int(info, 1),
+                                        info[2].As<Napi::Uint32Array>().Data(), settings, count));
+}
+
 Napi::Array Names(Napi::Env env, std::size_t count, const char* (*name)(std::size_t)) {
   Napi::Array names = Napi::Array::New(env, count);
   for (std::size_t i = 0; i < count; i++) {
@@ -137,6 +212,12 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("getOption", Napi::Function::New(env, GetOption));
   exports.Set("probeOption", Napi::Function::New(env, ProbeOption));
   exports.Set("sendMany", Napi::Function::New(env, SendMany));
+  exports.Set("diagFields", Names(env, tcp_sse::DiagFieldCount(), tcp_sse::DiagFieldName));
+  exports.Set("dumpSockets", Napi::Function::New(env, DumpSockets));
+  exports.Set("findSockets", Napi::Function::New(env, FindSockets));
+  exports.Set("destroySocket", Napi::Function::New(env, DestroySocket));
+  exports.Set("probeDestroy", Napi::Function::New(env, ProbeDestroy));
+  exports.Set("setOptionsOf", Napi::Function::New(env, SetOptionsOf));
   exports.Set("inspectMany", Napi::Function::New(env, InspectMany));
   return exports;
 }

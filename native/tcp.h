@@ -11,7 +11,7 @@
 namespace tcp_sse {
 
 // Raised whenever something below changes its meaning. The TypeScript side refuses any other number.
-constexpr int kAbi = 2;
+constexpr int kAbi = 4;
 
 // The options that may be set or read, by their kernel names. Callers pass the index.
 std::size_t OptionCount();
@@ -30,6 +30,16 @@ int ProbeOption(std::size_t option);
 // The columns that `Inspect` writes, by name. Callers read them by index.
 std::size_t FieldCount();
 const char* FieldName(std::size_t field);
+
+// Bytes that the peer's kernel has not acknowledged, sent or not; those of them that are not sent yet. NaN: not told.
+struct Queues {
+  double outq;
+  double unsent;
+};
+
+// Writes one row of `FieldCount()` numbers: `length` bytes of a tcp_info, and what comes with it from elsewhere.
+void WriteRow(const Queues& queues, int error, const unsigned char* info, std::size_t length,
+              double* row);
 
 // Writes one row of `FieldCount()` numbers about a socket. What this kernel or this kind of socket
 // does not tell is NaN, never 0. Never reads SO_ERROR: that would take the error away from Node.

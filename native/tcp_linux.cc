@@ -61,11 +61,8 @@ constexpr Field kTcpInfo[] = {
     {"probes", 3, 1},            // 2.4
     {"backoff", 4, 1},           // 2.4
     {"rto", 8, 4},               // 2.4, microseconds
-    {"snd_mss", 16, 4},          // 2.4, bytes
     {"unacked", 24, 4},          // 2.4, segments
-    {"sacked", 28, 4},           // 2.4, segments
     {"lost", 32, 4},             // 2.4, segments
-    {"retrans", 36, 4},          // 2.4, segments
     {"last_data_sent", 44, 4},   // 2.4, milliseconds ago
     {"last_data_recv", 52, 4},   // 2.4, milliseconds ago
     {"last_ack_recv", 56, 4},    // 2.4, milliseconds ago
@@ -75,13 +72,10 @@ constexpr Field kTcpInfo[] = {
     {"total_retrans", 100, 4},   // 2.6, segments
     {"bytes_acked", 120, 8},     // 4.1
     {"bytes_received", 128, 8},  // 4.1
-    {"notsent", 144, 4},         // 4.6, bytes
+    {"min_rtt", 148, 4},         // 4.6, microseconds
+    {"data_segs_out", 156, 4},   // 4.6, segments with data, retransmitted ones too
     {"delivery_rate", 160, 8},   // 4.9, bytes a second
-    {"busy_time", 168, 8},       // 4.10, microseconds
     {"rwnd_limited", 176, 8},    // 4.10, microseconds
-    {"sndbuf_limited", 184, 8},  // 4.10, microseconds
-    {"bytes_sent", 200, 8},      // 4.19
-    {"bytes_retrans", 208, 8},   // 4.19
     {"snd_wnd", 228, 4},         // 5.4, bytes
 };
 constexpr std::size_t kTcpInfoCount = sizeof kTcpInfo / sizeof kTcpInfo[0];
@@ -211,21 +205,27 @@ const char* FieldName(std::size_t field) {
   return field < kFirstTcpInfo ? kOtherColumns[field] : kTcpInfo[field - kFirstTcpInfo].name;
 }
 
-void Inspect(int fd, double* row) {
-  // Before the state: if the connection ends in between, the state read after tells that these mean nothing.
-  row[kOutq] = AskQueue(fd, SIOCOUTQ);
-  row[kUnsent] = AskQueue(fd, SIOCOUTQNSD);
-  unsigned char info[kTcpInfoSpace];
-  socklen_t length = sizeof info;
-  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) == 0) {
-    row[kErrno] = 0;
-  } else {
-    row[kErrno] = errno;
-    length = 0;
-  }
+void WriteRow(const Queues& queues, int error, const unsigned char* info, std::size_t length,
+              double* row) {
+  row[kErrno] = error;
+  row[kOutq] = queues.outq;
+  row[kUnsent] = queues.unsent;
   for (std::size_t i = 0; i < kTcpInfoCount; i++) {
     row[kFirstTcpInfo + i] = ReadField(info, length, kTcpInfo[i]);
   }
+}
+
+void Inspect(int fd, double* row) {
+  // Before the state: if the connection ends in between, the state read after tells that these mean nothing.
+  const Queues queues = {AskQueue(fd, SIOCOUTQ), AskQueue(fd, SIOCOUTQNSD)};
+  unsigned char info[kTcpInfoSpace];
+  socklen_t length = sizeof info;
+  int error = 0;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) != 0) {
+    error = errno;
+    length = 0;
+  }
+  WriteRow(queues, error, info, length, row);
 }
 
 std::size_t SendMany(const unsigned char* slab, const Piece* pieces, Row* rows, std::size_t count) {

@@ -107,7 +107,7 @@ for all of them, in \`test/adapters/table.test.ts\`, \`test/adapters/crashes.tes
 
 ${rows.join('\n')}
 
-- **head**: 200, \`text/event-stream\`, \`no-transform\`, \`X-Accel-Buffering: no\`, before any event.
+- **head**: 200, \`text/event-stream; charset=utf-8\`, \`no-transform\`, \`X-Accel-Buffering: no\`, before any event.
 - **events**: each arrives before the next is sent.
 - **resume**: \`Last-Event-ID\`, a channel with a history: what was missed, then live events, nothing twice.
 - **back-pressure**: a client that stops reading makes \`send\` say \`queued\` and \`writable()\` wait; when it reads on, all arrives in order.

@@ -50,7 +50,7 @@ async function check(path) {
 /** The ids of so many events, each taken within two seconds, then the client leaves. */
 async function idsFrom(path, count, headers) {
   const response = await fetch(url + path, { headers })
-  assert.equal(response.headers.get('content-type'), 'text/event-stream')
+  assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8')
   assert.equal(response.headers.get('content-encoding'), null)
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
   let text = ''

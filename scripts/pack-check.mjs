@@ -91,5 +91,12 @@ function checkUse() {
   )
   for (const file of ['esm.mjs', 'cjs.cjs', 'peers.mjs'])
     run(process.execPath, [file], { cwd: user, env })
+  const command = join(user, 'node_modules', '.bin', 'tcp-sse')
+  const help = execFileSync(process.execPath, [command, '--help'], {
+    cwd: user,
+    env,
+    encoding: 'utf8',
+  })
+  for (const name of ['guard', 'top', 'doctor']) assert.ok(help.includes(name), help)
   say(`installed without a compiler: ${subpaths.join(', ')} work from ESM and CommonJS`)
 }

@@ -10,8 +10,9 @@ export const targets = [
 
 /** POSIX, plus `__errno_location`, which is what `errno` is in both glibc and musl (LSB has it too). */
 const fromLibc = new Set([
-  ...['__errno_location', 'abort', 'close', 'free', 'getsockopt', 'ioctl', 'malloc', 'memcpy'],
-  ...['memmove', 'memset', 'send', 'sendmsg', 'setsockopt', 'socket', 'strlen'],
+  ...['__errno_location', 'abort', 'bind', 'close', 'free', 'getsockname', 'getsockopt', 'ioctl'],
+  ...['listen', 'malloc', 'memcpy', 'memmove', 'memset', 'recv', 'send', 'sendmsg', 'setsockopt'],
+  ...['socket', 'strlen', 'syscall'],
 ])
 
 const exported = ['napi_register_module_v1', 'node_api_module_get_api_version_v1']

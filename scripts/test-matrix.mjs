@@ -1,13 +1,19 @@
-// The main tests on every supported line of Node.js: `npm run test:matrix [-- MAJOR...]`. The binaries come from npm.
+// The main tests on every supported line of Node.js: `npm run test:matrix [-- [--report FILE] MAJOR...]`. The binaries come
+// from npm. FILE gets the last run's report in JSON.
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { here, writeScore } from './interop-report.mjs'
 import { bin, root, say } from './lib.mjs'
 import { nodeFolder, nodeVersion } from './node-binaries.mjs'
 
-const majors = process.argv.length > 2 ? process.argv.slice(2) : ['20', '22', '24', '26']
+const { values, positionals } = parseArgs({
+  options: { report: { type: 'string' } },
+  allowPositionals: true,
+})
+const majors = positionals.length > 0 ? positionals : ['20', '22', '24', '26']
 
 /** One run of the tests; `PATH` is for the programs that tests start by name. */
 function runTests(major) {
@@ -20,6 +26,7 @@ function runTests(major) {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` },
   })
+  if (values.report !== undefined) copyFileSync(report, values.report)
   const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(
     readFileSync(report, 'utf8'),
   )

@@ -1,4 +1,5 @@
 // Time, as everything above sees it: replaceable in tests.
+import { callAfter, monotonicNow } from './scheduling.js'
 
 /** A source of time and of one unref'ed timer at a time. */
 export interface Clock {
@@ -10,10 +11,6 @@ export interface Clock {
 
 /** The real one. Monotonic: a change of the wall clock never kills a client. */
 export const systemClock: Clock = {
-  now: () => performance.now(),
-  after(ms, callback) {
-    const timer = setTimeout(callback, ms)
-    timer.unref()
-    return () => clearTimeout(timer)
-  },
+  now: monotonicNow,
+  after: callAfter,
 }

@@ -1,4 +1,5 @@
 // The process's counters: plain numbers, added to where the work is done anyway.
+import { shared } from './shared.js'
 
 /** Adds up values by size. Bounds are upper ones, ascending; what is above the last is in `count` only. */
 export class Histogram {
@@ -51,8 +52,8 @@ const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
-/** Since the process began. */
-export const counters = {
+/** Since the process began, of all copies of this library. */
+export const counters = shared('counters', () => ({
   opened: 0,
   refused: 0,
   closed: new Map<string, number>(),
@@ -80,7 +81,7 @@ export const counters = {
   ]),
   /** Milliseconds that peers had been silent when they were found dead. */
   timeToDetect: new Histogram([2, 4, 6, 8, 10, 15, 20, 30, 60, 120].map((s) => s * SECOND)),
-}
+}))
 
 /** One more of a kind. */
 export function countUp(counts: Map<string, number>, kind: string): void {

@@ -1,15 +1,17 @@
 // The server goes: nobody new, and those who are there leave one after the other.
 import { Server } from 'node:net'
-import { Channel } from './channel/channel.js'
+import type { Channel } from './channel/channel.js'
 import { type Clock, systemClock } from './clock.js'
 import { TcpSseError } from './errors.js'
+import { isolated } from './rethrow.js'
+import { isBranded } from './shared.js'
 import { type EncodedEvent, type EventInput, encodeEvent, isEncoded } from './sse/encode.js'
 import { onAbort } from './stream/abort.js'
 import { serverOf, stopAdmission } from './stream/admission.js'
 import type { EventStream } from './stream/event-stream.js'
 import { Farewell } from './stream/farewell.js'
-import { LiveStream } from './stream/live-stream.js'
-import { liveStreams } from './stream/roster.js'
+import type { LiveStream } from './stream/live-stream.js'
+import { isStream, liveStreams, notAStream } from './stream/roster.js'
 import {
   abortSignal,
   type Checks,
@@ -90,7 +92,7 @@ export interface DrainSettings {
  * Settles when the last stream has ended, `timeout` at the latest. It does not close the server itself, nor keep the
  * process alive.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_EVENT_INVALID`, `ERR_NOT_DRAINABLE`, at once, and nothing has happened
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_EVENT_INVALID`, `ERR_NOT_DRAINABLE`, as a rejection, and nothing has happened
  * @example
  * process.once('SIGTERM', async () => {
  *   server.close()
@@ -98,7 +100,7 @@ export interface DrainSettings {
  *   console.log(`${drained} drained, ${aborted} cut off`)
  * })
  */
-export function drain(target: DrainTarget, options: DrainOptions = {}): Promise<DrainResult> {
+export async function drain(target: DrainTarget, options: DrainOptions = {}): Promise<DrainResult> {
   const settings = drainSettings(target, options)
   const streams = stopNew(target, settings)
   return new Drain(streams, settings, systemClock).run()
@@ -117,19 +119,23 @@ function drainSettings(target: DrainTarget, options: DrainOptions): DrainSetting
     )
   }
   const last = event === undefined || isEncoded(event) ? event : encodeEvent(event)
-  const hangUp = !(target instanceof LiveStream) && !(target instanceof Channel)
+  const hangUp = !isStream(target) && !isChannel(target)
   const farewell = new Farewell(retry, last)
   return { hangUp, farewell, retry: retry || 0, spreadOver, timeout, signal }
 }
 
+function isChannel(target: DrainTarget): target is Channel {
+  return isBranded(target, 'Channel')
+}
+
 /** Takes no more, and lists those that are there. */
 function stopNew(target: DrainTarget, { retry, farewell }: DrainSettings): LiveStream[] {
-  if (target instanceof LiveStream) return [target]
-  if (target instanceof Channel) return target.stopSubscriptions(farewell)
+  if (isStream(target)) return [target]
+  if (isChannel(target)) return target.stopSubscriptions(farewell)
   if (target !== 'all' && !(target instanceof Server)) {
     throw new TcpSseError(
       'ERR_NOT_DRAINABLE',
-      "drain takes a stream, a channel, a server, or 'all'.",
+      notAStream(target, "drain takes a stream, a channel, a server, or 'all'."),
     )
   }
   stopAdmission(target, retry)
@@ -195,7 +201,7 @@ export class Drain {
 
   #end(stream: LiveStream): void {
     const { hangUp, farewell } = this.#settings
-    if (hangUp && stream.state !== 'closed') stream.sender.outlet.hangUp?.()
+    if (hangUp && stream.state !== 'closed') isolated(() => stream.sender.outlet.hangUp?.())
     stream.finish('drained', farewell.events())
   }
 

@@ -1,3 +1,5 @@
+import { brand, versionOf } from './shared.js'
+
 /**
  * Every code that an error of this library can carry. `code` is the contract: messages may change.
  *
@@ -25,6 +27,8 @@ export type ErrorCode =
   | 'ERR_NOT_A_REQUEST'
   /** The response's head has already been sent, or the response has ended. */
   | 'ERR_HEADERS_SENT'
+  /** The response has a status without a body (204, 205, 304, 1xx), so it cannot carry a stream. */
+  | 'ERR_STATUS_WITHOUT_BODY'
   /** An event that cannot be encoded safely: a line break in its id, a fractional `retry`, … */
   | 'ERR_EVENT_INVALID'
   /** The kernel refused an option; `errno` and `syscall` say how. */
@@ -51,6 +55,12 @@ export type ErrorCode =
   | 'ERR_DRAIN_TIMEOUT'
   /** `drain` was given something that it does not know how to end. */
   | 'ERR_NOT_DRAINABLE'
+  /** The reason of a stream's `signal`, as `code` and `name` of Node's own `AbortError`: the stream has ended. */
+  | 'ABORT_ERR'
+  /** Connections of other processes cannot be seen or ended here; the message says what is missing. */
+  | 'ERR_SOCK_DIAG'
+  /** `tcp-sse/dashboard`: the files of the page are not beside the library, as in most bundles. */
+  | 'ERR_DASHBOARD_FILES'
   /** `tcp-sse/testing`: no rig can be made here, or a fault could not be set; the message has the command's words. */
   | 'ERR_RIG'
   /** `tcp-sse/testing`: a child process has ended, or could not do what it was asked for. */
@@ -67,6 +77,11 @@ export type ErrorCode =
  * }
  */
 export class TcpSseError extends Error {
+  /** Also true for errors of another copy of this library, such as ESM and CommonJS in one process. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return versionOf(value, 'TcpSseError') !== undefined
+  }
+
   /** What it is about; the contract. */
   readonly code: ErrorCode
   /** The option or field that was wrong, where there is one. */
@@ -89,6 +104,8 @@ export class TcpSseError extends Error {
     if (details.syscall !== undefined) this.syscall = details.syscall
   }
 }
+
+brand(TcpSseError, 'TcpSseError')
 
 /** What was thrown, as an error; `undefined` stays so. */
 export function asError(reason: unknown): Error | undefined {

@@ -39,10 +39,14 @@ export type {
   GuardedResponse,
   GuardOptions,
 } from './guard/options.js'
+export type { Observation } from './liveness/observation.js'
 export { type LivenessOverrides, type LivenessPlan, livenessPlan } from './liveness/plan.js'
-export { judge, type Observation, type Verdict } from './liveness/verdict.js'
+export { judge, type Verdict } from './liveness/verdict.js'
 export type { PeerEvidence } from './liveness/watch.js'
 export { type HistogramSnapshot, type Metrics, metrics } from './metrics.js'
+export { guardPort, type PortGuard, type PortGuardStats } from './port-guard/guard-port.js'
+export type { PortCloseInfo, PortCloseReason, PortGuardOptions } from './port-guard/options.js'
+export type { PeerSnapshot } from './port-guard/peer.js'
 export { type Capabilities, capabilities } from './socket/capabilities.js'
 export {
   inspectSocket,
@@ -66,7 +70,7 @@ export {
   type Serialize,
 } from './sse/encode.js'
 export { type Admission, type AdmissionOptions, createAdmission } from './stream/admission.js'
-export type { CloseInfo, CloseReason } from './stream/close-info.js'
+export { type CloseInfo, type CloseReason, StreamClosedError } from './stream/close-info.js'
 export {
   type Delivered,
   type DeliveryOutcome,

@@ -53,7 +53,7 @@ const DEPTHS = [0, 1_024, 16_384, 65_536, 262_144, 1_048_576, 4_194_304]
  * The counters of this process. One pass over the live streams, about a microsecond each, is the price of a snapshot; the
  * events of a broadcast that went the short way are read up by it.
  *
- * A process that has loaded the library as ESM and as CommonJS has two sets of counters.
+ * Copies of the library in one process (ESM and CommonJS) have one set of counters, if they are of one version.
  *
  * @example
  * const { active, closed } = metrics()

@@ -73,9 +73,9 @@ function record(meter: Meter): () => void {
   const duration = seconds(meter, 'stream.duration', 'How long event streams had been open')
   const detect = seconds(meter, 'time_to_detect', 'For how long dead peers had been silent')
   const onClose = (message: unknown): void => {
-    const { reason, openedFor, evidence } = (message as StreamCloseMessage).info
-    duration.record(openedFor / 1_000, { reason })
-    if (reason === 'peer-dead' && evidence !== undefined) detect.record(evidence.silentFor / 1_000)
+    const { info, timeToDetect } = message as StreamCloseMessage
+    duration.record(info.openedFor / 1_000, { reason: info.reason })
+    if (timeToDetect !== undefined) detect.record(timeToDetect / 1_000)
   }
   subscribe('tcp-sse:stream:close', onClose)
   return () => void unsubscribe('tcp-sse:stream:close', onClose)

@@ -91,7 +91,7 @@ let snapshot: Metrics | undefined
 function now(): Metrics {
   if (snapshot === undefined) {
     snapshot = metrics()
-    queueMicrotask(() => {
+    void Promise.resolve().then(() => {
       snapshot = undefined
     })
   }

@@ -8,7 +8,8 @@ import {
   livenessPlan,
 } from '../../src/index.js'
 import { systemKernel } from '../../src/liveness/kernel.js'
-import { observe } from '../../src/liveness/verdict.js'
+import { copyOf, Sight } from '../../src/liveness/observation.js'
+import { observe } from '../../src/liveness/observe.js'
 
 export interface MicroCase {
   readonly name: string
@@ -28,7 +29,9 @@ const events: [string, EventInput][] = [
 /** Needs connected sockets. */
 export function microCases(sockets: readonly Socket[]): MicroCase[] {
   const plan = livenessPlan()
-  const [look] = systemKernel.look(sockets.slice(0, 1))
+  const sights = sockets.map(() => new Sight())
+  const [told] = systemKernel.look(sockets.slice(0, 1), sights)
+  const look = told ? sights[0] : undefined
   const cases: MicroCase[] = events.map(([name, event]) => ({
     name: `encodeEvent, ${name}`,
     operations: 1,
@@ -42,11 +45,11 @@ export function microCases(sockets: readonly Socket[]): MicroCase[] {
   cases.push({
     name: `the monitor's look, ${SOCKETS} at once`,
     operations: SOCKETS,
-    run: () => void systemKernel.look(sockets),
+    run: () => void systemKernel.look(sockets, sights),
   })
   if (look === undefined) return cases
-  const previous = observe(undefined, look, plan, 0)
-  const current = observe(previous, look, plan, 500)
+  const previous = observe(undefined, copyOf(look), plan, 0)
+  const current = observe(previous, copyOf(look), plan, 500)
   cases.push({
     name: 'judge',
     operations: 1,

@@ -1,4 +1,5 @@
 // The route of the echoes, whatever the framework: which requests they are, their small bodies, the answers.
+import { callAfter } from '../scheduling.js'
 import { acceptEcho, type Echo, isToken } from '../stream/echo-registry.js'
 import { type Checks, callable, checkOptions } from '../validate.js'
 import type { NodeRequest, NodeResponse } from './outlet.js'
@@ -61,10 +62,10 @@ export class EchoRoute {
     if (this.#lookup === undefined) return 404
     if (this.#lookups >= MOST_LOOKUPS) return 503
     this.#lookups += 1
-    let timer: NodeJS.Timeout | undefined
+    let cancel: (() => void) | undefined
     try {
       const late = new Promise<undefined>((resolve) => {
-        timer = setTimeout(resolve, LONGEST, undefined)
+        cancel = callAfter(LONGEST, () => resolve(undefined))
       })
       const found = await Promise.race([this.#lookup(echo), late])
       return found === undefined ? 503 : found ? 204 : 410
@@ -72,7 +73,7 @@ export class EchoRoute {
       process.emitWarning(`The lookup of an echo failed: ${error}`, { code: 'TCP_SSE_ECHO_LOOKUP' })
       return 503
     } finally {
-      clearTimeout(timer)
+      cancel?.()
       this.#lookups -= 1
     }
   }
@@ -98,7 +99,7 @@ export function readBody(req: NodeRequest & { body?: unknown }): string | Promis
     const chunks: Buffer[] = []
     let length = 0
     const settle = (result: string | number): void => {
-      clearTimeout(timer)
+      cancel()
       req.off('data', onData).off('end', onEnd).off('close', onClose)
       resolve(result)
     }
@@ -109,7 +110,7 @@ export function readBody(req: NodeRequest & { body?: unknown }): string | Promis
     }
     const onEnd = (): void => settle(Buffer.concat(chunks).toString())
     const onClose = (): void => settle(400)
-    const timer = setTimeout(settle, LONGEST, 408)
+    const cancel = callAfter(LONGEST, () => settle(408))
     req.on('data', onData).on('end', onEnd).on('close', onClose)
   })
 }
@@ -119,7 +120,7 @@ export async function readWebBody({ body, headers }: Request): Promise<string | 
   if (Number(headers.get('content-length')) > MOST_BYTES) return 413
   if (body === null) return 400
   const reader = (body as ReadableStream<Uint8Array>).getReader()
-  const timer = setTimeout(() => void reader.cancel().catch(() => {}), LONGEST)
+  const cancel = callAfter(LONGEST, () => void reader.cancel().catch(() => {}))
   const chunks: Uint8Array[] = []
   let length = 0
   try {
@@ -136,7 +137,7 @@ export async function readWebBody({ body, headers }: Request): Promise<string | 
   } catch {
     return 400
   } finally {
-    clearTimeout(timer)
+    cancel()
   }
 }
 

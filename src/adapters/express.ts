@@ -3,7 +3,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
 import { answerEcho, EchoRoute, type EchoRouteOptions, isEcho } from './echo.js'
-import { createEventStream } from './node.js'
+import { answerWithStream } from './node.js'
 
 declare global {
   namespace Express {
@@ -24,10 +24,9 @@ declare global {
  * })
  */
 export function eventStream(options: EventStreamOptions = {}): RequestHandler {
-  const checked = Object.freeze({ ...options })
-  streamSettings(checked)
+  const settings = streamSettings(options)
   return (req: Request, res: Response, next: NextFunction) => {
-    res.eventStream = createEventStream(req, res, checked)
+    res.eventStream = answerWithStream(req, res, settings)
     next()
   }
 }

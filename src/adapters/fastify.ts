@@ -1,9 +1,11 @@
 // Fastify 5 (and 4): the stream writes to Node's response, so Fastify is told to leave the reply alone.
+import { Http2ServerResponse } from 'node:http2'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
 import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readBody } from './echo.js'
-import { createEventStream } from './node.js'
+import { checkForHttp2, refuseBodyless } from './head.js'
+import { answerWithStream } from './node.js'
 import type { NodeRequest } from './outlet.js'
 
 declare module 'fastify' {
@@ -101,13 +103,15 @@ export function echo(
 
 function answer(reply: FastifyReply, options: EventStreamOptions): EventStream {
   const { raw, request } = reply
-  // Bad options are an error that Fastify can still answer with.
-  streamSettings(options)
+  // What is refused is an error that Fastify can still answer with, so nothing may be on its response by then.
+  const settings = streamSettings(options)
+  refuseBodyless(reply.statusCode)
+  if (raw instanceof Http2ServerResponse) checkForHttp2(settings.headers)
   raw.statusCode = reply.statusCode
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     if (value !== undefined && !raw.headersSent) raw.setHeader(name, value)
   }
-  const stream = createEventStream(request.raw, raw, options)
+  const stream = answerWithStream(request.raw, raw, settings)
   reply.hijack()
   return stream
 }

@@ -1,7 +1,8 @@
 // Hono, on whatever it runs: what `createEventResponse` needs is in its context.
 import type { Context, MiddlewareHandler } from 'hono'
+import { TcpSseError } from '../errors.js'
 import type { EchoRouteOptions } from './echo.js'
-import { REFUSED_STATUS } from './outlet.js'
+import { REFUSED_STATUS, refuseBodyless } from './head.js'
 import {
   createEventResponse,
   type EventResponse,
@@ -13,7 +14,7 @@ import {
  * Answers with an event stream, in a Hono handler. Status and headers that were set on `c` before are sent; `c.env` is searched for
  * Node's request and response, which @hono/node-server puts there. See `createEventResponse` for what is known where.
  *
- * @throws {TcpSseError} as `createEventResponse`
+ * @throws {TcpSseError} as `createEventResponse`; `ERR_STATUS_WITHOUT_BODY`
  * @example
  * app.get('/events', (c) => {
  *   const { response, stream } = eventStream(c, { detectWithin: 10_000 })
@@ -22,6 +23,7 @@ import {
  * })
  */
 export function eventStream(c: Context, options: EventResponseOptions = {}): EventResponse {
+  refuseBodyless(statusOf(c))
   const { response, stream } = createEventResponse(c.req.raw, options, c.env)
   const { body, headers } = response
   // The context's status is the stream's, not that of a request that is turned away.
@@ -29,9 +31,11 @@ export function eventStream(c: Context, options: EventResponseOptions = {}): Eve
     response.status === REFUSED_STATUS ? { status: REFUSED_STATUS, headers } : { headers }
   try {
     // To a bare Response, Hono would not add the status and headers of its context.
-    return { response: c.newResponse(body, init), stream }
+    const answer = c.newResponse(body, init)
+    for (const name of OF_ANOTHER_BODY) answer.headers.delete(name)
+    return { response: answer, stream }
   } catch (error) {
-    // A status that has no body, such as 204. Nobody will read this one, and nobody else could tell the stream.
+    // Nobody will read this body, and nobody else could tell the stream.
     void body?.cancel()
     throw error
   }
@@ -54,5 +58,18 @@ export function echo(options: EchoRouteOptions = {}): MiddlewareHandler {
     if (answer === undefined) return next()
     // To a bare Response, Hono would not add the headers of its context.
     return c.newResponse(null, { status: answer.status as 200, headers: answer.headers })
+  }
+}
+
+/** Headers of the context's that are about another body, an upstream's perhaps. */
+const OF_ANOTHER_BODY = ['content-length', 'transfer-encoding', 'content-encoding']
+
+/** Hono keeps the context's status to itself; a response that it makes has it. */
+function statusOf(c: Context): number {
+  try {
+    return c.newResponse(null).status
+  } catch (cause) {
+    // 1xx: no Response has such a status.
+    throw new TcpSseError('ERR_STATUS_WITHOUT_BODY', (cause as Error).message, { cause })
   }
 }

@@ -1,13 +1,15 @@
 // A response over HTTP/1, plain or TLS: while it lasts, the connection is its own.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { callAtEndOfTick } from '../scheduling.js'
 import { type Berth, LARGEST_PIECE, sharedBatch } from '../socket/batch.js'
 import { countsFor, libuvQueueOf, resetConnection, wireOffset } from '../socket/binding.js'
 import { acknowledgedOffset, isDrained } from '../socket/inspect.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { chunked, type Lane, type Segment } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
-import { flushAndEnd, flushAndWrite, isPassing, sendError, takeOver } from './fast-path.js'
+import type { OutletListener } from '../stream/outlet.js'
+import { isPassing, isTakenOver, sendError, takeOver, writesDirectly } from './fast-path.js'
 import { type Carrier, NodeOutlet, OUTLET } from './outlet.js'
 
 interface PeerEndCarrier extends Omit<Carrier, typeof OUTLET> {
@@ -16,6 +18,10 @@ interface PeerEndCarrier extends Omit<Carrier, typeof OUTLET> {
 
 function onPeerEnd(this: PeerEndCarrier): void {
   this[OUTLET]?.onPeerEnd()
+}
+
+function onFinish(this: PeerEndCarrier): void {
+  this[OUTLET]?.onFinish()
 }
 
 /** `0`, and two line ends. */
@@ -40,13 +46,15 @@ export class Http1Outlet
   laneBytes = 0
   /** What the kernel would not take is on the ordinary path, and not through yet. */
   #short = false
+  /** Whether a response without a socket has said that it is finished. */
+  #finished = false
 
   get multiplexed(): boolean {
     return false
   }
 
   get finished(): boolean {
-    return this.res.writableFinished
+    return this.res.writableFinished || this.#finished
   }
 
   get pending(): number {
@@ -95,8 +103,31 @@ export class Http1Outlet
     this.listener?.onBlocked()
   }
 
+  protected get timed(): Socket | undefined {
+    return this.socket
+  }
+
   protected get over(): boolean {
     return this.res.destroyed || this.res.writableFinished
+  }
+
+  protected get gone(): boolean {
+    return this.res.destroyed
+  }
+
+  protected get needsDrain(): boolean {
+    return this.res.writableNeedDrain
+  }
+
+  /** Head and first byte go as one segment. */
+  override open(settings: StreamSettings): void {
+    const { socket } = this.res
+    socket?.cork()
+    try {
+      super.open(settings)
+    } finally {
+      socket?.uncork()
+    }
   }
 
   protected opened({ fastPath }: StreamSettings): void {
@@ -106,21 +137,34 @@ export class Http1Outlet
     if (acknowledgedOffset(socket) === undefined) return
     this.start = wireOffset(socket)
     this.position = this.start
-    if (!fastPath || !takeOver(res, this)) return
+    if (!fastPath || !writesDirectly(socket) || !takeOver(res, this)) return
     this.#way = 'direct'
     countsFor(socket, this)
   }
 
   expectPeerEnd(): void {
     const { socket } = this
-    if (this.start === undefined || socket === undefined) return
+    // A stream's last account asks for it too, after the outlet was told to stop.
+    if (this.start === undefined || socket === undefined || this.listener === undefined) return
     ;(socket as PeerEndCarrier)[OUTLET] = this
     socket.on('end', onPeerEnd)
   }
 
+  override listen(listener: OutletListener): void {
+    super.listen(listener)
+    // An injected request's response (light-my-request) says so, and nothing else that could be asked.
+    if (this.socket === undefined) this.res.on('finish', onFinish)
+  }
+
   override unlisten(): void {
     super.unlisten()
+    if (this.socket === undefined) this.res.off('finish', onFinish)
     this.socket?.off('end', onPeerEnd)
+  }
+
+  /** @internal */
+  onFinish(): void {
+    this.#finished = true
   }
 
   /** @internal */
@@ -170,7 +214,7 @@ export class Http1Outlet
     return bytes
   }
 
-  /** Plain TCP, our response is the socket's, nothing is queued, nobody has wrapped the response's methods. */
+  /** Plain TCP, our response is the socket's, nothing is queued, nobody has overridden a method that is bypassed. */
   #mayGoDirectly(length: number): boolean {
     if (this.#way !== 'direct' || length > LARGEST_PIECE) return false
     if (!sharedBatch.fits(length)) sharedBatch.flush()
@@ -178,10 +222,10 @@ export class Http1Outlet
     return (
       // The response's: since Node 26 it holds back what was written in this tick itself. The socket's is in it.
       this.res.writableLength === 0 &&
-      this.res.write === flushAndWrite &&
-      this.res.end === flushAndEnd &&
       !this.res.writableEnded &&
-      !socket.destroyed
+      !socket.destroyed &&
+      isTakenOver(this.res) &&
+      writesDirectly(socket)
     )
   }
 
@@ -191,7 +235,7 @@ export class Http1Outlet
     return this.res.writableLength > 0 ? false : isDrained(this.socket as Socket)
   }
 
-  stalledFor(_now: number, connection: number): number {
+  stalledFor(_loopTime: number, connection: number): number {
     return connection
   }
 
@@ -227,7 +271,7 @@ export class Http1Outlet
 function corkForThisTick(socket: Socket | null): void {
   if (socket === null || socket.writableCorked > 0) return
   socket.cork()
-  process.nextTick(uncork, socket)
+  callAtEndOfTick(uncork, socket)
 }
 
 function uncork(socket: Socket): void {

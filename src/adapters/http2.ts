@@ -1,8 +1,10 @@
 // One stream of an HTTP/2 connection; the others on it live on.
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import { systemClock } from '../clock.js'
+import { StallClock } from '../liveness/stall-clock.js'
 import { resetConnection } from '../socket/binding.js'
+import { type Flushable, isBypassable, isTakenOver, takeOver } from './fast-path.js'
+import type { Timed } from './idle-timer.js'
 import { NodeOutlet } from './outlet.js'
 
 /** RFC 9113, 7: the stream is no longer needed. */
@@ -12,24 +14,28 @@ const HTTP2_CANCEL = 8
 const SLICE = 16_384
 
 /** An outlet over `node:http2`'s compatibility API. What its client has acknowledged cannot be known. */
-export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerResponse> {
+export class Http2Outlet
+  extends NodeOutlet<Http2ServerRequest, Http2ServerResponse>
+  implements Flushable
+{
   readonly multiplexed = true
   readonly start = undefined
   readonly position = undefined
   readonly lane = undefined
   readonly #stream: ServerHttp2Stream
-  readonly #openedAt = systemClock.now()
-  /** Writes that Node has reported as sent, at all and at the last look; when they last became more. */
+  readonly #stall = new StallClock()
+  #firstLookAt: number | undefined
+  /** Writes that Node has reported as sent, at all and at the last look. */
   #sent = 0
   #sentBefore = 0
   #pendingBefore = 0
-  #progressAt = this.#openedAt
   /** What is left of a large event. */
   #rest: Buffer | undefined
 
   constructor(res: Http2ServerResponse, socket: Socket | undefined) {
     super(res, socket)
     this.#stream = res.stream
+    this.timed = res.stream.session
   }
 
   /** A stream that the client has closed counts as finished for Node; its error code and who ended it tell. */
@@ -43,9 +49,20 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
     return (this.#stream.bufferSize ?? 0) + (this.#rest?.length ?? 0)
   }
 
+  /** Kept: a stream that has ended does not know its session any more. */
+  protected readonly timed: Timed | undefined
+
   /** For a HEAD request the response counts as finished before it has begun. */
   protected get over(): boolean {
     return this.#stream.destroyed || this.#stream.closed
+  }
+
+  protected get gone(): boolean {
+    return this.#stream.destroyed
+  }
+
+  protected get needsDrain(): boolean {
+    return this.#stream.writableNeedDrain
   }
 
   protected opened(): void {}
@@ -61,16 +78,30 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
 
   /** Node tells how far a stream has come by whole writes only: a large event goes slice by slice. */
   override write(bytes: Buffer): boolean {
-    // Somebody has wrapped it, a compressor for one: what goes past would not be what the head promises.
-    if (Object.hasOwn(this.res, 'write')) return super.write(bytes)
+    // Somebody has overridden it, a compressor for one: what goes past would not be what the head promises.
+    if (!isBypassable(this.res)) return super.write(bytes)
+    // What comes while slices wait comes after them.
+    if (this.#rest !== undefined) {
+      this.#rest = Buffer.concat([this.#rest, bytes])
+      return false
+    }
     if (bytes.length <= SLICE) {
       const room = this.#stream.write(bytes, this.#onSent)
       if (!room) this.awaitDrain()
       return room
     }
+    if (!isTakenOver(this.res)) takeOver(this.res, this)
     this.#rest = bytes
     this.#writeSlice()
     return false
+  }
+
+  /** Hands on what waits in slices at once: the application writes to the response itself, or ends it. */
+  flush(): void {
+    const rest = this.#rest
+    if (rest === undefined) return
+    this.#rest = undefined
+    this.#stream.write(rest, this.#onSent)
   }
 
   protected override drained(): void {
@@ -78,14 +109,15 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
   }
 
   /** HTTP/2 has a window for each stream, which the connection's progress says nothing of. */
-  stalledFor(now: number, connection: number): number {
+  stalledFor(loopTime: number, connection: number): number {
     const { pending } = this
     // Somebody else's last writes tell nobody here when they are sent; but then less waits.
     const moved = this.#sent !== this.#sentBefore || pending < this.#pendingBefore
-    if (pending === 0 || moved) this.#progressAt = now
     this.#sentBefore = this.#sent
     this.#pendingBefore = pending
-    return Math.max(now - this.#progressAt, Math.min(connection, now - this.#openedAt))
+    this.#firstLookAt ??= loopTime
+    const own = this.#stall.look(pending > 0, moved, loopTime)
+    return Math.max(own, Math.min(connection, loopTime - this.#firstLookAt))
   }
 
   override noteProgress(): void {
@@ -119,6 +151,7 @@ export class Http2Outlet extends NodeOutlet<Http2ServerRequest, Http2ServerRespo
       this.#onSent()
       if (error || this.#stream.destroyed) return
       if (this.#rest !== undefined) this.#writeSlice()
+      else if (this.#stream.writableNeedDrain) this.awaitDrain()
       else this.listener?.onDrain()
     })
   }

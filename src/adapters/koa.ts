@@ -1,10 +1,9 @@
 // Koa 3 (and 2): the stream writes to Node's response, so Koa is told to leave it alone.
 import type { Middleware } from 'koa'
 import type { EventStream } from '../stream/event-stream.js'
-import type { LiveStream } from '../stream/live-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
 import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readBody } from './echo.js'
-import { createEventStream } from './node.js'
+import { answerWithStream } from './node.js'
 
 declare module 'koa' {
   interface DefaultContext {
@@ -24,17 +23,17 @@ declare module 'koa' {
  * app.use((ctx) => { ctx.eventStream.send({ data: 'hello' }) })
  */
 export function eventStream(options: EventStreamOptions = {}): Middleware {
-  const checked = Object.freeze({ ...options })
-  streamSettings(checked)
+  const settings = streamSettings(options)
   return async (ctx, next) => {
-    ctx.respond = false
     ctx.res.statusCode = 200
-    ctx.eventStream = createEventStream(ctx.req, ctx.res, checked)
+    const stream = answerWithStream(ctx.req, ctx.res, settings)
+    ctx.eventStream = stream
+    ctx.respond = false
     try {
       await next()
     } catch (error) {
       // Koa reports it, and would leave a response that has begun open for ever.
-      ;(ctx.eventStream as LiveStream).fail(error)
+      stream.fail(error)
       throw error
     }
   }

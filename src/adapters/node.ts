@@ -6,8 +6,9 @@ import { TcpSseError } from '../errors.js'
 import { socketOf } from '../socket/binding.js'
 import { refusalOf } from '../stream/admission.js'
 import type { EventStream } from '../stream/event-stream.js'
+import type { LiveStream } from '../stream/live-stream.js'
 import { makeStream } from '../stream/make-stream.js'
-import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { type EventStreamOptions, type StreamSettings, streamSettings } from '../stream/options.js'
 import { Http1Outlet } from './http1.js'
 import { Http2Outlet } from './http2.js'
 import type { NodeOutlet, NodeRequest, NodeResponse } from './outlet.js'
@@ -19,8 +20,10 @@ export type { NodeRequest, NodeResponse } from './outlet.js'
  * already gets a stream that is closed from the start, with the reason; so does one that is turned away with 503, because
  * of `drain` or `admission`.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_RESPONSE`; `ERR_HEADERS_SENT`.
- * Nothing has been sent then.
+ * What the response has of another body's framing (`Content-Length`, `Transfer-Encoding`, `Content-Encoding`) is taken off.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_RESPONSE`; `ERR_HEADERS_SENT`;
+ * `ERR_STATUS_WITHOUT_BODY`. Nothing has been sent then.
  * @example
  * http.createServer((req, res) => {
  *   const stream = createEventStream(req, res, { detectWithin: 10_000 })
@@ -31,9 +34,19 @@ export type { NodeRequest, NodeResponse } from './outlet.js'
 export function createEventStream(
   req: NodeRequest,
   res: NodeResponse,
-  options: EventStreamOptions = {},
+  options: EventStreamOptions = NO_OPTIONS,
 ): EventStream {
-  const settings = streamSettings(options)
+  return answerWithStream(req, res, streamSettings(options))
+}
+
+const NO_OPTIONS: EventStreamOptions = Object.freeze({})
+
+/** The same with options that have been checked. */
+export function answerWithStream(
+  req: NodeRequest,
+  res: NodeResponse,
+  settings: StreamSettings,
+): LiveStream {
   if (!isExchange(req, res)) {
     throw new TcpSseError(
       'ERR_NOT_A_RESPONSE',
@@ -41,7 +54,7 @@ export function createEventStream(
     )
   }
   const outlet = outletOf(req, res)
-  const refusal = outlet.closed ? undefined : refusalOf(settings.admission, outlet.socket)
+  const refusal = outlet.closed ? undefined : refusalOf(settings, outlet.socket)
   if (refusal !== undefined) outlet.refuse(settings, refusal)
   else if (!outlet.closed) outlet.open(settings)
   return makeStream(outlet, settings, decodeId(req.headers['last-event-id']), refusal)
@@ -69,14 +82,30 @@ export function outletOf(req: NodeRequest, res: NodeResponse): AnyNodeOutlet {
 
 /** Whether these are a request and response of a Node server, by their shape. */
 export function isExchange(req: unknown, res: unknown): boolean {
+  return hasHeaders(req) && hasMethods(res) && hasHeaders((res as NodeResponse).req)
+}
+
+function hasHeaders(req: unknown): boolean {
   const { headers } = (req ?? {}) as Partial<NodeRequest>
-  const { setHeader, write } = (res ?? {}) as Partial<NodeResponse>
-  return (
-    typeof headers === 'object' &&
-    headers !== null &&
-    typeof setHeader === 'function' &&
-    typeof write === 'function'
-  )
+  return typeof headers === 'object' && headers !== null
+}
+
+/** All that a stream uses of a response: a mock that has less would fail in the middle. */
+const METHODS = [
+  'end',
+  'flushHeaders',
+  'hasHeader',
+  'off',
+  'on',
+  'removeHeader',
+  'setHeader',
+  'write',
+  'writeHead',
+]
+
+function hasMethods(res: unknown): boolean {
+  const object = (res ?? {}) as Record<string, unknown>
+  return METHODS.every((name) => typeof object[name] === 'function')
 }
 
 /** The connection itself: HTTP/2 hides it behind a proxy. Not every carrier of a response is one. */

@@ -1,81 +1,36 @@
 // What the outlets over HTTP/1 and HTTP/2 share.
-import type {
-  IncomingMessage,
-  OutgoingHttpHeader,
-  OutgoingHttpHeaders,
-  ServerResponse,
-} from 'node:http'
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
+import { isolated } from '../rethrow.js'
+import { callAtEndOfTick } from '../scheduling.js'
 import type { Refusal } from '../stream/admission.js'
 import type { Lane } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
 import type { Outlet, OutletListener } from '../stream/outlet.js'
+import { isBypassable } from './fast-path.js'
+import {
+  checkForHttp2,
+  FIRST_BYTES,
+  headOf,
+  REFUSED_STATUS,
+  refuseBodyless,
+  refusedAnswer,
+  takeOff,
+} from './head.js'
+import { giveBackIdleTimer, holdIdleTimer, type Timed } from './idle-timer.js'
 
 /** A request of `node:http`, `node:https` or `node:http2`. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest
 /** A response of the same. */
 export type NodeResponse = ServerResponse | Http2ServerResponse
 
-/** Anything but the head is refused: `no-transform` keeps compressors away, the X- header nginx's buffer. */
-const HEADERS = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-cache, no-transform',
-  'x-accel-buffering': 'no',
-}
-
-/** The application's own win, however they are spelt (RFC 9110, 5.1). */
-export function headOf(own: StreamSettings['headers'] = {}): OutgoingHttpHeaders {
-  const head: OutgoingHttpHeaders = { ...HEADERS }
-  for (const [name, value] of Object.entries(own)) {
-    delete head[name.toLowerCase()]
-    head[name] = value as OutgoingHttpHeader
-  }
-  return head
-}
-
 /** What both kinds of response have, which their types do not agree about, and what a compressor adds. */
 interface Written {
   write(bytes: Buffer): boolean
   flush?(): void
-}
-
-/** In place of the stream's own head; the application's further headers (CORS) stay. */
-const REFUSED: OutgoingHttpHeaders = {
-  'content-type': 'text/plain; charset=utf-8',
-  'cache-control': 'no-store',
-}
-
-const REFUSED_BECAUSE = {
-  drained: 'The server is shutting down.',
-  refused: 'There are too many event streams.',
-} as const
-
-/** RFC 9110, 15.6.4: Service Unavailable. */
-export const REFUSED_STATUS = 503 as const
-
-/**
- * The answer to a request that is turned away.
- *
- * @param http1 - whether it goes over a connection of HTTP/1: only that one has a header to close it by
- */
-export function refusedAnswer(
-  headers: StreamSettings['headers'],
-  { reason, retryAfter }: Refusal,
-  http1: boolean,
-): { head: OutgoingHttpHeaders; body: string } {
-  const head: OutgoingHttpHeaders = { ...without(headOf(headers), REFUSED), ...REFUSED }
-  head['retry-after'] = String(retryAfter)
-  // A server that goes would have to wait for the connection's next request.
-  if (reason === 'drained' && http1) head.connection = 'close'
-  return { head, body: `${REFUSED_BECAUSE[reason]}\n` }
-}
-
-function without(head: OutgoingHttpHeaders, names: object): OutgoingHttpHeaders {
-  return Object.fromEntries(
-    Object.entries(head).filter(([name]) => !Object.hasOwn(names, name.toLowerCase())),
-  )
 }
 
 /** The outlet of a response or of a connection: one listener for all of them, and none made for each. */
@@ -98,6 +53,8 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   readonly socket: Socket | undefined
   protected listener: OutletListener | undefined = undefined
   #onDrain: (() => void) | undefined = undefined
+  /** Whether the connection's idle timer is off for this response. */
+  #holds = false
 
   constructor(res: Res, socket: Socket | undefined) {
     this.res = res
@@ -117,12 +74,18 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   abstract checkPosition(): void
   abstract expectPeerEnd(): void
   abstract isDrained(): boolean | undefined
-  abstract stalledFor(now: number, connection: number): number
+  abstract stalledFor(loopTime: number, connection: number): number
   abstract discardUnread(): void
   abstract hangUp(): void
   abstract destroy(entirely: boolean): void
+  /** What has the idle timer: the socket, or the session. */
+  protected abstract readonly timed: Timed | undefined
   /** Whether the response itself is over. */
   protected abstract readonly over: boolean
+  /** Whether it is, and its `close` has been emitted. */
+  protected abstract readonly gone: boolean
+  /** Whether Node has yet to say that there is room again. */
+  protected abstract readonly needsDrain: boolean
   /** The head has just been written. */
   protected abstract opened(settings: StreamSettings): void
 
@@ -143,45 +106,53 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   /** Writes the head. A HEAD request gets that and nothing else. */
   open(settings: StreamSettings): void {
     const { req, res } = this
-    this.refuseBegun()
+    refuseBodyless(res.statusCode)
+    this.makeFit(settings)
     // Not by `setHeader`, whose table would stay in memory as long as the stream.
-    ;(res as ServerResponse).writeHead(res.statusCode, headOf(settings.headers))
+    const head = headOf(settings.headers, this.multiplexed)
+    ;(res as ServerResponse).writeHead(res.statusCode, head)
     if (req.method === 'HEAD') {
       res.end()
       return
     }
     // HTTP/2's compatibility response has it too; its types do not say so.
     ;(res as unknown as { flushHeaders(): void }).flushHeaders()
+    this.write(FIRST_BYTES)
     this.prepare()
     this.opened(settings)
   }
 
   /** Answers with 503 in place of a stream. */
-  refuse({ headers }: StreamSettings, refusal: Refusal): void {
-    this.refuseBegun()
-    const { head, body } = refusedAnswer(headers, refusal, !this.multiplexed)
+  refuse(settings: StreamSettings, refusal: Refusal): void {
+    this.makeFit(settings)
+    const { multiplexed } = this
+    const { head, body } = refusedAnswer(settings.headers, refusal, !multiplexed, multiplexed)
     ;(this.res as ServerResponse).writeHead(REFUSED_STATUS, head)
     this.res.end(body)
   }
 
-  /** @throws {TcpSseError} `ERR_HEADERS_SENT` */
-  refuseBegun(): void {
-    if (!this.res.headersSent && !this.res.writableEnded) return
-    throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
+  /**
+   * Takes off the response what a stream cannot have. Nothing has been done to it where that throws.
+   *
+   * @throws {TcpSseError} `ERR_HEADERS_SENT`; `ERR_OPTION_VALUE` for a header that the protocol does not allow
+   */
+  makeFit({ headers }: StreamSettings): void {
+    const { res, multiplexed } = this
+    if (res.headersSent || res.writableEnded) {
+      throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
+    }
+    if (multiplexed) checkForHttp2(headers)
+    // Where somebody has overridden Node's methods, that may be who encodes.
+    takeOff(res, { version: this.req.httpVersion, coding: isBypassable(res) })
   }
 
   /** Somebody else writes here, and has been able to write more. */
   noteProgress(): void {}
 
-  /** Whether the head was written. Sends it: Node holds it back until the first byte of the body. */
-  flushHead(): boolean {
-    if (!this.res.headersSent) return false
-    ;(this.res as unknown as { flushHeaders(): void }).flushHeaders()
-    return true
-  }
-
   /** Makes the connection fit for a response that lasts. Any Duplex can carry one; only a socket has these. */
   prepare(): void {
+    const { timed } = this
+    if (timed !== undefined) this.#holds = holdIdleTimer(timed)
     if (this.socket === undefined) return
     this.res.setTimeout(0)
     this.req.setTimeout(0)
@@ -194,7 +165,26 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     this.res.on('close', onClose)
   }
 
+  checkListeners(): boolean {
+    if (this.gone) {
+      this.onClose()
+      return true
+    }
+    const emitter: EventEmitter = this.res
+    if (emitter.listenerCount('close', onClose) === 0) emitter.on('close', onClose)
+    // Behind a compressor it is somewhere else.
+    if (this.#onDrain === undefined || Object.hasOwn(emitter, 'on')) return false
+    if (emitter.listenerCount('drain', this.#onDrain) > 0) return false
+    emitter.on('drain', this.#onDrain)
+    if (!this.needsDrain) this.drained()
+    return false
+  }
+
   unlisten(): void {
+    this.listener = undefined
+    const { timed } = this
+    if (this.#holds && timed !== undefined) giveBackIdleTimer(timed)
+    this.#holds = false
     this.res.off('close', onClose)
     if (this.#onDrain !== undefined) this.res.off('drain', this.#onDrain)
   }
@@ -224,6 +214,8 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   }
 
   end(): void {
+    // Nobody looks at the stream any more when its connection has its own options back.
+    this.checkListeners()
     this.res.end()
   }
 
@@ -242,11 +234,13 @@ const toFlush = new Set<Written>()
 
 /** A compressor keeps small writes to itself; once a tick is enough, and compresses a burst as one. */
 function flushSoon(res: Written): void {
-  if (toFlush.size === 0) process.nextTick(flushAll)
+  if (toFlush.size === 0) callAtEndOfTick(flushAll, toFlush)
   toFlush.add(res)
 }
 
-function flushAll(): void {
-  for (const res of toFlush) res.flush?.()
-  toFlush.clear()
+function flushAll(responses: Set<Written>): void {
+  const all = [...responses]
+  // First: whatever a `flush` does, the next write asks for the next one.
+  responses.clear()
+  for (const res of all) isolated(() => res.flush?.())
 }

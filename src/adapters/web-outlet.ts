@@ -1,8 +1,9 @@
 // A web Response's body as an outlet: bytes go into a ReadableStream, and somebody else's code carries them on.
 import type { Socket } from 'node:net'
-import { systemClock } from '../clock.js'
 import { TcpSseError } from '../errors.js'
+import { StallClock } from '../liveness/stall-clock.js'
 import type { Outlet, OutletListener } from '../stream/outlet.js'
+import { FIRST_BYTES } from './head.js'
 import type { AnyNodeOutlet } from './node.js'
 
 /** A large event goes in pieces, so that its reader has something to wait between. */
@@ -36,22 +37,21 @@ export class WebOutlet implements Outlet {
   /** Whoever reads has stopped reading. */
   #gone = false
   #blocked = false
-  /** Whether the head is on its way, as far as that is known. */
-  #headFlushed: boolean
   #written = 0
-  /** What had been read out, at the last question of each kind, and when that last became more. */
+  /** What had been read out, at the last question of each kind. */
   #readAtDrain = 0
   #readAtLook = 0
-  #progressAt = systemClock.now()
+  readonly #stall = new StallClock()
 
   constructor(below: AnyNodeOutlet | undefined, options: WebOutletOptions) {
     this.#below = below
     this.#highWaterMark = options.highWaterMark
     this.#signal = options.signal
     this.#ended = options.headOnly
-    this.#headFlushed = below === undefined
     this.body = options.headOnly ? null : this.#open()
-    if (this.closed && this.body !== null) this.#controller.close()
+    if (this.body === null) return
+    if (this.closed) this.#controller.close()
+    else this.write(FIRST_BYTES)
   }
 
   get socket(): Socket | undefined {
@@ -96,14 +96,14 @@ export class WebOutlet implements Outlet {
   }
 
   /** A reader waits with reason while the response below is full; else it has itself to blame. */
-  stalledFor(now: number, connection: number): number {
+  stalledFor(loopTime: number, connection: number): number {
     const read = this.#written - this.#queued
     const busy = this.#below !== undefined && this.#below.pending > 0
     const moved = read !== this.#readAtLook
     this.#readAtLook = read
     if (moved) this.#below?.noteProgress()
-    if (moved || busy || this.#queued === 0) this.#progressAt = now
-    return Math.max(now - this.#progressAt, this.#below?.stalledFor(now, connection) ?? 0)
+    const own = this.#stall.look(this.#queued > 0 && !busy, moved, loopTime)
+    return Math.max(own, this.#below?.stalledFor(loopTime, connection) ?? 0)
   }
 
   listen(listener: OutletListener): void {
@@ -115,6 +115,10 @@ export class WebOutlet implements Outlet {
       onPeerEnd() {},
       onClose: () => listener.onClose(),
     })
+  }
+
+  checkListeners(): boolean {
+    return this.#below?.checkListeners() ?? false
   }
 
   unlisten(): void {
@@ -152,7 +156,7 @@ export class WebOutlet implements Outlet {
   end(): void {
     this.#ended = true
     this.#controller.close()
-    if (this.#below === undefined) queueMicrotask(() => this.#listener?.onClose())
+    if (this.#below === undefined) void Promise.resolve().then(() => this.#listener?.onClose())
   }
 
   /** The reader cancels when the response below is destroyed; an error here as well would only be logged by it. */
@@ -175,8 +179,6 @@ export class WebOutlet implements Outlet {
           this.#controller = controller
         },
         pull: () => {
-          // Whoever reads has written the head; not every server sends it before there is a body.
-          if (!this.#headFlushed) this.#headFlushed = this.#below?.flushHead() ?? true
           if (!this.#blocked) return
           this.#blocked = false
           this.#listener?.onDrain()

@@ -5,11 +5,17 @@ import { TcpSseError } from '../errors.js'
 import { refusalOf } from '../stream/admission.js'
 import type { EventStream } from '../stream/event-stream.js'
 import { makeStream } from '../stream/make-stream.js'
-import { type EventStreamOptions, streamSettings } from '../stream/options.js'
-import { integer } from '../validate.js'
+import {
+  checkedOnce,
+  type EventStreamOptions,
+  type StreamSettings,
+  settingsOf,
+  streamChecks,
+} from '../stream/options.js'
+import { type Checks, checkOptions, integer } from '../validate.js'
 import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readWebBody } from './echo.js'
+import { headOf, REFUSED_STATUS, refusedAnswer } from './head.js'
 import { type AnyNodeOutlet, decodeId, isExchange, outletOf } from './node.js'
-import { headOf, REFUSED_STATUS, refusedAnswer } from './outlet.js'
 import { WebOutlet } from './web-outlet.js'
 
 /** Options of `createEventResponse`: those of a stream, and one of the body's. */
@@ -65,29 +71,30 @@ export interface NodeBindings {
  */
 export function createEventResponse(
   request: Request,
-  options: EventResponseOptions = {},
+  options: EventResponseOptions = NO_OPTIONS,
   env?: unknown,
 ): EventResponse {
-  const { highWaterMark = DEFAULT_HIGH_WATER_MARK, ...streamOptions } = options
-  checkHighWaterMark(highWaterMark, 'EventResponseOptions.highWaterMark')
-  const settings = streamSettings(streamOptions)
+  const { highWaterMark, settings } = responseSettings(options)
   checkRequest(request)
   const below = nodeOutletOf(request, env)
-  below?.refuseBegun()
+  below?.makeFit(settings)
+  const { multiplexed = false } = below ?? {}
   const outlet = new WebOutlet(below, {
     highWaterMark,
     signal: request.signal,
     headOnly: request.method === 'HEAD',
   })
   const lastEventId = decodeId(request.headers.get('last-event-id'))
-  const refusal = outlet.closed ? undefined : refusalOf(settings.admission, outlet.socket)
+  const refusal = outlet.closed ? undefined : refusalOf(settings, outlet.socket)
   if (refusal !== undefined) {
-    const { head, body } = refusedAnswer(settings.headers, refusal, below?.multiplexed === false)
+    const closes = below?.multiplexed === false
+    const { head, body } = refusedAnswer(settings.headers, refusal, closes, multiplexed)
     const response = new Response(body, { status: REFUSED_STATUS, headers: headersOf(head) })
     return { response, stream: makeStream(outlet, settings, lastEventId, refusal) }
   }
   if (!outlet.closed) below?.prepare()
-  const response = new Response(outlet.body, { headers: headersOf(headOf(settings.headers)) })
+  const head = headOf(settings.headers, multiplexed)
+  const response = new Response(outlet.body, { headers: headersOf(head) })
   return { response, stream: makeStream(outlet, settings, lastEventId) }
 }
 
@@ -115,7 +122,31 @@ export function echo(
 }
 
 const DEFAULT_HIGH_WATER_MARK = 16 * 1024
-const checkHighWaterMark = integer('bytes', { min: 1, max: Number.MAX_SAFE_INTEGER })
+
+const NO_OPTIONS: EventResponseOptions = Object.freeze({})
+
+const checks: Checks<EventResponseOptions> = {
+  ...streamChecks,
+  highWaterMark: integer('bytes', { min: 1, max: Number.MAX_SAFE_INTEGER }),
+}
+
+interface ResponseSettings {
+  readonly highWaterMark: number
+  readonly settings: StreamSettings
+}
+
+const known = new WeakMap<EventResponseOptions, ResponseSettings>()
+
+function responseSettings(options: EventResponseOptions): ResponseSettings {
+  return checkedOnce(known, options, () => {
+    const { highWaterMark = DEFAULT_HIGH_WATER_MARK, ...given } = checkOptions(
+      options,
+      checks,
+      'EventResponseOptions',
+    )
+    return { highWaterMark, settings: settingsOf(given) }
+  })
+}
 
 function checkRequest(request: Request): void {
   const { headers, signal } = (request ?? {}) as Partial<Request>

@@ -1,5 +1,5 @@
 // One event on its way to all subscribers of a channel.
-import { asError } from '../errors.js'
+import { monotonicNow } from '../scheduling.js'
 import { sharedBatch } from '../socket/batch.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import { Deferred } from '../stream/deferred.js'
@@ -47,12 +47,23 @@ export interface Place {
   readonly index: number
 }
 
+/** What is to be sent, and to whom. */
+export interface Job {
+  readonly event: EncodedEvent
+  readonly number: number
+  readonly previousId: string
+  readonly place: Place
+  readonly roll: Roll
+}
+
 /** After so many streams the clock is looked at. */
 const BETWEEN_LOOKS = 96
 
 /** Sends one event, slice by slice. */
 export class Broadcast implements Work {
   readonly tally: Tally = { sent: 0, queued: 0, dropped: 0, closed: 0 }
+  /** The id of the channel's last event before this one that had one; `''` for none. */
+  readonly previousId: string
   readonly #done = new Deferred<Tally>()
   readonly #event: EncodedEvent
   readonly #number: number
@@ -67,14 +78,12 @@ export class Broadcast implements Work {
   #failed: { error: unknown } | undefined
 
   constructor(
-    event: EncodedEvent,
-    number: number,
-    place: Place,
-    roll: Roll,
+    { event, number, previousId, place, roll }: Job,
     { filter, except }: BroadcastOptions,
   ) {
     this.#event = event
     this.#number = number
+    this.previousId = previousId
     this.#segment = place.segment
     this.#index = place.index
     this.#roll = roll
@@ -89,14 +98,24 @@ export class Broadcast implements Work {
     return this.#done.promise
   }
 
+  /** Whether this event has not come to a member that it is for. Takes a pass over all: asked while slices are left. */
+  isBefore(member: Member): boolean {
+    return this.#roll.members.indexOf(member) >= this.#at && member.joinedAfter < this.#number
+  }
+
   run(until: number): boolean {
     const count = this.#roll.members.length
-    let before = performance.now()
+    let before = monotonicNow()
     while (this.#at < count) {
-      this.#sendToSome()
-      // The sending itself is most of the work, so it has to be done before the clock can tell.
-      sharedBatch.flush()
-      const now = performance.now()
+      try {
+        this.#sendToSome()
+        // The sending itself is most of the work, so it has to be done before the clock can tell.
+        sharedBatch.flush()
+      } catch (error) {
+        // Nothing that is known throws here; the others get the event all the same, and once.
+        this.#failed ??= { error }
+      }
+      const now = monotonicNow()
       // The next part takes about as long as this one did, and has to fit too.
       if (now + (now - before) >= until && this.#at < count) return false
       before = now
@@ -107,12 +126,17 @@ export class Broadcast implements Work {
   #sendToSome(): void {
     const { members, lanes } = this.#roll
     const end = Math.min(members.length, this.#at + BETWEEN_LOOKS)
-    for (let at = this.#at; at < end; at++) {
-      const lane = this.#forAll ? lanes[at] : undefined
-      if (lane?.cast(this.#event, this.#segment, this.#index)) this.tally.sent += 1
-      else this.#sendTo(members[at] as Member)
+    let next = this.#at
+    try {
+      while (next < end) {
+        const at = next++
+        const lane = this.#forAll ? lanes[at] : undefined
+        if (lane?.cast(this.#event, this.#segment, this.#index)) this.tally.sent += 1
+        else this.#sendTo(members[at] as Member)
+      }
+    } finally {
+      this.#at = next
     }
-    this.#at = end
   }
 
   #finish(): true {
@@ -136,7 +160,7 @@ export class Broadcast implements Work {
     try {
       return stream.sendEncoded(this.#event)
     } catch (error) {
-      failOrAbort(stream, error)
+      stream.fail(error)
       return 'closed'
     }
   }
@@ -158,15 +182,6 @@ export class Broadcast implements Work {
       this.#failed ??= { error }
       return false
     }
-  }
-}
-
-/** A wrapped `end` may throw as well. */
-function failOrAbort(stream: LiveStream, error: unknown): void {
-  try {
-    stream.fail(error)
-  } catch {
-    stream.abort(asError(error))
   }
 }
 

@@ -1,8 +1,11 @@
 // Many streams that are sent the same events.
+import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { counters } from '../counters.js'
 import { TcpSseError } from '../errors.js'
 import { rethrowLater } from '../rethrow.js'
+import { inRootContext, monotonicNow, nextTurn } from '../scheduling.js'
+import { brand } from '../shared.js'
 import {
   type EncodedEvent,
   type EventInput,
@@ -13,52 +16,25 @@ import {
 import { Deferred } from '../stream/deferred.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { Farewell } from '../stream/farewell.js'
-import { LiveStream } from '../stream/live-stream.js'
+import type { LiveStream } from '../stream/live-stream.js'
+import { isStream, notAStream } from '../stream/roster.js'
 import { channelBroadcast } from '../telemetry.js'
-import {
-  type Check,
-  type Checks,
-  callable,
-  checkOptions,
-  duration,
-  wrongType,
-} from '../validate.js'
+import { checkOptions } from '../validate.js'
 import { Broadcast, BroadcastLog, type BroadcastOptions, type Tally } from './broadcast.js'
-import type { History, ReplayOutcome } from './history.js'
+import type { History } from './history.js'
 import { type Hub, LocalHub, type Message } from './hub.js'
-import { Members } from './members.js'
+import { type Member, Members } from './members.js'
+import {
+  broadcastChecks,
+  type ChannelOptions,
+  channelChecks,
+  type SubscribeOptions,
+  type Subscription,
+  subscribeChecks,
+} from './options.js'
 import { Turns } from './turns.js'
 
-/** Options of `createChannel`. */
-export interface ChannelOptions {
-  /** Remembers events for clients that come back, e.g. a `MemoryHistory`. @defaultValue none */
-  history?: History | undefined
-  /** Carries broadcasts between channels, of this process or of several. @defaultValue one of its own */
-  hub?: Hub | undefined
-  /** Turns data that is no string into text. @defaultValue `JSON.stringify` */
-  serialize?: Serialize | undefined
-  /**
-   * The longest that broadcasts of this channel hold the event loop at a time, ms.
-   * @defaultValue 8
-   */
-  sliceBudget?: number | undefined
-}
-
-/** Options of `Channel.subscribe`. */
-export interface SubscribeOptions {
-  /** Asked for each event; `false` leaves this subscriber out. One that throws ends its stream with `error`. */
-  filter?: ((event: EncodedEvent) => boolean) | undefined
-  /** The last event that the client has. @defaultValue the stream's `lastEventId` */
-  lastEventId?: string | undefined
-}
-
-/** What a subscription began with. */
-export interface Subscription {
-  /** What the history could do for this client; `complete` for a client without a `Last-Event-ID`. */
-  readonly replay: ReplayOutcome
-  /** Events that are sent again, before anything new. */
-  readonly replayed: number
-}
+export type { ChannelOptions, SubscribeOptions, Subscription } from './options.js'
 
 /** Published on `tcp-sse:channel:broadcast`. */
 export interface ChannelBroadcastMessage {
@@ -70,42 +46,6 @@ export interface ChannelBroadcastMessage {
   readonly bytes: number
   /** Milliseconds from the hub's delivery until the last subscriber's turn was over. */
   readonly took: number
-}
-
-function object<T>(...methods: (keyof T & string)[]): Check<T> {
-  return (value, name) => {
-    const given = value as Record<string, unknown> | null
-    const fits =
-      typeof given === 'object' &&
-      given !== null &&
-      methods.every((method) => typeof given[method] === 'function')
-    if (!fits) throw wrongType(name, `an object with ${methods.join(' and ')}`, value)
-    return value as T
-  }
-}
-
-const checks: Checks<ChannelOptions> = {
-  history: object<History>('append', 'since'),
-  hub: object<Hub>('publish', 'listen'),
-  serialize: callable<Serialize>(),
-  sliceBudget: duration({ min: 1, max: 1_000 }),
-}
-
-const subscribeChecks: Checks<SubscribeOptions> = {
-  filter: callable<NonNullable<SubscribeOptions['filter']>>(),
-  lastEventId: (value, name) => {
-    if (typeof value !== 'string') throw wrongType(name, 'a string', value)
-    return value
-  },
-}
-
-const broadcastChecks: Checks<BroadcastOptions> = {
-  filter: callable<NonNullable<BroadcastOptions['filter']>>(),
-  except: (value, name) => {
-    if (typeof value !== 'object' || value === null)
-      throw wrongType(name, 'one stream or several', value)
-    return value as EventStream
-  },
 }
 
 /**
@@ -132,7 +72,7 @@ export class Channel {
   readonly #history: History | undefined
   readonly #hub: Hub
   readonly #serialize: Serialize | undefined
-  readonly #turns: Turns
+  readonly #turns: Turns<Broadcast>
   readonly #members = new Members()
   /** Own broadcasts that the hub has not brought back yet, by token. */
   readonly #published = new Map<string, Published>()
@@ -142,6 +82,8 @@ export class Channel {
   readonly #log = new BroadcastLog()
   /** How many broadcasts have come from the hub. */
   #count = 0
+  /** The id of the last of them that had one. */
+  #lastId = ''
   #last: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
   /** For whoever comes after `drain`. */
@@ -154,7 +96,7 @@ export class Channel {
       hub,
       serialize,
       sliceBudget = 8,
-    } = checkOptions(options, checks, 'ChannelOptions')
+    } = checkOptions(options, channelChecks, 'ChannelOptions')
     this.#history = history
     this.#hub = hub ?? new LocalHub()
     this.#serialize = serialize
@@ -169,49 +111,62 @@ export class Channel {
 
   /**
    * Adds a stream. With a history and a `Last-Event-ID` it is first sent what it has missed, then everything new, each
-   * event once. A stream that has ended is not added; one that comes when the channel has been drained is ended.
+   * event once. One that was a subscriber before has missed what came since. Events without an id are not sent again: no
+   * client can say whether it has had them. A stream that has ended is not added; one that comes when the channel has been
+   * drained is ended.
    *
    * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
    */
   subscribe(stream: EventStream, options: SubscribeOptions = {}): Subscription {
-    if (!(stream instanceof LiveStream)) {
-      throw new TcpSseError('ERR_NOT_A_STREAM', 'subscribe(stream) needs an EventStream.')
+    if (!isStream(stream)) {
+      const message = notAStream(stream, 'subscribe(stream) needs an EventStream.')
+      throw new TcpSseError('ERR_NOT_A_STREAM', message)
     }
-    const { filter, lastEventId = stream.lastEventId } = checkOptions(
-      options,
-      subscribeChecks,
-      'SubscribeOptions',
-    )
+    const given = checkOptions(options, subscribeChecks, 'SubscribeOptions')
+    const filter = given.filter && AsyncResource.bind(given.filter)
+    const lastEventId = given.lastEventId ?? this.#members.lastIdOf(stream) ?? stream.lastEventId
     this.#checkOpen()
     if (this.#members.find(stream) !== undefined) {
       throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
     }
-    if (stream.state !== 'open') return { replay: 'complete', replayed: 0 }
-    if (this.#farewell !== undefined) {
-      stream.finish('drained', this.#farewell.events())
-      return { replay: 'complete', replayed: 0 }
-    }
-    const subscription = this.#replay(stream, filter, lastEventId)
-    if (stream.state !== 'open') return subscription
-    this.#members.add(stream, filter, this.#count)
+    if (this.#farewell !== undefined) stream.finish('drained', this.#farewell.events())
+    if (stream.state !== 'open') return { replay: 'closed', replayed: 0 }
+    const { subscription, lastId } = this.#replay(stream, filter, lastEventId)
+    if (stream.state !== 'open') return { ...subscription, replay: 'closed' }
+    const startId = this.#lastId || lastId
+    this.#members.add(stream, { filter, joinedAfter: this.#count, startId })
     return subscription
   }
 
   /** Takes a stream out; it stays open. Returns whether it was in. */
   unsubscribe(stream: EventStream): boolean {
-    return stream instanceof LiveStream && this.#members.leave(stream)
+    const member = isStream(stream) ? this.#members.find(stream) : undefined
+    if (member === undefined) return false
+    this.#members.leave(member, this.#lastIdFor(member))
+    return true
+  }
+
+  /** The id of the last event that a subscriber has been sent: slices of a broadcast may not have come to it yet. */
+  #lastIdFor(member: Member): string {
+    const next = this.#turns.pending.find((broadcast) => broadcast.isBefore(member))
+    return (next === undefined ? this.#lastId : next.previousId) || member.startId
   }
 
   /**
    * Sends an event to all subscribers. It is encoded once, and all share its bytes. One that is slow or dead delays nobody.
    * Settles once the event is out to the last; broadcasts keep their order for each stream.
    *
-   * @throws {TcpSseError} `ERR_EVENT_INVALID`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`, before anything is sent; what the
-   * serializer throws passes through. The promise rejects with what `filter` or the hub throws.
+   * @throws {TcpSseError} `ERR_EVENT_INVALID`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`, as a rejection and before anything is sent;
+   * it rejects also with what the serializer, `filter` or the hub throws
    */
-  broadcast(event: EventInput | EncodedEvent, options: BroadcastOptions = {}): Promise<Tally> {
+  async broadcast(
+    event: EventInput | EncodedEvent,
+    options: BroadcastOptions = {},
+  ): Promise<Tally> {
     this.#checkOpen()
-    const whom = checkOptions(options, broadcastChecks, 'BroadcastOptions')
+    const { filter, except } = checkOptions(options, broadcastChecks, 'BroadcastOptions')
+    // Slices run in the root context, and this callback is the caller's.
+    const whom = { filter: filter && AsyncResource.bind(filter), except }
     const encoded = isEncoded(event) ? event : encodeEvent(event, this.#serialize)
     const message = { event: encoded, token: `${this.#prefix}${this.#nextToken++}` }
     return this.#publish(message, whom)
@@ -219,7 +174,7 @@ export class Channel {
 
   /** Ends the channel and the streams of all its subscribers, once the broadcasts under way are out. */
   close(): Promise<void> {
-    this.#closed ??= this.#close()
+    this.#closed ??= inRootContext(() => this.#close())
     return this.#closed
   }
 
@@ -229,7 +184,7 @@ export class Channel {
     for (const member of this.#members.lend().members) {
       if (!member.left) yield member.stream
       count += 1
-      if (count % BETWEEN_TURNS === 0) await new Promise(setImmediate)
+      if (count % BETWEEN_TURNS === 0) await nextTurn()
     }
   }
 
@@ -239,27 +194,36 @@ export class Channel {
     return this.#members.lend().members.map(({ stream }) => stream)
   }
 
-  /** Hands the stream what it has missed. The caller subscribes it in the same step. */
+  /**
+   * Hands the stream what it has missed. The caller subscribes it in the same step.
+   *
+   * @returns also the id of the last event that it has then
+   */
   #replay(
     stream: LiveStream,
     filter: SubscribeOptions['filter'],
     lastEventId: string,
-  ): Subscription {
-    if (this.#history === undefined || lastEventId === '')
-      return { replay: 'complete', replayed: 0 }
+  ): { subscription: Subscription; lastId: string } {
+    if (lastEventId === '' || this.#history === undefined) {
+      // Without a history it is known at least whether something was missed.
+      const missed = lastEventId !== '' && lastEventId !== this.#lastId
+      const replay = missed ? 'unknown' : 'complete'
+      return { subscription: { replay, replayed: 0 }, lastId: lastEventId }
+    }
     const asked = new Map<EncodedEvent, boolean>()
     for (;;) {
       const before = this.#count
-      const { outcome, events } = this.#history.since(lastEventId)
+      const { outcome: replay, events } = this.#history.since(lastEventId)
+      const lastId = events.at(-1)?.id || lastEventId
       try {
         const missed = filter === undefined ? events : events.filter(once(filter, asked))
         // A filter that broadcasts: the stream is not subscribed yet, so it is sent that from the history too.
         if (before !== this.#count) continue
         stream.sender.replay(missed)
-        return { replay: outcome, replayed: missed.length }
+        return { subscription: { replay, replayed: missed.length }, lastId }
       } catch (error) {
         stream.fail(error)
-        return { replay: outcome, replayed: 0 }
+        return { subscription: { replay, replayed: 0 }, lastId }
       }
     }
   }
@@ -284,18 +248,25 @@ export class Channel {
   /** From the hub. Remembered first: whoever subscribes from now on finds it in the history. */
   #deliver({ event, token }: Message): void {
     const own = this.#published.get(token)
+    const { id = '' } = event
     try {
-      this.#history?.append(event)
+      if (id !== '') this.#history?.append(event)
     } catch (error) {
       if (own === undefined) rethrowLater(error)
       else own.tally.reject(error)
       return
     }
     this.#count += 1
-    const place = this.#log.add(event)
-    const roll = this.#members.lend()
-    const broadcast = new Broadcast(event, this.#count, place, roll, own?.whom ?? {})
-    this.#last = broadcast.done.catch(() => {})
+    const job = {
+      event,
+      number: this.#count,
+      previousId: this.#lastId,
+      place: this.#log.add(event),
+      roll: this.#members.lend(),
+    }
+    if (id !== '') this.#lastId = id
+    const broadcast = new Broadcast(job, own?.whom ?? {})
+    this.#last = inRootContext(() => broadcast.done.catch(() => {}))
     counters.broadcasts += 1
     if (channelBroadcast.hasSubscribers) this.#announce(broadcast, event.bytes.length)
     own?.tally.resolve(broadcast.done)
@@ -304,9 +275,9 @@ export class Channel {
 
   /** A filter that threw has kept the event from some, and the others have it: told all the same. */
   #announce({ done, tally }: Broadcast, bytes: number): void {
-    const startedAt = performance.now()
+    const startedAt = monotonicNow()
     const tell = (): void => {
-      const took = performance.now() - startedAt
+      const took = monotonicNow() - startedAt
       channelBroadcast.publish({
         channel: this,
         tally,
@@ -331,6 +302,8 @@ export class Channel {
     throw new TcpSseError('ERR_CHANNEL_CLOSED', 'The channel has been closed.')
   }
 }
+
+brand(Channel, 'Channel')
 
 /** The filter, asked for each event once only. */
 function once(filter: (event: EncodedEvent) => boolean, asked: Map<EncodedEvent, boolean>) {

@@ -5,8 +5,10 @@ import { type Checks, checkOptions, duration, integer } from '../validate.js'
 
 /**
  * What a client that comes back can be sent:
- * - `complete`: everything since its last event. - `partial`: the events right after its last one are forgotten; what is
- * left is sent, so there is a gap. - `unknown`: its last event is not known here, and nothing is sent again.
+ *
+ * - `complete`: everything since its last event.
+ * - `partial`: the events right after its last one are forgotten. What is left is sent, so there is a gap.
+ * - `unknown`: its last event is not known here, and nothing is sent again.
  */
 export type ReplayOutcome = 'complete' | 'partial' | 'unknown'
 
@@ -23,7 +25,10 @@ export interface Replay {
  * a client that comes back gets no event twice and misses none.
  */
 export interface History {
-  /** Called once for each broadcast, in order, before anybody is sent the event. If it throws, the broadcast rejects and nobody is. */
+  /**
+   * Called once for each broadcast whose event has an id, in order, before anybody is sent the event. If it throws, the broadcast
+   * rejects and nobody is. Without an id no client can say whether it has had an event, so such events are never sent again.
+   */
   append(event: EncodedEvent): void
   /** What came after the latest event with this id; never called with `''`. */
   since(id: string): Replay
@@ -51,7 +56,7 @@ interface Entry {
 }
 
 /**
- * A history in this process's memory. `append` takes constant time, `since` constant time and that of copying its answer.
+ * A history in this process's memory, of events that have an id. `append` takes constant time, `since` constant time and that of copying its answer.
  *
  * Of forgotten events the ids are remembered for a while longer (as many as `maxEvents`), so that a client which is
  * late (`partial`) can be told from one with an id of somebody else's (`unknown`).
@@ -70,7 +75,8 @@ export class MemoryHistory implements History {
   #first = 0
   #bytes = 0
   readonly #numbers = new Map<string, number>()
-  readonly #forgotten = new Set<string>()
+  /** The number that each forgotten event had. */
+  readonly #forgotten = new Map<string, number>()
 
   /**
    * @throws {TcpSseError} `ERR_OPTION_*`
@@ -94,22 +100,22 @@ export class MemoryHistory implements History {
   }
 
   append(event: EncodedEvent): void {
-    const { id, bytes } = event
+    const { id = '', bytes } = event
+    if (id === '') return
     this.#entries.push({ event, at: this.#clock.now() })
     this.#bytes += bytes.length
-    if (id !== undefined && id !== '') {
-      this.#numbers.set(id, this.#first + this.size - 1)
-      this.#forgotten.delete(id)
-    }
+    this.#numbers.set(id, this.#first + this.size - 1)
+    this.#forgotten.delete(id)
     this.#trim()
   }
 
   since(id: string): Replay {
     this.#trim()
-    const number = this.#numbers.get(id)
-    if (number !== undefined) return { outcome: 'complete', events: this.#from(number + 1) }
-    if (this.#forgotten.has(id)) return { outcome: 'partial', events: this.#from(this.#first) }
-    return { outcome: 'unknown', events: [] }
+    const number = this.#numbers.get(id) ?? this.#forgotten.get(id)
+    if (number === undefined) return { outcome: 'unknown', events: [] }
+    // The client has the event with this number: that it is forgotten leaves no gap.
+    if (number + 1 >= this.#first) return { outcome: 'complete', events: this.#from(number + 1) }
+    return { outcome: 'partial', events: this.#from(this.#first) }
   }
 
   #from(number: number): EncodedEvent[] {
@@ -129,12 +135,12 @@ export class MemoryHistory implements History {
 
   #forgetOldest(): void {
     const { event } = this.#entries[this.#head] as Entry
-    const { id, bytes } = event
-    if (id !== undefined && this.#numbers.get(id) === this.#first) {
+    const { id = '', bytes } = event
+    if (this.#numbers.get(id) === this.#first) {
       this.#numbers.delete(id)
-      this.#forgotten.add(id)
+      this.#forgotten.set(id, this.#first)
       if (this.#forgotten.size > this.#maxEvents) {
-        const [eldest = ''] = this.#forgotten
+        const [eldest = ''] = this.#forgotten.keys()
         this.#forgotten.delete(eldest)
       }
     }

@@ -6,6 +6,9 @@ import type { EndListener } from '../stream/sender.js'
 
 const GONE = -1
 
+/** How a subscription begins. */
+export type Start = Pick<Member, 'filter' | 'joinedAfter' | 'startId'>
+
 /** One stream's subscription. The stream keeps it among its end listeners, and that is where it is found. */
 export class Member implements EndListener {
   readonly members: Members
@@ -13,14 +16,17 @@ export class Member implements EndListener {
   readonly filter: ((event: EncodedEvent) => boolean) | undefined
   /** How many broadcasts there had been when it came: it gets those after. */
   readonly joinedAfter: number
+  /** The id of the last event that it had then, or was about to be sent; `''` for none. */
+  readonly startId: string
   /** Its place in the list. */
   index = GONE
 
-  constructor(members: Members, stream: LiveStream, filter: Member['filter'], joinedAfter: number) {
+  constructor(members: Members, stream: LiveStream, { filter, joinedAfter, startId }: Start) {
     this.members = members
     this.stream = stream
     this.filter = filter
     this.joinedAfter = joinedAfter
+    this.startId = startId
   }
 
   get left(): boolean {
@@ -45,6 +51,8 @@ export class Members {
   #lanes: (Lane | undefined)[] = []
   /** Whether somebody goes over the arrays, who must not see them change. */
   #lent = false
+  /** What those had that went without an end, by id: they may come again. */
+  readonly #lastIds = new WeakMap<LiveStream, string>()
 
   get size(): number {
     return this.#members.length
@@ -63,22 +71,26 @@ export class Members {
     return found as Member | undefined
   }
 
-  add(stream: LiveStream, filter: Member['filter'], joinedAfter: number): void {
-    const member = new Member(this, stream, filter, joinedAfter)
+  /** The id of the last event that a stream was sent before it was taken out; `undefined` for one that is new here. */
+  lastIdOf(stream: LiveStream): string | undefined {
+    return this.#lastIds.get(stream)
+  }
+
+  add(stream: LiveStream, start: Start): void {
+    const member = new Member(this, stream, start)
     this.#own()
     member.index = this.#members.length
     this.#members.push(member)
-    this.#lanes.push(filter === undefined ? stream.sender.lane : undefined)
+    this.#lanes.push(start.filter === undefined ? stream.sender.lane : undefined)
     stream.sender.onEnd(member)
   }
 
-  /** Takes a stream out that goes on without the channel. Returns whether it was in. */
-  leave(stream: LiveStream): boolean {
-    const member = this.find(stream)
-    if (member === undefined) return false
+  /** Takes a stream out that goes on without the channel, and remembers the last event that it has had. */
+  leave(member: Member, lastId: string): void {
+    const { stream } = member
     this.remove(member)
     stream.sender.offEnd(member)
-    return true
+    this.#lastIds.set(stream, lastId)
   }
 
   remove(member: Member): void {

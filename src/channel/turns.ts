@@ -1,4 +1,5 @@
 // Long work in slices: of each turn of the event loop no more than a budget.
+import { callNextTurn, inRootContext, monotonicNow } from '../scheduling.js'
 
 /** Work that stops when it is told to, and goes on where it stopped. */
 export interface Work {
@@ -7,8 +8,8 @@ export interface Work {
 }
 
 /** Does the work that it is given in order, and gives the event loop its turn when the budget of one is used up. */
-export class Turns {
-  readonly #queue: Work[] = []
+export class Turns<W extends Work> {
+  readonly #queue: W[] = []
   #left: number
   readonly #budget: number
   #scheduled = false
@@ -21,23 +22,29 @@ export class Turns {
   }
 
   /** Starts at once if nothing is before it and something of this turn's budget is left. */
-  add(work: Work): void {
+  add(work: W): void {
     this.#queue.push(work)
-    if (!this.#running && this.#queue.length === 1) this.#work()
+    // On nobody's behalf: what it writes and calls belongs to the receivers, not to the one who broadcasts.
+    if (!this.#running && this.#queue.length === 1) inRootContext(() => this.#work())
+  }
+
+  /** What is under way and what waits for its turn, in order. */
+  get pending(): readonly W[] {
+    return this.#queue
   }
 
   #work(): void {
     this.#running = true
-    const startedAt = performance.now()
+    const startedAt = monotonicNow()
     const until = startedAt + this.#left
     try {
-      while (this.#queue.length > 0 && performance.now() < until) {
-        if (!(this.#queue[0] as Work).run(until)) break
+      while (this.#queue.length > 0 && monotonicNow() < until) {
+        if (!(this.#queue[0] as W).run(until)) break
         this.#queue.shift()
       }
     } finally {
       this.#running = false
-      this.#left = Math.max(0, until - performance.now())
+      this.#left = Math.max(0, until - monotonicNow())
       this.#schedule()
     }
   }
@@ -45,7 +52,7 @@ export class Turns {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    setImmediate(() => {
+    callNextTurn(() => {
       this.#scheduled = false
       this.#left = this.#budget
       if (this.#queue.length > 0) this.#work()

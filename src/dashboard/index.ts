@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 import type { NodeRequest, NodeResponse } from '../adapters/node.js'
+import { TcpSseError } from '../errors.js'
 import type { EventStream } from '../stream/event-stream.js'
 import { type DashboardOptions, dashboardSettings } from './options.js'
 import { isPage, sendPage, sendText } from './page.js'
@@ -74,7 +75,7 @@ export function dashboard(options: DashboardOptions = {}): DashboardHandler {
   const handler = (req: NodeRequest, res: NodeResponse, next?: Next): void => {
     handle(req, res, next).catch((error: unknown) => {
       if (next !== undefined) next(error)
-      else if (!res.headersSent) sendText(res, 500, 'Internal server error')
+      else if (!res.headersSent) sendText(res, 500, textOf(error))
     })
   }
   return Object.assign(handler, {
@@ -83,6 +84,12 @@ export function dashboard(options: DashboardOptions = {}): DashboardHandler {
       registry.close()
     },
   })
+}
+
+/** Nothing of the application's errors is shown; that the page's files are missing, nobody would learn otherwise. */
+function textOf(error: unknown): string {
+  const missing = error instanceof TcpSseError && error.code === 'ERR_DASHBOARD_FILES'
+  return missing ? error.message : 'Internal server error'
 }
 
 type Next = (error?: unknown) => void

@@ -1,5 +1,7 @@
 // One look at the live streams, as the page gets it.
+import { systemClock } from '../clock.js'
 import type { Verdict } from '../liveness/verdict.js'
+import { wallClockNow } from '../scheduling.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { Describe, Ended, Entry, Registry } from './registry.js'
 import { shortened } from './text.js'
@@ -56,14 +58,14 @@ export function look(registry: Registry, maxRows: number, describe: Describe): L
     if (groups[verdict].length < maxRows) groups[verdict].push(pair)
   }
   const chosen = VERDICTS.flatMap((verdict) => groups[verdict]).slice(0, maxRows)
-  const at = Date.now()
+  const now = systemClock.now()
   const rows = chosen
     .sort(([, a], [, b]) => a.id - b.id)
-    .map(([stream, entry]) => row(stream, entry, at, describe))
-  return { at, live: registry.live.size, verdicts, rows, reasons: registry.reasons }
+    .map(([stream, entry]) => row(stream, entry, now, describe))
+  return { at: wallClockNow(), live: registry.live.size, verdicts, rows, reasons: registry.reasons }
 }
 
-function row(stream: EventStream, { id, openedAt }: Entry, at: number, describe: Describe): Row {
+function row(stream: EventStream, { id, openedAt }: Entry, now: number, describe: Describe): Row {
   const { pending, unsent, unacked } = stream.queue()
   const snapshot = stream.inspect()
   const delivered = stream.delivered()
@@ -72,13 +74,13 @@ function row(stream: EventStream, { id, openedAt }: Entry, at: number, describe:
     label: describe(stream),
     verdict: stream.verdict,
     state: stream.state,
-    age: at - openedAt,
+    age: now - openedAt,
     rtt: snapshot?.rtt,
     pending,
     unsent,
     unacked,
     lastAck: snapshot?.lastAckReceived,
-    lastEcho: stream.lastEcho === undefined ? undefined : at - stream.lastEcho,
+    lastEcho: stream.lastEcho === undefined ? undefined : wallClockNow() - stream.lastEcho,
     delivered: delivered?.id === undefined ? undefined : shortened(delivered.id),
     deliveredEvents: delivered?.events,
   }

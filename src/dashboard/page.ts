@@ -1,6 +1,13 @@
 // The page: three files that stand beside this one, here and in the package. Nothing in it comes from elsewhere.
 import { existsSync, readFileSync } from 'node:fs'
 import type { NodeResponse } from '../adapters/node.js'
+import { TcpSseError } from '../errors.js'
+
+/**
+ * Where this module is. esbuild puts nothing in its place where it makes CommonJS of it. A constant, because bundlers
+ * look for files where they see `new URL(…, import.meta.url)`.
+ */
+const HERE: string | undefined = import.meta.url
 
 /** By the last part of the path. */
 const FILES: Readonly<Record<string, { file: string; type: string }>> = {
@@ -64,9 +71,21 @@ const read = new Map<string, Buffer>()
 function contents(file: string): Buffer {
   const known = read.get(file)
   if (known !== undefined) return known
-  const source = new URL(`./public/dashboard/${file}`, import.meta.url)
-  const packaged = new URL(`./dashboard/${file}`, import.meta.url)
-  const body = readFileSync(existsSync(source) ? source : packaged)
+  const body = fromDisk(file)
   read.set(file, body)
   return body
+}
+
+function fromDisk(file: string): Buffer {
+  try {
+    const source = new URL(`./public/dashboard/${file}`, HERE)
+    const packaged = new URL(`./dashboard/${file}`, HERE)
+    return readFileSync(existsSync(source) ? source : packaged)
+  } catch (cause) {
+    throw new TcpSseError(
+      'ERR_DASHBOARD_FILES',
+      `The dashboard cannot read ${file}: in a bundle, tell the bundler that tcp-sse is external.`,
+      { cause },
+    )
+  }
 }

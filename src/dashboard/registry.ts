@@ -1,7 +1,9 @@
 // Which streams there are and how those ended that are gone: by what is published, whoever made them. Also for streams of
 // another copy of the library in this process (ESM and CommonJS), since channels are the process's.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { systemClock } from '../clock.js'
 import type { Verdict } from '../liveness/verdict.js'
+import { wallClockNow } from '../scheduling.js'
 import type { CloseReason } from '../stream/close-info.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { StreamCloseMessage, StreamOpenMessage, StreamVerdictMessage } from '../stream/news.js'
@@ -10,7 +12,7 @@ import { shortened } from './text.js'
 /** A live stream, as the registry knows it. */
 export interface Entry {
   readonly id: number
-  /** `Date.now()` milliseconds. */
+  /** On the monotonic clock: ages are counted from it. */
   readonly openedAt: number
   /** The last one that was published. */
   verdict: Verdict
@@ -80,7 +82,7 @@ export class Registry {
   readonly #onOpen = (message: unknown): void => {
     if (this.#ignoring) return
     const { stream } = message as StreamOpenMessage
-    this.live.set(stream, { id: this.#next++, openedAt: Date.now(), verdict: 'alive' })
+    this.live.set(stream, { id: this.#next++, openedAt: systemClock.now(), verdict: 'alive' })
   }
 
   readonly #onVerdict = (message: unknown): void => {
@@ -107,7 +109,7 @@ export class Registry {
       verdict,
       message: shortened(error?.message),
       openedFor,
-      at: Date.now(),
+      at: wallClockNow(),
       delivered: delivered?.id === undefined ? undefined : shortened(delivered.id),
     })
     if (this.ended.length > this.#kept) this.ended.shift()

@@ -1,5 +1,6 @@
 // Who looks at the page. While nobody does, nothing runs.
 import { createEventStream, type NodeRequest, type NodeResponse } from '../adapters/node.js'
+import { callEvery } from '../scheduling.js'
 import { encodeEvent } from '../sse/encode.js'
 import type { EventStream } from '../stream/event-stream.js'
 import { look } from './look.js'
@@ -20,7 +21,7 @@ export class Watchers {
   readonly #registry: Registry
   readonly #settings: LookSettings
   readonly #streams = new Set<EventStream>()
-  #timer: NodeJS.Timeout | undefined
+  #stopTimer: (() => void) | undefined
   #generation = -1
   #closed = false
 
@@ -46,7 +47,7 @@ export class Watchers {
     const first = look(this.#registry, maxRows, describe)
     stream.send({ event: 'look', data: { ...first, ended: this.#registry.ended } })
     this.#streams.add(stream)
-    this.#timer ??= setInterval(() => this.#tick(), interval).unref()
+    this.#stopTimer ??= callEvery(interval, () => this.#tick())
     void stream.closed.then(() => this.#remove(stream))
   }
 
@@ -62,8 +63,8 @@ export class Watchers {
   }
 
   #stop(): void {
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    this.#stopTimer?.()
+    this.#stopTimer = undefined
   }
 
   #tick(): void {

@@ -2,16 +2,19 @@
 import type { Socket } from 'node:net'
 import { systemClock } from '../clock.js'
 import { isPeerDeath } from '../liveness/death.js'
-import { sharedMonitor } from '../liveness/monitor.js'
 import type { LivenessPlan } from '../liveness/plan.js'
-import { copyOf, silentFor } from '../liveness/verdict.js'
+import { evidenceOfWatch } from '../liveness/subject.js'
+import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import { processMonitor } from '../monitors.js'
 import { rethrowLater } from '../rethrow.js'
+import { callAtEndOfTick } from '../scheduling.js'
 import { resetConnection } from '../socket/binding.js'
-import { applySocketOptions } from '../socket/options.js'
+import { applySocketOptions, type KernelSettings } from '../socket/options.js'
+import { restoreOptions, saveOptions } from '../socket/saved-options.js'
 import type { Exchange } from './exchange.js'
 import type { ConnectionLook } from './http2-progress.js'
-import { type Inheritance, isProbedLess } from './inheritance.js'
+import { type Inheritance, isProbedLess, LIMITS } from './inheritance.js'
 import type { GuardCloseInfo, GuardCloseReason, GuardSettings } from './options.js'
 
 /** The guard, as its connections know it. */
@@ -27,6 +30,8 @@ interface Judged {
   /** Whether `stallTimeout` and `maxAge` are for it; `undefined` until its head has been sent. */
   streams: boolean | undefined
   judgedAt: number
+  /** When our side was ended; the connection waits for the client to leave. */
+  endedAt: number | undefined
 }
 
 /** Watches one socket for a guard, until either of them goes. */
@@ -36,17 +41,21 @@ export class Connection implements Watcher {
   readonly notSentLowWater: number | undefined
   readonly #keeper: Keeper
   readonly #watch: Watch
+  /** What the connection would have without the guard of the options that give it up. */
+  readonly #before: KernelSettings
   readonly #openedAt = systemClock.now()
   /** Asked for at once: a dead socket has no address. */
   readonly #remoteAddress: string | undefined
   readonly #remotePort: number | undefined
   #exchanges: Judged[] = []
+  /** So many of them are worth a pass to find those that are over. */
+  #pruneAt = FEW
   /** Foreign code sets keepalive too: looked at again after the accept and after each response's head. */
   #keepAliveChecked = false
   #reported = false
   #released = false
-  /** How long the connection as a whole has taken nothing, at the last look. */
-  #stalledFor = 0
+  /** A stream was given up on a connection that takes nothing at all. */
+  #stuck = false
 
   constructor(socket: Socket, keeper: Keeper) {
     this.socket = socket
@@ -54,10 +63,12 @@ export class Connection implements Watcher {
     this.#remoteAddress = socket.remoteAddress
     this.#remotePort = socket.remotePort
     const { settings, inheritance } = keeper
-    const before = inheritance.userTimeoutBefore(socket)
+    const inherited = inheritance.optionsBefore(socket)
+    this.#before = inherited ?? saveOptions(socket, LIMITS)
     this.plan = settings.plan
     this.notSentLowWater = settings.notSentLowWater
-    this.#watch = sharedMonitor.watch(socket, this, { inheritedFrom: before })
+    this.#watch = processMonitor.watch(socket, this, { inheritedFrom: userTimeoutOf(inherited) })
+    socket.on('finish', this.#onFinish)
     socket.on('close', this.#onClose)
   }
 
@@ -69,30 +80,47 @@ export class Connection implements Watcher {
 
   /** A further response; on a keep-alive connection it is judged anew. */
   add(exchange: Exchange): void {
-    this.#prune()
-    this.#exchanges.push({ exchange, streams: undefined, judgedAt: 0 })
+    if (this.#exchanges.length >= this.#pruneAt) this.#prune()
+    this.#exchanges.push({ exchange, streams: undefined, judgedAt: 0, endedAt: undefined })
     this.#watch.hurry()
-  }
-
-  find<T extends Exchange>(matches: (exchange: Exchange) => exchange is T): T | undefined {
-    return this.#exchanges.map(({ exchange }) => exchange).find(matches)
   }
 
   /** Ends the guard over this connection, and nothing else. */
   release(): void {
-    this.#released = true
-    this.socket.off('close', this.#onClose)
+    this.#leave()
     this.#watch.release(this)
-    this.#keeper.forget(this)
+    if (!this.#watch.shared) restoreOptions(this.socket, this.#before)
   }
 
+  /**
+   * Notices a close that nobody has told: an application that takes a socket over may have removed all listeners from it.
+   *
+   * @returns whether the connection is gone
+   */
+  checkClosed(): boolean {
+    if (this.socket.destroyed) this.#onClose()
+    return this.#released
+  }
+
+  /** The monitor forgets the connection by itself, and `close` may never be heard. */
   onPeerDead(evidence: PeerEvidence): void {
+    this.#leave()
     this.#report('peer-dead', evidence)
   }
 
+  /** Of a socket that Node has closed already nothing can be said but what its error says. */
   onPeerGone(evidence: PeerEvidence): void {
+    if (this.checkClosed()) return
+    this.#leave()
     if (evidence.verdict === 'half-closed') this.#report('client-closed', evidence)
     else this.#report(isPeerDeath(this.socket.errored) ? 'peer-dead' : 'client-reset', evidence)
+  }
+
+  #leave(): void {
+    this.#released = true
+    this.socket.off('finish', this.#onFinish)
+    this.socket.off('close', this.#onClose)
+    this.#keeper.forget(this)
   }
 
   /**
@@ -100,31 +128,44 @@ export class Connection implements Watcher {
    * only a stream's connection is ended for a FIN, and only if Node, which would have ended it, has not seen the FIN.
    */
   mayHalfClose(): boolean {
+    this.#prune()
     return this.socket.readableEnded || !this.#exchanges.some(({ streams }) => streams)
   }
 
-  onLook(now: number, stalledFor: number): number {
+  onLook(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
     this.#judge(now)
     this.#checkKeepAlive()
     // What is not judged yet may begin without a byte on the wire.
     const unjudged = this.#exchanges.some(({ streams }) => streams === undefined)
     let deadline = unjudged ? now + this.#keeper.settings.plan.pace : Number.POSITIVE_INFINITY
     const alone = this.#exchanges.length === 1
-    const look = { now, stalledFor, alone, written: this.socket.bytesWritten }
-    this.#stalledFor = stalledFor
+    const look = { now, loopTime, stalledFor, alone, written: this.socket.bytesWritten }
     for (const judged of [...this.#exchanges]) {
       // Ending one ends all of them on HTTP/1, and whoever hears of it may stop the guard.
       if (this.#released || this.socket.destroyed) break
       if (!judged.streams) continue
       deadline = Math.min(deadline, this.#apply(judged, look))
     }
+    if (this.#stuck) this.#resetUnused()
     return deadline
   }
 
+  /** HTTP/2: a connection that takes nothing and has nothing left to carry would only keep what waits. */
+  #resetUnused(): void {
+    this.#stuck = false
+    this.#prune()
+    if (this.#exchanges.length > 0) return
+    this.#reported = true
+    resetConnection(this.socket)
+  }
+
   /** Compares one stream with its limits. Returns the time of the next one. */
-  #apply({ exchange, judgedAt }: Judged, look: ConnectionLook): number {
+  #apply(judged: Judged, look: ConnectionLook): number {
     const { stallTimeout, maxAge, plan } = this.#keeper.settings
+    const { exchange, judgedAt } = judged
     const { now } = look
+    if (judged.endedAt !== undefined)
+      return this.#awaitClient(judged.endedAt + plan.detectWithin, now)
     const stalled = exchange.stalledFor(look)
     // A stream of several on a connection can have to wait while the connection is quiet.
     const next: number[] = exchange.exclusive ? [] : [now + plan.pace]
@@ -132,7 +173,8 @@ export class Connection implements Watcher {
     else next.push(judgedAt + plan.detectWithin)
     if (stallTimeout !== false && !this.#hasOwnPolicy(exchange)) {
       if (stalled >= stallTimeout) {
-        this.#end('stalled', exchange, stalled)
+        this.#stuck ||= look.stalledFor >= stallTimeout
+        this.#end('stalled', judged, now, stalled)
         return Number.POSITIVE_INFINITY
       }
       // A stream can wait on a connection on which nothing else does: its progress is worth frequent looks.
@@ -140,8 +182,8 @@ export class Connection implements Watcher {
     }
     if (maxAge !== false) {
       if (now - exchange.openedAt >= maxAge) {
-        this.#end('expired', exchange)
-        return Number.POSITIVE_INFINITY
+        this.#end('expired', judged, now)
+        return judged.endedAt === undefined ? Number.POSITIVE_INFINITY : now + plan.detectWithin
       }
       next.push(exchange.openedAt + maxAge)
     }
@@ -153,22 +195,43 @@ export class Connection implements Watcher {
     return this.#watch.shared && exchange.exclusive
   }
 
-  #end(reason: 'stalled' | 'expired', exchange: Exchange, stalledFor?: number): void {
-    const { stallTimeout } = this.#keeper.settings
-    const evidence = this.#evidence()
-    const { url, openedAt } = exchange
-    exchange.end(reason === 'stalled' ? 'reset' : 'close', this.socket)
-    this.#prune()
-    const stuck = reason === 'stalled' && this.#stalledFor >= (stallTimeout || 0)
-    // HTTP/2: a connection that takes nothing and has nothing left to carry would only keep what waits.
-    if (stuck && this.#exchanges.length === 0) resetConnection(this.socket)
+  #end(reason: 'stalled' | 'expired', judged: Judged, now: number, stalledFor?: number): void {
+    const evidence = evidenceOfWatch(this.#watch)
+    const { exchange } = judged
+    const { url, openedAt, exclusive } = exchange
+    const how = reason === 'stalled' ? 'reset' : 'close'
+    if (exclusive && how === 'close') restoreOptions(this.socket, this.#before)
+    if (!exchange.end(how, this.socket)) judged.endedAt = now
     this.#report(reason, evidence, { url, openedAt, stalledFor })
+    if (exclusive) this.#reported = true
+  }
+
+  /** A client that has read to the end leaves; one that does not is left behind. */
+  #awaitClient(deadline: number, now: number): number {
+    if (now < deadline) return deadline
+    restoreOptions(this.socket, this.#before)
+    this.socket.destroy()
+    return Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * Everything is with the kernel, and in most cases Node closes the socket right now, in a listener that comes after this
+   * one. What the client has not taken yet is left to the kernel then, on its own terms. A socket that is still there in
+   * the next tick is half-closed only, and the guard goes on.
+   */
+  readonly #onFinish = (): void => {
+    const { socket } = this
+    const inForce = saveOptions(socket, LIMITS)
+    restoreOptions(socket, this.#before)
+    callAtEndOfTick(() => {
+      if (!this.#released && !socket.destroyed) restoreOptions(socket, inForce)
+    }, undefined)
   }
 
   /** Whether Node has found, by itself, the connection dead of the options that the guard set. */
   readonly #onClose = (): void => {
     if (isPeerDeath(this.socket.errored)) {
-      this.#report('peer-dead', { ...this.#evidence(), verdict: 'dead' })
+      this.#report('peer-dead', { ...evidenceOfWatch(this.#watch), verdict: 'dead' })
     }
     this.release()
   }
@@ -177,13 +240,12 @@ export class Connection implements Watcher {
   #report(reason: GuardCloseReason, evidence: PeerEvidence, stream?: StreamEnd): void {
     if (this.#reported) return
     this.#reported = stream === undefined || this.socket.destroyed
-    const open = this.#exchanges.find(({ exchange }) => !exchange.over)?.exchange
     this.#keeper.report({
       reason,
       scope: stream === undefined ? 'connection' : 'stream',
       remoteAddress: this.#remoteAddress,
       remotePort: this.#remotePort,
-      url: stream === undefined ? open?.url : stream.url,
+      url: stream === undefined ? this.#openUrl : stream.url,
       openedFor: systemClock.now() - (stream?.openedAt ?? this.#openedAt),
       verdict: evidence.verdict,
       stalledFor: stream?.stalledFor,
@@ -191,18 +253,15 @@ export class Connection implements Watcher {
     })
   }
 
-  #evidence(): PeerEvidence {
-    const { verdict, observation } = this.#watch
-    return {
-      verdict,
-      observation: observation && copyOf(observation),
-      silentFor: observation === undefined ? 0 : silentFor(observation),
-    }
+  /** The path of a response that is still open. */
+  get #openUrl(): string | undefined {
+    return this.#exchanges.find(({ exchange }) => !exchange.over)?.exchange.url
   }
 
   #prune(): void {
     const { destroyed } = this.socket
     this.#exchanges = this.#exchanges.filter(({ exchange }) => !destroyed && !exchange.over)
+    this.#pruneAt = Math.max(FEW, 2 * this.#exchanges.length)
   }
 
   #judge(now: number): void {
@@ -227,6 +286,13 @@ export class Connection implements Watcher {
     const { keepAlive } = this.#keeper.settings.plan
     if (isProbedLess(this.socket, keepAlive)) applySocketOptions(this.socket, { keepAlive })
   }
+}
+
+/** As many responses as are listed, over or not, before it matters. */
+const FEW = 16
+
+function userTimeoutOf(settings: KernelSettings | undefined): number | undefined {
+  return settings && (settings.find(([option]) => option === 'TCP_USER_TIMEOUT')?.[1] ?? 0)
 }
 
 interface StreamEnd extends Pick<GuardCloseInfo, 'url' | 'stalledFor'> {

@@ -25,8 +25,12 @@ export interface Exchange {
   stalledFor(look: ConnectionLook): number
   /** Throws away request data that nobody reads and that hides the client's FIN. */
   discardUnread(): void
-  /** Gives it up, at once or (`close`) after what the kernel holds already. */
-  end(how: Ending, socket: Socket): void
+  /**
+   * Gives it up, at once or (`close`) after what the kernel holds already.
+   *
+   * @returns whether that is all: otherwise the connection has to be closed later, when its client has had time to leave
+   */
+  end(how: Ending, socket: Socket): boolean
 }
 
 export type Ending = 'reset' | 'close'
@@ -76,8 +80,17 @@ export class Http1Exchange implements Exchange {
     req.resume()
   }
 
-  end(how: Ending, socket: Socket): void {
-    endConnection(socket, how)
+  /**
+   * `close(2)` with request data unread, or still coming, sends RST in place of FIN, and the rest of the response is lost.
+   * So only this side is ended then. What the application writes afterwards Node keeps to itself.
+   */
+  end(how: Ending, socket: Socket): boolean {
+    if (how === 'close' && !this.req.complete) {
+      this.discardUnread()
+      socket.end()
+      return false
+    }
+    return endConnection(socket, how)
   }
 }
 
@@ -113,11 +126,6 @@ export class Http2Exchange implements Exchange {
     return sent.some(([name, value]) => IS_CONTENT_TYPE.test(name) && EVENT_STREAM.test(`${value}`))
   }
 
-  /** Whether this response of the compatibility API stands for this stream. */
-  isOf(stream: ServerHttp2Stream): boolean {
-    return this.#stream === stream
-  }
-
   stalledFor(look: ConnectionLook): number {
     return this.#progress.stalledFor(look)
   }
@@ -129,9 +137,10 @@ export class Http2Exchange implements Exchange {
    * `close` alone would only end the writable side now, and the next write of foreign code would be an error event that
    * nobody listens to. After `destroy` writes are quietly refused; the RST_STREAM that `close` asked for is still sent.
    */
-  end(how: Ending): void {
+  end(how: Ending): boolean {
     this.#stream.close(how === 'reset' ? HTTP2_CANCEL : HTTP2_NO_ERROR)
     this.#stream.destroy()
+    return true
   }
 }
 
@@ -161,12 +170,13 @@ export class BareExchange implements Exchange {
 
   discardUnread(): void {}
 
-  end(how: Ending, socket: Socket): void {
-    endConnection(socket, how)
+  end(how: Ending, socket: Socket): boolean {
+    return endConnection(socket, how)
   }
 }
 
-function endConnection(socket: Socket, how: Ending): void {
+function endConnection(socket: Socket, how: Ending): true {
   if (how === 'reset') resetConnection(socket)
   else socket.destroy()
+  return true
 }

@@ -55,6 +55,7 @@ export class Guard implements Keeper {
   readonly #server: Server
   readonly #kind: 'http1' | 'http2' | 'bare'
   readonly #connections = new Map<Socket, Connection>()
+  readonly #http2Exchanges = new WeakMap<ServerHttp2Stream, Http2Exchange>()
   readonly #closed: Record<GuardCloseReason, number> = {
     'peer-dead': 0,
     'client-closed': 0,
@@ -82,7 +83,9 @@ export class Guard implements Keeper {
   /** What is under guard now, and what it has ended so far. Its cost grows with the connections. */
   stats(): GuardStats {
     let streams = 0
-    for (const connection of this.#connections.values()) streams += connection.streams
+    for (const connection of [...this.#connections.values()]) {
+      if (!connection.checkClosed()) streams += connection.streams
+    }
     return {
       connections: this.#connections.size,
       streams,
@@ -93,7 +96,7 @@ export class Guard implements Keeper {
 
   /**
    * Ends the guard: its listeners are removed, the listening socket gets its options back, and so do open connections
-   * their TCP_USER_TIMEOUT; they keep keepalive, which never ends a living one. The server may then be guarded again.
+   * their TCP_USER_TIMEOUT and TCP_RTO_MAX_MS; they keep keepalive, which never ends a living one. The server may then be guarded again.
    * Further calls do nothing.
    */
   stop(): void {
@@ -156,6 +159,7 @@ export class Guard implements Keeper {
   readonly #onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
     this.#hearCompatibility()
     const exchange = new Http2Exchange(stream, headers[':path'], systemClock.now())
+    this.#http2Exchanges.set(stream, exchange)
     this.#add(stream.session?.socket, exchange)
   }
 
@@ -175,11 +179,7 @@ export class Guard implements Keeper {
 
   /** The compatibility API's names for a stream that is under guard already; `filter` wants them. */
   #completeStream(req: Http2ServerRequest, res: Http2ServerResponse): void {
-    const socket = res.stream.session?.socket
-    if (!(socket instanceof Socket)) return
-    const isIt = (exchange: Exchange): exchange is Http2Exchange =>
-      exchange instanceof Http2Exchange && exchange.isOf(res.stream)
-    const exchange = this.#connections.get(socketOf(socket))?.find(isIt)
+    const exchange = this.#http2Exchanges.get(res.stream)
     if (exchange === undefined) return
     exchange.req = req
     exchange.res = res

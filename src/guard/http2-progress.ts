@@ -1,9 +1,12 @@
 // How far the bytes of one HTTP/2 stream have come. The kernel knows the connection only.
 import type { ServerHttp2Stream } from 'node:http2'
+import { StallClock } from '../liveness/stall-clock.js'
 
 /** What is known of the connection at a look. */
 export interface ConnectionLook {
   readonly now: number
+  /** The same without the time for which the event loop was blocked. */
+  readonly loopTime: number
   /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
   readonly stalledFor: number
   /** Bytes that have been written to the connection. */
@@ -22,30 +25,28 @@ const OTHER_FRAMES = 1_024
 export class Http2Progress {
   readonly #stream: ServerHttp2Stream
   readonly #openedAt: number
-  /** What waited at the last look, what of it was being sent, and when either last moved. */
+  readonly #stall = new StallClock()
+  /** What waited at the last look, and what of it was being sent. */
   #waiting = 0
   #sending = 0
+  /** The connection's count of bytes when the stream last moved. */
   #written = 0
-  #progressAt: number
 
   constructor(stream: ServerHttp2Stream, openedAt: number) {
     this.#stream = stream
     this.#openedAt = openedAt
-    this.#progressAt = openedAt
   }
 
   /** Milliseconds for which the client has taken nothing though something waited. Called at every look. */
-  stalledFor({ now, stalledFor, written, alone }: ConnectionLook): number {
+  stalledFor({ now, loopTime, stalledFor, written, alone }: ConnectionLook): number {
     const waiting = this.#stream.writableLength
     const sending = this.#stream.bufferSize - waiting
     const left = alone && written - this.#written > OTHER_FRAMES
     const still = waiting >= this.#waiting && sending === this.#sending
-    if (waiting + sending === 0 || !still || left) {
-      this.#progressAt = now
-      this.#written = written
-    }
+    const own = this.#stall.look(waiting + sending > 0, !still || left, loopTime)
+    if (own === 0) this.#written = written
     this.#waiting = waiting
     this.#sending = sending
-    return Math.max(now - this.#progressAt, Math.min(stalledFor, now - this.#openedAt))
+    return Math.max(own, Math.min(stalledFor, now - this.#openedAt))
   }
 }

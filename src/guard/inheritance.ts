@@ -2,7 +2,7 @@
 import cluster from 'node:cluster'
 import type { Server, Socket } from 'node:net'
 import type { LivenessPlan } from '../liveness/plan.js'
-import { getKernelOption } from '../socket/binding.js'
+import { getKernelOption, type KernelOption } from '../socket/binding.js'
 import {
   applyToListener,
   type KeepAliveOptions,
@@ -52,21 +52,26 @@ export class Inheritance {
   }
 
   /**
-   * For a connection that was born with the options, the TCP_USER_TIMEOUT that it would have had without; otherwise
-   * `undefined`. Asked of the kernel, at one system call: a connection that waited to be accepted when the options were
-   * set has none of them, nor has one whose listening socket another process has changed since.
+   * For a connection that was born with the options, what it would have without them of those that can end a living
+   * connection; otherwise `undefined`. Asked of the kernel, at one system call: a connection that waited to be accepted
+   * when the options were set has none of them, nor has one whose listening socket another process has changed since.
    */
-  userTimeoutBefore(socket: Socket): number | undefined {
+  optionsBefore(socket: Socket): KernelSettings | undefined {
     if (this.#before === undefined) return undefined
     const { userTimeout, keepAlive } = this.#settings.plan
     const born =
       userTimeout === false
         ? !isProbedLess(socket, keepAlive)
         : getKernelOption(socket, 'TCP_USER_TIMEOUT') === Math.ceil(userTimeout)
-    if (!born) return undefined
-    return this.#before.find(([option]) => option === 'TCP_USER_TIMEOUT')?.[1] ?? 0
+    return born ? this.#before.filter(([option]) => LIMITS.includes(option)) : undefined
   }
 }
+
+/**
+ * What gives a connection up. The kernel goes by them after a close too, and takes a client that is slow to read the rest
+ * for a dead one: an orphan of TCP_RTO_MAX_MS 1 s behind a shut window lives for two seconds.
+ */
+export const LIMITS: readonly KernelOption[] = ['TCP_RTO_MAX_MS', 'TCP_USER_TIMEOUT']
 
 /** Whether a connection asks its peer later or more seldom than it should: foreign code sets keepalive too. */
 export function isProbedLess(socket: Socket, keepAlive: LivenessPlan['keepAlive']): boolean {

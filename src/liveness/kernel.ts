@@ -13,32 +13,45 @@ import {
 import { column, sweep } from '../socket/inspect.js'
 import { applySocketOptions, type KernelSettings } from '../socket/options.js'
 import { restoreOptions, saveOptions } from '../socket/saved-options.js'
+import type { Sight } from './observation.js'
 import type { LivenessPlan } from './plan.js'
-import { type Look, Sight } from './verdict.js'
+import type { Watchable } from './watch.js'
 
 /** The monitor's view of the system. */
-export interface Kernel {
+export interface Kernel<S extends Watchable = Socket> {
+  /** Told before each tick how many are due: whether one look at all would be cheaper than many at single ones. */
+  begin?(due: number): void
   /**
-   * One look at each, with one native call; `undefined` where the kernel tells nothing. Valid until the next call.
+   * Asked when a look is set for a time: what time near it, or before it, suits the kernel better. Looks that share a time
+   * share a tick.
    */
-  look(sockets: readonly Socket[]): (Look | undefined)[]
-  /** What is in force of all that `arm` and `setUserTimeout` may change: a later watcher's plan can have more than the first's. */
-  save(socket: Socket): KernelSettings
+  align?(at: number, now: number): number
+  /**
+   * One look at each socket, with one native call, read into the sights of the same index.
+   *
+   * @returns whether the kernel told something, by index
+   */
+  look(sockets: readonly S[], into: readonly Sight[]): readonly boolean[]
+  /** What is in force of all that the monitor may change: a later watcher's plan can have more than the first's. */
+  save(socket: S): KernelSettings
   /** Sets what the plan says, all but TCP_USER_TIMEOUT. */
-  arm(socket: Socket, plan: LivenessPlan): void
-  setUserTimeout(socket: Socket, milliseconds: number): void
-  restore(socket: Socket, saved: KernelSettings): void
+  arm(socket: S, plan: LivenessPlan): void
+  setUserTimeout(socket: S, milliseconds: number): void
+  setRetransmitMax(socket: S, milliseconds: number): void
+  /** Sends a keepalive probe now, to a peer that has left one unanswered. */
+  probe(socket: S, plan: LivenessPlan): void
+  restore(socket: S, saved: KernelSettings): void
   /** TCP_NOTSENT_LOWAT, bytes; negative where there is none. */
-  notSentLowWater(socket: Socket): number
-  setNotSentLowWater(socket: Socket, bytes: number): void
+  notSentLowWater(socket: S): number
+  setNotSentLowWater(socket: S, bytes: number): void
   /** Ends the connection with RST. */
-  reset(socket: Socket): void
+  reset(socket: S): void
   /** Bytes that Node and libuv hold because the kernel takes no more. */
-  pending(socket: Socket): number
+  pending(socket: S): number
   /** A number that grows with the bytes that the kernel has taken. */
-  progress(socket: Socket): number
+  progress(socket: S): number
   /** A number that every write changes; NaN where a socket must be looked at whatever has been written. */
-  activity(socket: Socket): number
+  activity(socket: S): number
 }
 
 const CHANGED: readonly KernelOption[] = [
@@ -50,18 +63,15 @@ const CHANGED: readonly KernelOption[] = [
   'TCP_USER_TIMEOUT',
 ]
 
-/** What `look` answers with, again and again. */
-const sights: Sight[] = []
-
 /** The real one. */
 export const systemKernel: Kernel = {
-  look(sockets) {
+  look(sockets, into) {
     if (addon === undefined) return []
     const rows = sweep(sockets)
     return sockets.map((_, index) => {
-      if (rows.numbers[index * rows.width + column.errno] !== 0) return undefined
-      sights[index] ??= new Sight()
-      return sights[index].read(rows, index)
+      if (rows.numbers[index * rows.width + column.errno] !== 0) return false
+      ;(into[index] as Sight).read(rows, index)
+      return true
     })
   },
 
@@ -76,6 +86,17 @@ export const systemKernel: Kernel = {
 
   setUserTimeout(socket, milliseconds) {
     setKernelOption(socket, 'TCP_USER_TIMEOUT', milliseconds)
+  },
+
+  setRetransmitMax(socket, milliseconds) {
+    setKernelOption(socket, 'TCP_RTO_MAX_MS', milliseconds)
+  },
+
+  // Setting the idle time starts the timer anew; it fires at once where the connection has been idle for longer
+  // (tcp_sock_set_keepidle_locked, since Linux 2.4).
+  probe(socket, { keepAlive }) {
+    if (keepAlive === false) return
+    setKernelOption(socket, 'TCP_KEEPIDLE', Math.ceil(keepAlive.idle / 1_000))
   },
 
   restore: restoreOptions,

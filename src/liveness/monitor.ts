@@ -4,58 +4,52 @@ import { type Clock, systemClock } from '../clock.js'
 import { isolated } from '../rethrow.js'
 import { TCP_CLOSE } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
+import { Examiner, type Holder, type Moment } from './examiner.js'
 import { type Kernel, systemKernel } from './kernel.js'
+import { Sight } from './observation.js'
 import { adoptLowWater, putUserTimeoutBack } from './shared-options.js'
-import {
-  evidenceOf,
-  hasEnded,
-  type Keeper,
-  noteProgress,
-  paceOf,
-  passOver,
-  Subject,
-  sooner,
-} from './subject.js'
-import {
-  judge,
-  type Look,
-  type Observation,
-  observe,
-  Sight,
-  silentFor,
-  userTimeoutFor,
-} from './verdict.js'
-import type { Watch, Watcher, WatchOptions } from './watch.js'
+import { alignLook, type Keeper, Subject, sooner } from './subject.js'
+import type { Watch, Watchable, Watcher, WatchOptions } from './watch.js'
+import { isSamePlan } from './watchers.js'
 
 /** The longest that looks hold the event loop at a time, ms; with thousands of sockets the rest comes a turn later. */
 const BUDGET = 1
 /** So many looks are made with one native call. */
 const AT_ONCE = 64
+/** A tick that comes later than this after its time, ms: the event loop was blocked. */
+const BLOCKED = 50
 
 /** A socket, as far as marks on it go. */
-interface Marked {
-  [mark: symbol]: Subject | undefined
+interface Marked<S extends Watchable> {
+  [mark: symbol]: Subject<S> | undefined
 }
 
 /** Watches sockets. Its cost is proportional to the sockets watched; with none there is no timer. */
-export class Monitor implements Keeper {
+export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<S> {
   readonly #clock: Clock
-  readonly #kernel: Kernel
-  readonly #subjects: Subject[] = []
+  readonly #kernel: Kernel<S>
+  readonly #examiner: Examiner<S>
+  readonly #subjects: Subject<S>[] = []
   /** Where a socket's subject is found: on the socket. */
   readonly #mark = Symbol('tcp-sse.subject')
   #cancelTimer: (() => void) | undefined
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
   /** Those that the tick under way has still to look at, and when the next of the others is due. */
-  #due: Subject[] = []
+  #due: Subject<S>[] = []
   #next = Number.POSITIVE_INFINITY
   /** The least time between two ticks. */
   #gap = Number.POSITIVE_INFINITY
+  /** For how long the event loop has been blocked when a tick was due, ms in all. */
+  #blockedFor = 0
+  /** What a batch of looks and a single one are read into. Two: a watch may begin while a batch is worked through. */
+  readonly #sights = Array.from({ length: AT_ONCE }, () => new Sight())
+  readonly #first = [new Sight()]
 
-  constructor(clock: Clock = systemClock, kernel: Kernel = systemKernel) {
+  constructor(clock: Clock, kernel: Kernel<S>) {
     this.#clock = clock
     this.#kernel = kernel
+    this.#examiner = new Examiner(kernel, this)
   }
 
   /** How many sockets are under watch. */
@@ -69,9 +63,9 @@ export class Monitor implements Keeper {
   }
 
   /** Arms a socket by the watcher's plan and looks at it from now on. Of several plans for one socket the strictest rules. */
-  watch(socket: Socket, watcher: Watcher, options: WatchOptions = {}): Watch {
+  watch(socket: S, watcher: Watcher, options: WatchOptions = {}): Watch {
     const now = this.#clock.now()
-    const before = (socket as unknown as Marked)[this.#mark]
+    const before = (socket as unknown as Marked<S>)[this.#mark]
     const subject = before ?? this.#take(socket, watcher, options, now)
     subject.add(watcher)
     if (before !== undefined) this.#adopt(subject)
@@ -83,59 +77,57 @@ export class Monitor implements Keeper {
   }
 
   /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
-  #take(socket: Socket, watcher: Watcher, options: WatchOptions, now: number): Subject {
+  #take(socket: S, watcher: Watcher, options: WatchOptions, now: number): Subject<S> {
     const { inheritedFrom } = options
     const { plan, notSentLowWater } = watcher
     const inherited = inheritedFrom !== undefined
     const saved: KernelSettings = inherited
       ? [['TCP_USER_TIMEOUT', inheritedFrom]]
       : this.#kernel.save(socket)
-    const subject = new Subject(this, socket, plan, saved, now)
+    const subject = new Subject(this, socket, plan, saved, now, now - this.#blockedFor)
     if (!inherited) this.#kernel.arm(socket, plan)
     else if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
     // Inherited options stay with the connection, this one too.
     if (inherited) subject.notSentLowWater = notSentLowWater
     subject.index = this.#subjects.length
     this.#subjects.push(subject)
-    ;(socket as unknown as Marked)[this.#mark] = subject
-    const [look] = this.#kernel.look([socket])
-    if (look !== undefined) {
-      subject.observe(observe(undefined, look, plan, now, latest))
-      this.#setUserTimeout(subject, subject, now)
-    }
+    ;(socket as unknown as Marked<S>)[this.#mark] = subject
+    const [told] = this.#kernel.look([socket], this.#first)
+    if (told) this.#examiner.begin(subject, this.#first[0] as Sight, now)
     return subject
   }
 
   /** Puts the strictest plan of the present watchers in force. */
-  #adopt(subject: Subject): void {
+  #adopt(subject: Subject<S>): void {
     adoptLowWater(this.#kernel, subject)
-    const plans = subject.watchers.map(({ plan }) => plan)
-    const strictest = plans.reduce((a, b) => (b.detectWithin < a.detectWithin ? b : a))
-    if (strictest === subject.plan) return
+    const { strictest } = subject
+    if (strictest === undefined || isSamePlan(strictest, subject.plan)) return
     subject.plan = strictest
     if (subject.socket.destroyed) return
     this.#kernel.arm(subject.socket, strictest)
+    subject.retransmitMax = strictest.retransmitMax || 0
     if (strictest.userTimeout === false) putUserTimeoutBack(this.#kernel, subject)
-    // What the window allows is known from the last look; the next one is soon.
-    if (subject.observation !== undefined) this.#setUserTimeout(subject, subject, this.#clock.now())
+    // What the connection needs is known from the last look; the next one is soon.
+    if (subject.observation !== undefined) this.#examiner.setKernelClocks(subject, subject)
     this.hurry(subject)
   }
 
   /** @internal */
-  release(subject: Subject, watcher: Watcher): void {
+  release(subject: Subject<S>, watcher: Watcher): void {
     if (!subject.remove(watcher)) return
-    if (subject.watchers.length === 0) this.#drop(subject)
+    if (subject.count === 0) this.drop(subject)
     else this.#adopt(subject)
   }
 
-  #drop(subject: Subject): void {
-    if (!this.#holds(subject)) return
-    const last = this.#subjects.pop() as Subject
+  /** @internal */
+  drop(subject: Subject<S>): void {
+    if (!this.holds(subject)) return
+    const last = this.#subjects.pop() as Subject<S>
     if (last !== subject) {
       this.#subjects[subject.index] = last
       last.index = subject.index
     }
-    ;(subject.socket as unknown as Marked)[this.#mark] = undefined
+    ;(subject.socket as unknown as Marked<S>)[this.#mark] = undefined
     if (!subject.socket.destroyed && subject.state !== TCP_CLOSE) {
       this.#kernel.restore(subject.socket, subject.saved)
       adoptLowWater(this.#kernel, subject)
@@ -147,7 +139,8 @@ export class Monitor implements Keeper {
     this.#cancelTimer = undefined
   }
 
-  #holds(subject: Subject): boolean {
+  /** @internal */
+  holds(subject: Subject<S>): boolean {
     return this.#subjects[subject.index] === subject
   }
 
@@ -169,14 +162,14 @@ export class Monitor implements Keeper {
   }
 
   /** @internal */
-  hurry(subject: Subject): void {
+  hurry(subject: Subject<S>): void {
     subject.nextLook = 0
     subject.deadline = 0
     this.#scheduleFor(subject)
   }
 
   /** Without a pass over all, where the timer is early enough already. */
-  #scheduleFor({ nextLook, plan }: Subject): void {
+  #scheduleFor({ nextLook, plan }: Subject<S>): void {
     this.#gap = Math.min(this.#gap, plan.urgentPace / 2)
     this.#next = Math.min(this.#next, nextLook)
     this.#setTimer(nextLook, this.#clock.now())
@@ -185,6 +178,8 @@ export class Monitor implements Keeper {
   /** Looks at those that are due, as many as the budget allows; the rest in the next turn. */
   #tick(): void {
     const now = this.#clock.now()
+    const late = now - this.#timerAt
+    if (late > BLOCKED) this.#blockedFor += late
     if (this.#due.length === 0) this.#findDue(now)
     const horizon = now + this.#gap / 2
     let seen = 0
@@ -212,24 +207,39 @@ export class Monitor implements Keeper {
       else this.#next = sooner(this.#next, subject)
     }
     this.#gap = pace / 2
+    this.#kernel.begin?.(this.#due.length)
   }
 
-  #visit(due: readonly Subject[], now: number, horizon: number): void {
-    const some: Subject[] = []
+  #visit(due: readonly Subject<S>[], now: number, horizon: number): void {
+    const moment = { now, loopTime: now - this.#blockedFor }
+    const some: Subject<S>[] = []
     for (const subject of due) {
       // Whoever was called earlier in this tick may have ended it, and begun another watch of the same socket.
-      if (!this.#holds(subject)) continue
-      if (subject.socket.destroyed) this.#dropDestroyed(subject)
-      else if (this.#isUnchanged(subject, horizon)) passOver(subject, now)
+      if (!this.holds(subject)) continue
+      if (subject.socket.destroyed) this.#visitDestroyed(subject)
+      else if (this.#isUnchanged(subject, horizon)) this.#passOver(subject, moment)
       else some.push(subject)
     }
     if (some.length === 0) return
-    const looks = this.#kernel.look(some.map(({ socket }) => socket))
-    for (const [i, subject] of some.entries()) isolated(() => this.#look(subject, looks[i], now))
+    // With the look: what a watcher writes between the two would never be seen.
+    const activities = some.map(({ socket }) => this.#kernel.activity(socket))
+    const told = this.#kernel.look(
+      some.map(({ socket }) => socket),
+      this.#sights,
+    )
+    for (const [i, subject] of some.entries()) {
+      const sight = told[i] ? this.#sights[i] : undefined
+      isolated(() => this.#examiner.look(subject, sight, activities[i] as number, moment))
+    }
+  }
+
+  #passOver(subject: Subject<S>, { now, loopTime }: Moment): void {
+    subject.passOver(now, loopTime)
+    alignLook(this.#kernel, subject, now)
   }
 
   /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
-  #isUnchanged({ quiet, deadline, activity, socket }: Subject, horizon: number): boolean {
+  #isUnchanged({ quiet, deadline, activity, socket }: Subject<S>, horizon: number): boolean {
     return quiet && deadline > horizon && this.#kernel.activity(socket) === activity
   }
 
@@ -237,110 +247,15 @@ export class Monitor implements Keeper {
    * Node tells of a socket's end, but not everybody: a response that waits behind another one hears nothing. Whoever still
    * watches at the second sight has heard nothing.
    */
-  #dropDestroyed(subject: Subject): void {
-    if (!subject.seenDestroyed) {
-      subject.seenDestroyed = true
-      subject.nextLook = 0
+  #visitDestroyed(subject: Subject<S>): void {
+    if (subject.seenDestroyed) {
+      this.#examiner.gone(subject)
       return
     }
-    const evidence = evidenceOf(subject, 0)
-    this.#tell(subject, (watcher) => watcher.onPeerGone(evidence))
-    this.#drop(subject)
-  }
-
-  /** What one watcher does wrong harms no other. */
-  #tell(subject: Subject, action: (watcher: Watcher) => void): void {
-    for (const watcher of subject.watchers) isolated(() => action(watcher))
-  }
-
-  #look(subject: Subject, look: Look | undefined, now: number): void {
-    // A watcher that was called earlier in this tick may have ended this one.
-    if (subject.socket.destroyed || !this.#holds(subject)) return
-    const { plan } = subject
-    subject.nextLook = now + plan.pace
-    subject.activity = this.#kernel.activity(subject.socket)
-    const previous = subject.recall(last)
-    if (look !== undefined) {
-      const current = observe(previous, look, plan, now, latest)
-      subject.observe(current)
-      const { verdict } = subject
-      subject.verdict = judge(previous, current, plan, now)
-      if (subject.verdict !== verdict) {
-        this.#tell(subject, (watcher) => watcher.onVerdict?.(subject.verdict, verdict))
-        // Whoever was told may have ended the watch, or begun another: then `latest` is that one's look.
-        if (!this.#holds(subject)) return
-        subject.recall(latest)
-      }
-      if (this.#end(subject, previous, current)) return
-      this.#setUserTimeout(subject, current, now)
-      subject.nextLook = now + paceOf(current, plan)
-    }
-    this.#noteProgress(subject, previous, now)
-    this.#tellWatchers(subject, now)
-  }
-
-  /** Ends what has ended. Node is left one look's time to notice a close by itself: it knows the true error. */
-  #end(subject: Subject, previous: Observation | undefined, current: Observation): boolean {
-    const { socket, verdict, plan } = subject
-    const silence = silentFor(current)
-    if (hasEnded(subject, current)) {
-      subject.nextLook = current.at + plan.urgentPace
-      if (previous?.state !== current.state) return true
-      // The kernel forgets what was in flight when it gives up, so the last look before it counts.
-      const evidence = evidenceOf(subject, subject.silenceBeforeClose)
-      const gaveUp = current.state === TCP_CLOSE && evidence.silentFor > plan.silence / 2
-      this.#tell(subject, (watcher) => {
-        if (gaveUp) watcher.onPeerDead(evidence)
-        else watcher.onPeerGone(evidence)
-      })
-    } else if (verdict === 'dead') {
-      const evidence = evidenceOf(subject, silence)
-      this.#tell(subject, (watcher) => watcher.onPeerDead(evidence))
-    } else {
-      subject.silenceBeforeClose = silence
-      return false
-    }
-    this.#drop(subject)
-    this.#kernel.reset(socket)
-    return true
-  }
-
-  #setUserTimeout(subject: Subject, current: Observation, now: number): void {
-    const { plan } = subject
-    if (plan.userTimeout === false) return
-    if (current.windowLimited === 0) subject.unlimitedAt = now
-    else if (subject.limitedSince === undefined) subject.limitedSince = subject.unlimitedAt
-    const wanted = userTimeoutFor(current, subject.limitedSince, plan, now)
-    if (wanted === subject.userTimeout) return
-    subject.userTimeout = wanted
-    this.#kernel.setUserTimeout(subject.socket, wanted)
-  }
-
-  #noteProgress(subject: Subject, previous: Observation | undefined, now: number): void {
-    const pending = this.#kernel.pending(subject.socket)
-    if (subject.observation !== undefined) {
-      noteProgress(subject, subject.observation, previous, pending, now)
-      return
-    }
-    const progress = this.#kernel.progress(subject.socket)
-    if (pending === 0 || progress !== subject.progress) subject.progressAt = now
-    subject.progress = progress
-  }
-
-  #tellWatchers(subject: Subject, now: number): void {
-    const stalledFor = now - subject.progressAt
-    subject.deadline = now + subject.plan.quietPace
-    this.#tell(subject, (watcher) => {
-      const deadline = watcher.onLook(now, stalledFor, subject.verdict)
-      subject.deadline = Math.min(subject.deadline, deadline)
-    })
-    subject.nextLook = Math.min(subject.nextLook, subject.deadline)
+    subject.seenDestroyed = true
+    subject.nextLook = 0
   }
 }
 
 /** The monitor that everything in this process shares. */
-export const sharedMonitor = new Monitor()
-
-/** The look that is being judged, and the one before it: what is kept of them is in the subject's row. */
-const latest = new Sight()
-const last = new Sight()
+export const sharedMonitor = new Monitor(systemClock, systemKernel)

@@ -1,16 +1,24 @@
-// One number in, every other number out.
+// One number in, every other number out. docs/liveness.md derives them.
 import { TcpSseError } from '../errors.js'
+import { kernelKnows } from '../socket/binding.js'
 import type { KeepAliveOptions } from '../socket/options.js'
 import { checkKeepAlive, checkRetransmitMax, checkUserTimeout } from '../socket/options.js'
 import { type Checks, checkOptions, duration, orFalse, wrongType } from '../validate.js'
+import { SHORT_PATH } from './path.js'
 
 /** Single entries of a plan that a caller sets by hand. */
 export interface LivenessOverrides {
-  /** TCP_USER_TIMEOUT, ms; `false` leaves the whole judgement to the monitor. */
+  /**
+   * TCP_USER_TIMEOUT, ms: how long the kernel waits while the event loop is blocked. `false` leaves the option alone, and
+   * TCP_RTO_MAX_MS with it: see `retransmitMax`.
+   */
   userTimeout?: number | false | undefined
   /** Keepalive, ms; `false` leaves idle peers to the heartbeat. */
   keepAlive?: KeepAliveOptions | false | undefined
-  /** TCP_RTO_MAX_MS, ms; `false` leaves the kernel's 120 s. */
+  /**
+   * TCP_RTO_MAX_MS, ms; `false` leaves the kernel's 120 s. It needs a `userTimeout`: without one the kernel ends a
+   * connection after `tcp_retries2` timeouts, which take only seconds when they are this close together.
+   */
   retransmitMax?: number | false | undefined
   /** Milliseconds between heartbeat comments on a quiet stream; `false` sends none. */
   heartbeat?: number | false | undefined
@@ -20,41 +28,52 @@ export interface LivenessOverrides {
  * Every number that follows from `detectWithin`; all in milliseconds. Plain data: print it.
  *
  * The promise: a peer that has fallen silent is closed within `detectWithin` + 1 s, and one that still answers
- * is never closed for this.
+ * is never closed for this. On a path whose round trips or losses ask for more time than that, the peer gets it.
  */
 export interface LivenessPlan {
   /** D, ms. */
   readonly detectWithin: number
-  /** Keepalive as the kernel is told. It is what makes an idle peer answer. */
+  /** Keepalive as the kernel is told. It makes an idle peer answer. */
   readonly keepAlive: Readonly<KeepAliveOptions> | false
   /** Between heartbeat comments on a quiet stream. */
   readonly heartbeat: number | false
-  /** TCP_USER_TIMEOUT: the kernel's own verdict, a little after the monitor's. */
+  /**
+   * TCP_USER_TIMEOUT is kept this far ahead of every clock of the kernel that an answer does not reset. The kernel ends a
+   * connection by itself only when the event loop has been blocked for longer.
+   */
   readonly userTimeout: number | false
-  /** TCP_RTO_MAX_MS: retransmits and window probes are at most this far apart. */
+  /**
+   * TCP_RTO_MAX_MS: retransmits and window probes are at most this far apart. On a slow path it is raised to twice what the
+   * path needs. `false` where it is switched off or the kernel does not have it (Linux < 6.15).
+   */
   readonly retransmitMax: number | false
-  /** How long something must go unanswered until the peer is dead. */
+  /**
+   * Without `retransmitMax`: how far TCP_USER_TIMEOUT is kept ahead while the peer's window is shut, which makes the kernel
+   * probe at least this often. The price: an event loop that is blocked for longer than this may end a living client
+   * whose window is shut. `false` with `retransmitMax`, which has no such price.
+   */
+  readonly shutWindowLead: number | false
+  /** How old the last answer of a peer must be, while it leaves everything unanswered, until it is dead. */
   readonly silence: number
   /** Between two looks at a socket on which all is well. */
   readonly pace: number
-  /**
-   * Between two checks of a quiet socket for a write. As long as keepalive waits before it asks, 10 s at most: what was written
-   * right after a check is then seen unanswered no later than a probe would be.
-   */
+  /** Between two checks of a quiet socket for a write. */
   readonly checkPace: number
-  /**
-   * Between two looks at a quiet socket: nothing was written since all was acknowledged. Only keepalive can find its peer
-   * silent, and since when is told by the age of the last ACK, however late it is asked for.
-   */
+  /** How old the last answer may be at the last look at a quiet socket before the `silence` is over. */
   readonly quietPace: number
   /** Between two looks at a socket on which bytes wait or something is unanswered. */
   readonly urgentPace: number
-  /** An outage of the path up to this long closes nobody (with `retransmitMax`; without it, see docs/liveness.md). */
+  /** Between two keepalive probes that the monitor asks for when one has gone unanswered. */
+  readonly probePace: number
+  /**
+   * An outage of the path up to this long closes nobody; on a slow path, less its round trip. It is less than half of the
+   * `silence` without `retransmitMax`: the kernel's retransmits are then twice as far apart each time.
+   */
   readonly toleratedOutage: number
 }
 
 /** 30 s: soon enough for a server's memory, late enough for a lift ride. */
-export const DEFAULT_DETECT_WITHIN = 30_000
+const DEFAULT_DETECT_WITHIN = 30_000
 
 /** Below this the kernel's whole seconds leave no room for three unanswered probes inside D. */
 const LEAST = 4_000
@@ -64,6 +83,12 @@ const MOST = 3_600_000
 const GRACE = 1_000
 const RESERVE = 500
 
+/** A living Linux peer answers probes no more often than every 500 ms (net.ipv4.tcp_invalid_ratelimit). */
+const LEAST_PROBE_PACE = 600
+
+/** The least lead of TCP_USER_TIMEOUT: a debugger or a suspended machine may block the event loop for as long. */
+const LEAST_USER_TIMEOUT = 60_000
+
 const overrideChecks: Checks<LivenessOverrides> = {
   userTimeout: checkUserTimeout,
   keepAlive: orFalse(checkKeepAlive),
@@ -72,11 +97,8 @@ const overrideChecks: Checks<LivenessOverrides> = {
 }
 
 /**
- * Derives every kernel option, the heartbeat and the monitor's pace from D. Pure.
- *
- * The longest a peer can stay unnoticed is the sum of four waits: until something is outstanding on an idle
- * connection (`keepAlive.idle`), until a look sees it (`pace`), the silence itself, and the last look
- * (`urgentPace`). The silence is what is left of D after the other three.
+ * Derives every kernel option, the heartbeat and the monitor's pace from D. Pure, but for the question whether this
+ * kernel has TCP_RTO_MAX_MS.
  *
  * @param detectWithin - D, ms, 4 000 to 3 600 000
  * @throws {TcpSseError} `ERR_OPTION_TYPE`, `ERR_OPTION_VALUE`, `ERR_OPTION_UNKNOWN`; `ERR_DETECT_WITHIN_TOO_SMALL`
@@ -87,37 +109,58 @@ export function livenessPlan(
   detectWithin: number = DEFAULT_DETECT_WITHIN,
   overrides: LivenessOverrides = {},
 ): LivenessPlan {
+  return planFor(detectWithin, overrides, kernelKnows('TCP_RTO_MAX_MS'))
+}
+
+/** The same for a kernel with or without TCP_RTO_MAX_MS. Pure. */
+export function planFor(
+  detectWithin: number,
+  overrides: LivenessOverrides,
+  hasRetransmitMax: boolean,
+): LivenessPlan {
   checkDetectWithin(detectWithin)
   const given = checkOptions(overrides, overrideChecks, 'LivenessOverrides')
-  const keepAlive = keepAlivePlan(detectWithin, given)
-  const heartbeat = given.heartbeat ?? Math.min(15_000, Math.floor(detectWithin / 2))
-  const probing = keepAlive === false ? heartbeat : keepAlive.idle
-  if (probing === false) {
-    throw unkeepable('keepAlive', 'With neither keepAlive nor heartbeat nothing asks an idle peer.')
-  }
   const pace = clamp(Math.round(detectWithin / 12), 250, 2_500)
   const urgentPace = clamp(Math.round(detectWithin / 24), 150, 500)
-  const silence = detectWithin + GRACE - RESERVE - probing - pace - urgentPace
+  const silence = detectWithin + GRACE - RESERVE - urgentPace
+  // Seen at a look, asked three times, and given the time to answer before the silence is over.
+  const quietPace = silence - SHORT_PATH - 2 * urgentPace
+  const keepAlive = keepAlivePlan(detectWithin, given)
   const interval = keepAlive === false ? 1_000 : keepAlive.interval
-  if (silence < 2 * interval + RESERVE) {
-    throw unkeepable(
-      keepAlive === false ? 'heartbeat' : 'keepAlive',
-      `Three unanswered probes do not fit into detectWithin = ${detectWithin} ms with these intervals.`,
+  const heartbeat = given.heartbeat ?? Math.min(15_000, Math.floor(detectWithin / 2))
+  const asking = keepAlive === false ? heartbeat : keepAlive.idle
+  if (asking === false) {
+    throw refused(
+      'keepAlive',
+      'keepAlive and heartbeat cannot both be off: nothing would probe an idle peer.',
     )
   }
+  checkQuestions(asking, interval, quietPace, keepAlive !== false)
+  const retransmitMax = hasRetransmitMax && retransmitMaxPlan(given, interval)
+  const leastRetransmitMax = retransmitMax === false ? 0 : retransmitMax
+  const walks = retransmitMax === false && given.userTimeout !== false
+  const probing = silence - asking
   return Object.freeze({
     detectWithin,
     keepAlive,
     heartbeat,
-    userTimeout: userTimeoutPlan(given, silence, keepAlive),
-    retransmitMax: given.retransmitMax ?? clamp(interval, 1_000, 120_000),
+    userTimeout: userTimeoutPlan(given, detectWithin),
+    retransmitMax,
+    // Three unanswered probes fit: 3 x (lead + checkPace) + an answer + two looks <= D + 1 s.
+    shutWindowLead: walks && Math.round(detectWithin / 5),
     silence,
     pace,
-    checkPace: keepAlive === false ? pace : clamp(keepAlive.idle, pace, 10_000),
-    // One that fell silent right after a look is seen when the silence is nearly over, not after it.
-    quietPace: Math.max(pace, silence - 2 * urgentPace),
+    // Where TCP_USER_TIMEOUT walks, it has to be known to a pace since when a window is shut.
+    checkPace: keepAlive === false || walks ? pace : clamp(keepAlive.idle, pace, 10_000),
+    quietPace,
     urgentPace,
-    toleratedOutage: Math.max(0, silence - interval - RESERVE),
+    probePace: Math.max(LEAST_PROBE_PACE, interval / 2),
+    toleratedOutage: Math.max(
+      0,
+      (retransmitMax === false
+        ? Math.min(probing - interval, probing / 2)
+        : probing - Math.max(interval, leastRetransmitMax)) - RESERVE,
+    ),
   })
 }
 
@@ -140,50 +183,75 @@ function checkDetectWithin(value: unknown): void {
   }
 }
 
+/** Whole seconds, as the kernel counts: what is given is rounded up, as `applySocketOptions` does. */
 function keepAlivePlan(
   detectWithin: number,
   given: LivenessOverrides,
 ): Readonly<KeepAliveOptions> | false {
+  if (given.keepAlive === false) return false
   if (given.keepAlive !== undefined) {
-    return given.keepAlive && Object.freeze({ ...given.keepAlive })
+    const { idle, interval, count } = given.keepAlive
+    return Object.freeze({ idle: upToSeconds(idle), interval: upToSeconds(interval), count })
   }
-  const idle = wholeSeconds(detectWithin / 5)
-  const interval = wholeSeconds(detectWithin / 10)
-  // The count only rules while TCP_USER_TIMEOUT is off; idle + interval x count is then about D.
-  const count = Math.max(3, Math.floor((detectWithin - idle) / interval))
+  const idle = downToSeconds(detectWithin / 5)
+  const interval = downToSeconds(detectWithin / 10)
+  // It rules only while TCP_USER_TIMEOUT is off, and the monitor asks more often: `probePace`.
+  const count = clamp(Math.ceil((2 * (detectWithin - idle)) / interval) + 2, 10, 127)
   return Object.freeze({ idle, interval, count })
 }
 
-/**
- * The kernel counts from the first timeout and the monitor from the first sight, so they end close together;
- * the monitor, which knows a living peer with a shut window from a dead one, should come first.
- *
- * Never below idle + 3 x interval: with less, one lost probe would kill (grpc-go issue 6250; reproduced).
- */
-function userTimeoutPlan(
-  given: LivenessOverrides,
-  silence: number,
-  keepAlive: KeepAliveOptions | false,
-): number | false {
-  const least = keepAlive === false ? 0 : keepAlive.idle + 3 * keepAlive.interval + 100
-  if (given.userTimeout === undefined) return Math.max(silence + RESERVE, least)
+/** An idle peer must be asked three times before the silence is over. */
+function checkQuestions(
+  asking: number,
+  interval: number,
+  quietPace: number,
+  byKeepAlive: boolean,
+): void {
+  const third = asking + 2 * interval
+  if (third <= quietPace) return
+  const option = byKeepAlive ? 'keepAlive' : 'heartbeat'
+  throw refused(
+    option,
+    `Three unanswered probes do not fit into detectWithin: with this ${option} the third leaves ` +
+      `after ${third} ms, and ${Math.floor(quietPace)} ms is the latest.`,
+  )
+}
+
+function retransmitMaxPlan(given: LivenessOverrides, interval: number): number | false {
+  if (given.userTimeout !== false) return given.retransmitMax ?? clamp(interval, 1_000, 120_000)
+  if (given.retransmitMax) {
+    throw refused(
+      'retransmitMax',
+      'retransmitMax needs a userTimeout: without one the kernel ends a living connection after tcp_retries2 timeouts.',
+    )
+  }
+  return false
+}
+
+function userTimeoutPlan(given: LivenessOverrides, detectWithin: number): number | false {
+  const least = detectWithin + GRACE
+  if (given.userTimeout === undefined) return Math.max(2 * detectWithin, LEAST_USER_TIMEOUT)
   if (given.userTimeout !== false && given.userTimeout < least) {
-    throw unkeepable(
+    throw refused(
       'userTimeout',
-      `userTimeout must be more than keepAlive.idle + 3 x keepAlive.interval (at least ${least} ms): ` +
-        'with less, a lost keepalive probe kills a living peer.',
+      `userTimeout must be at least detectWithin + ${GRACE} ms (${least} ms), not ${given.userTimeout}: ` +
+        'with less, the kernel ends a living peer in an outage that detectWithin tolerates.',
     )
   }
   return given.userTimeout
 }
 
-function unkeepable(option: string, message: string): TcpSseError {
+function refused(option: string, message: string): TcpSseError {
   return new TcpSseError('ERR_OPTION_VALUE', message, { option })
 }
 
 /** At least one second, and rounded down: asking earlier never breaks the promise. */
-function wholeSeconds(milliseconds: number): number {
+function downToSeconds(milliseconds: number): number {
   return Math.max(1, Math.floor(milliseconds / 1000)) * 1000
+}
+
+function upToSeconds(milliseconds: number): number {
+  return Math.ceil(milliseconds / 1000) * 1000
 }
 
 function clamp(value: number, min: number, max: number): number {

@@ -1,23 +1,6 @@
 // Numbers of the sockets under watch, one row each: outside of the heap, where ten thousand of them cost the garbage
 // collector nothing.
-import type { Observation, Sight } from './verdict.js'
-
-/** What a look has shown, and what has been made of it: `note` and `recall` have the same order. */
-const OBSERVED = [
-  'at',
-  'state',
-  'unacked',
-  'unsent',
-  'retransmits',
-  'probes',
-  'lastAckReceived',
-  'lastDataReceived',
-  'lost',
-  'totalRetransmits',
-  'bytesAcked',
-  'windowLimited',
-  'silentSince',
-] as const satisfies readonly (keyof Observation)[]
+import { OBSERVED, type Observation, type Sight } from './observation.js'
 
 /** What the monitor remembers of a socket. */
 const REMEMBERED = [
@@ -27,9 +10,11 @@ const REMEMBERED = [
   'progressAt',
   'progress',
   'silenceBeforeClose',
-  'unlimitedAt',
-  'limitedSince',
+  'windowClearAt',
+  'lossClearAt',
   'userTimeout',
+  'retransmitMax',
+  'probedAt',
   'notSentLowWater',
   'notSentLowWaterBefore',
   'quiet',
@@ -40,13 +25,13 @@ const REMEMBERED = [
 const COLUMNS = [...OBSERVED, ...REMEMBERED]
 /** NaN stands for `undefined` in these; in the others it is what the kernel does not tell. */
 const OPTIONAL = new Set<string>([
-  'silentSince',
-  'limitedSince',
+  'provedAt',
   'userTimeout',
   'notSentLowWater',
   'notSentLowWaterBefore',
 ])
 const FLAGS = new Set<string>(['quiet', 'waiting', 'seenDestroyed'])
+const AT = OBSERVED.indexOf('at')
 
 let numbers = new Float64Array(64 * COLUMNS.length)
 let used = 0
@@ -60,17 +45,21 @@ export interface Row extends Observation {
   deadline: number
   /** What the kernel's `activity` said at the last look. */
   activity: number
-  /** When bytes last moved, or nothing waited. */
+  /** When bytes last moved, or nothing waited; on the event loop's clock (see `Monitor`). */
   progressAt: number
   /** Only where the kernel tells nothing. */
   progress: number
   /** How long the peer had been silent at the last look before its end. */
   silenceBeforeClose: number
-  /** The last look at which the peer's window had never held anything up; see `userTimeoutFor`. */
-  unlimitedAt: number
-  limitedSince: number | undefined
+  /** See `KernelClocks`. */
+  windowClearAt: number
+  lossClearAt: number
   /** TCP_USER_TIMEOUT, ms, as last set by a tick; `undefined` before the first. */
   userTimeout: number | undefined
+  /** TCP_RTO_MAX_MS, ms, as last set. */
+  retransmitMax: number
+  /** When the monitor last asked for a keepalive probe. */
+  probedAt: number
   /** TCP_NOTSENT_LOWAT, bytes: what the watch has set, and what was in force before it did. */
   notSentLowWater: number | undefined
   notSentLowWaterBefore: number | undefined
@@ -93,43 +82,18 @@ export class Row {
     numbers.fill(Number.NaN, this.rowStart, this.rowStart + COLUMNS.length)
   }
 
-  /** Takes over an observation. Written out, as `recall` is: this is what a look costs. */
+  /** Takes over an observation. */
   note(observation: Observation): void {
-    const { rowStart: start } = this
-    numbers[start] = observation.at
-    numbers[start + 1] = observation.state
-    numbers[start + 2] = observation.unacked
-    numbers[start + 3] = observation.unsent
-    numbers[start + 4] = observation.retransmits
-    numbers[start + 5] = observation.probes
-    numbers[start + 6] = observation.lastAckReceived
-    numbers[start + 7] = observation.lastDataReceived
-    numbers[start + 8] = observation.lost
-    numbers[start + 9] = observation.totalRetransmits
-    numbers[start + 10] = observation.bytesAcked
-    numbers[start + 11] = observation.windowLimited
-    numbers[start + 12] = observation.silentSince ?? Number.NaN
+    let at = this.rowStart
+    for (const field of OBSERVED) numbers[at++] = observation[field] as number
   }
 
   /** The observation that was last noted, or `undefined` before the first. */
   recall(into: Sight): Sight | undefined {
-    const { rowStart: start } = this
-    const at = numbers[start] ?? Number.NaN
-    if (Number.isNaN(at)) return undefined
-    into.at = at
-    into.state = numbers[start + 1] as number
-    into.unacked = numbers[start + 2] as number
-    into.unsent = numbers[start + 3] as number
-    into.retransmits = numbers[start + 4] as number
-    into.probes = numbers[start + 5] as number
-    into.lastAckReceived = numbers[start + 6] as number
-    into.lastDataReceived = numbers[start + 7] as number
-    into.lost = numbers[start + 8] as number
-    into.totalRetransmits = numbers[start + 9] as number
-    into.bytesAcked = numbers[start + 10] as number
-    into.windowLimited = numbers[start + 11] as number
-    const silentSince = numbers[start + 12] as number
-    into.silentSince = Number.isNaN(silentSince) ? undefined : silentSince
+    let at = this.rowStart
+    if (Number.isNaN(numbers[at + AT] ?? Number.NaN)) return undefined
+    for (const field of OBSERVED) into[field] = numbers[at++] as number
+    if (Number.isNaN(into.provedAt)) into.provedAt = undefined
     return into
   }
 

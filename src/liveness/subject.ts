@@ -2,25 +2,29 @@
 import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js'
 import type { KernelSettings } from '../socket/options.js'
+import type { Kernel } from './kernel.js'
+import { copyOf, isWindowShut, type Observation } from './observation.js'
+import { answerWithin, retransmitAfter, SHORT_PATH } from './path.js'
 import type { LivenessPlan } from './plan.js'
 import { Row } from './row.js'
-import { copyOf, type Observation, silentFor, type Verdict } from './verdict.js'
-import type { PeerEvidence, Watch, Watcher } from './watch.js'
+import { deadAt, silentFor, type Verdict } from './verdict.js'
+import type { PeerEvidence, Watch, Watchable, Watcher } from './watch.js'
+import { Watchers } from './watchers.js'
 
 /** Who keeps subjects: the monitor. */
-export interface Keeper {
-  hurry(subject: Subject): void
-  release(subject: Subject, watcher: Watcher): void
+export interface Keeper<S extends Watchable = Socket> {
+  hurry(subject: Subject<S>): void
+  release(subject: Subject<S>, watcher: Watcher): void
 }
 
 /** A socket and what is remembered of it. */
-export class Subject extends Row implements Watch {
-  readonly #keeper: Keeper
-  readonly socket: Socket
+export class Subject<S extends Watchable = Socket> extends Row implements Watch {
+  readonly #keeper: Keeper<S>
+  readonly socket: S
   /** The strictest of its watchers'. */
   plan: LivenessPlan
-  /** One or several: nearly every socket has one, which needs no list. */
-  #watchers: Watcher | readonly Watcher[] = []
+  /** One or several: nearly every socket has one, which needs no set. */
+  #watchers: Watcher | Watchers | undefined
   /** What was in force before the watch. */
   readonly saved: KernelSettings
   verdict: Verdict = 'alive'
@@ -28,11 +32,12 @@ export class Subject extends Row implements Watch {
   index = -1
 
   constructor(
-    keeper: Keeper,
-    socket: Socket,
+    keeper: Keeper<S>,
+    socket: S,
     plan: LivenessPlan,
     saved: KernelSettings,
     now: number,
+    loopTime: number,
   ) {
     super()
     this.#keeper = keeper
@@ -40,12 +45,15 @@ export class Subject extends Row implements Watch {
     this.plan = plan
     this.saved = saved
     this.nextLook = now + plan.urgentPace
-    this.progressAt = now
+    this.progressAt = loopTime
     this.progress = 0
     this.deadline = 0
     this.silenceBeforeClose = 0
+    this.retransmitMax = plan.retransmitMax || 0
+    this.probedAt = Number.NEGATIVE_INFINITY
     // What happened before the watch, during earlier responses on the connection, is not known.
-    this.unlimitedAt = Number.NEGATIVE_INFINITY
+    this.windowClearAt = Number.NEGATIVE_INFINITY
+    this.lossClearAt = Number.NEGATIVE_INFINITY
   }
 
   /** The latest look, overwritten by the next one. */
@@ -56,11 +64,30 @@ export class Subject extends Row implements Watch {
   /** The watchers, as of now. */
   get watchers(): readonly Watcher[] {
     const all = this.#watchers
-    return isList(all) ? all : [all]
+    if (all instanceof Watchers) return all.list()
+    return all === undefined ? [] : [all]
+  }
+
+  /** How many there are. */
+  get count(): number {
+    const all = this.#watchers
+    if (all instanceof Watchers) return all.size
+    return all === undefined ? 0 : 1
   }
 
   get shared(): boolean {
-    return this.watchers.length > 1
+    return this.count > 1
+  }
+
+  /** The strictest plan of the watchers; `undefined` without any. */
+  get strictest(): LivenessPlan | undefined {
+    return this.#watchers?.plan
+  }
+
+  /** The lowest low-water mark that a watcher asks for. */
+  get lowWater(): number | undefined {
+    const all = this.#watchers
+    return all instanceof Watchers ? all.lowWater : all?.notSentLowWater
   }
 
   hurry(): void {
@@ -75,80 +102,132 @@ export class Subject extends Row implements Watch {
   observe(observation: Observation): void {
     this.note(observation)
     this.quiet = isQuiet(observation)
+    if (observation.windowLimited === 0) this.windowClearAt = observation.at
+    if (observation.totalRetransmits === 0) this.lossClearAt = observation.at
+  }
+
+  /** What a look would have noted, without it: nothing was written since the last one, and that one was quiet. */
+  passOver(now: number, loopTime: number): void {
+    this.progressAt = loopTime
+    if (this.windowLimited === 0) this.windowClearAt = now
+    if (this.totalRetransmits === 0) this.lossClearAt = now
+    this.nextLook = Math.min(now + this.plan.checkPace, this.deadline)
   }
 
   add(watcher: Watcher): void {
-    const others = this.watchers
-    this.#watchers = others.length === 0 ? watcher : [...others, watcher]
+    const before = this.#watchers
+    if (before === undefined) {
+      this.#watchers = watcher
+      return
+    }
+    const all = before instanceof Watchers ? before : new Watchers()
+    if (before !== all) all.add(before as Watcher)
+    all.add(watcher)
+    this.#watchers = all
   }
 
   /** Returns whether it was there. */
   remove(watcher: Watcher): boolean {
-    const left = [...this.watchers]
-    const at = left.indexOf(watcher)
-    if (at < 0) return false
-    left.splice(at, 1)
-    this.#watchers = left.length === 1 ? (left[0] as Watcher) : left
+    const all = this.#watchers
+    if (all === watcher) {
+      this.#watchers = undefined
+      return true
+    }
+    if (!(all instanceof Watchers) || !all.remove(watcher)) return false
+    if (all.size === 1) this.#watchers = all.list()[0]
     return true
   }
 }
 
-function isList(watchers: Watcher | readonly Watcher[]): watchers is readonly Watcher[] {
-  return Array.isArray(watchers)
-}
-
 /** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
-export function hasEnded({ watchers }: Subject, { state }: Observation): boolean {
+export function hasEnded({ watchers }: Subject<Watchable>, { state }: Observation): boolean {
   if (state === TCP_CLOSE) return true
   if (state !== TCP_CLOSE_WAIT) return false
   return watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
 }
 
 /** Whether nothing is outstanding: without a write only keepalive can change that. */
-export function isQuiet({ state, unacked, unsent, retransmits, probes }: Observation): boolean {
+function isQuiet({ state, unacked, unsent, retransmits, probes }: Observation): boolean {
   return state === TCP_ESTABLISHED && unacked + unsent + retransmits + probes === 0
 }
 
-/** What a look would have noted, without it. */
-export function passOver(subject: Subject, now: number): void {
-  subject.progressAt = now
-  if (subject.limitedSince === undefined) subject.unlimitedAt = now
-  subject.nextLook = Math.min(now + subject.plan.checkPace, subject.deadline)
+/** Lets the kernel choose a better time near the next look's, or before it. */
+export function alignLook<S extends Watchable>(
+  kernel: Kernel<S>,
+  subject: Subject<S>,
+  now: number,
+): void {
+  const at = kernel.align?.(subject.nextLook, now)
+  if (at !== undefined) subject.nextLook = at
 }
 
 /** What a look tells of the bytes that wait, in the kernel or (`pending`) before it. */
 export function noteProgress(
-  subject: Subject,
+  subject: Subject<Watchable>,
   { unacked, unsent, bytesAcked }: Observation,
   previous: Observation | undefined,
   pending: number,
-  now: number,
+  loopTime: number,
 ): void {
   const waiting = unacked > 0 || unsent > 0 || pending > 0
   const moved = previous === undefined || bytesAcked !== previous.bytesAcked
-  // What was written since the last check may have been written just now.
+  countStall(subject, waiting, moved, loopTime)
+}
+
+/** A stall counts from the first look that sees bytes wait: they may have been written just before it. */
+export function countStall(
+  subject: Subject<Watchable>,
+  waiting: boolean,
+  moved: boolean,
+  loopTime: number,
+): void {
   const began = waiting && !subject.waiting
   subject.waiting = waiting
-  if (!waiting || moved || began) subject.progressAt = now
+  if (!waiting || moved || began) subject.progressAt = loopTime
 }
 
 /** What is known of a peer that is given up: a copy, because the observation is overwritten. */
-export function evidenceOf({ verdict, observation }: Subject, silence: number): PeerEvidence {
+export function evidenceOf(
+  { verdict, observation }: Subject<Watchable>,
+  silence: number,
+): PeerEvidence {
   return { verdict, silentFor: silence, observation: observation && copyOf(observation) }
 }
 
+/** Evidence of a connection that is given up for another reason than its peer's silence. */
+export function evidenceOfWatch({ verdict, observation }: Watch): PeerEvidence {
+  return {
+    verdict,
+    silentFor: observation === undefined ? 0 : silentFor(observation),
+    observation: observation && copyOf(observation),
+  }
+}
+
 /**
- * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the silence would be
- * long enough. What has just been sent is like what may be sent right after a look: the plan has `pace` for that.
+ * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the peer would be
+ * dead.
  */
 export function paceOf(current: Observation, plan: LivenessPlan): number {
-  const silent = silentFor(current)
-  if (silent > 0) return Math.min(plan.urgentPace, Math.max(1, plan.silence - silent))
-  const { unsent, retransmits, probes } = current
-  return unsent + retransmits + probes > 0 ? plan.urgentPace : Math.min(plan.pace, plan.silence)
+  const { at, asked, answeredAt, unsent, retransmits, probes } = current
+  const overdue = asked > 0 && !(at - answeredAt < retransmitAfter(current))
+  if (overdue) return Math.min(plan.urgentPace, Math.max(1, deadAt(current, plan) - at))
+  const waits = unsent + retransmits + probes > 0 || isWindowShut(current)
+  return waits ? plan.urgentPace : plan.pace
+}
+
+/**
+ * The latest time of the next look at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
+ * the last answer tells since when it has been silent, however late the look.
+ */
+export function quietUntil(current: Observation, plan: LivenessPlan): number {
+  const { at, answeredAt } = current
+  if (plan.keepAlive === false) return at + plan.quietPace
+  // The plan has the time that an answer takes on a short path.
+  const longer = Math.max(0, answerWithin(current) - SHORT_PATH) || 0
+  return Math.max(at + plan.pace, answeredAt + plan.quietPace - longer)
 }
 
 /** A subject that has just been dropped has no next look any more: NaN, which is never less. */
-export function sooner(next: number, { nextLook }: Subject): number {
+export function sooner(next: number, { nextLook }: Subject<Watchable>): number {
   return nextLook < next ? nextLook : next
 }

@@ -1,6 +1,14 @@
 // Between the monitor and those who have a socket watched.
+
+import type { Observation } from './observation.js'
 import type { LivenessPlan } from './plan.js'
-import type { Observation, Verdict } from './verdict.js'
+import type { Verdict } from './verdict.js'
+
+/** What can be watched: a `net.Socket`, or anything else that a `Kernel` knows. */
+export interface Watchable {
+  /** Whether it has ended, and there is nothing to look at any more. */
+  readonly destroyed: boolean
+}
 
 /** What was known of a peer when it was given up. */
 export interface PeerEvidence {
@@ -35,9 +43,10 @@ export interface Watcher {
    *
    * @param stalledFor - ms for which bytes have waited and none was acknowledged (without the kernel's word:
    * none left user space)
+   * @param loopTime - a clock like that of `now`, without the time for which the event loop was blocked: for stalls
    * @returns the time by which to be called again, whatever happens on the connection, or `Infinity`
    */
-  onLook(now: number, stalledFor: number, verdict: Verdict): number
+  onLook(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number
 }
 
 /** A socket under watch, from a watcher's side. */

@@ -2,7 +2,9 @@
 //
 // Whoever adds has made sure that nothing else waits to be written to the socket, and flushes before anybody else writes.
 import type { Socket } from 'node:net'
-import { addon, fdOf } from './binding.js'
+import { isolated } from '../rethrow.js'
+import { callAtEndOfTick, inRootContext } from '../scheduling.js'
+import { addon, fdOf, noteActivity } from './binding.js'
 
 /** One socket's side of the batch. Its owner keeps it as long as the socket. */
 export interface Berth {
@@ -104,6 +106,7 @@ export class Batch {
     for (let i = 0; i < count; i++) {
       const { socket } = berths[i] as Berth
       rows[i * STRIDE] = socket === undefined ? -1 : fdOf(socket)
+      if (socket !== undefined) noteActivity(socket)
     }
     let shorts = NO_SHORTS
     try {
@@ -112,8 +115,7 @@ export class Batch {
     } finally {
       this.#clear()
     }
-    // What an owner does in answer may add again, so everything is empty by now.
-    for (const { berth, rest, errno } of shorts) berth.onShort(rest, errno)
+    if (shorts.length > 0) inRootContext(() => tellOwners(shorts))
   }
 
   #clear(): void {
@@ -144,7 +146,7 @@ export class Batch {
     this.#rowCount = row + 1
     if (this.#scheduled) return
     this.#scheduled = true
-    process.nextTick(flushAtEndOfTick, this)
+    callAtEndOfTick(flushAtEndOfTick, this)
   }
 
   /** @internal */
@@ -245,6 +247,14 @@ const LINE_END = 2
 const FRAME_END = LINE_END
 /** Eight hexadecimal digits and two line ends. */
 const MOST_FRAME = 12
+
+/**
+ * What an owner does in answer may add again, so everything is empty by now. Whoever has flushed need not be one of them: what
+ * one does wrong harms no other.
+ */
+function tellOwners(shorts: readonly Short[]): void {
+  for (const { berth, rest, errno } of shorts) isolated(() => berth.onShort(rest, errno))
+}
 
 function flushAtEndOfTick(batch: Batch): void {
   batch.flushScheduled()

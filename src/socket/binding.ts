@@ -62,12 +62,21 @@ export function libuvQueueOf(socket: Socket): number {
   return handleOf(socket)?.writeQueueSize ?? 0
 }
 
+/**
+ * Starts Node's timer of an idle socket again, as each write through Node's streams does. `req.setTimeout`,
+ * `res.setTimeout` and `socket.setTimeout` all set this one.
+ */
+export function noteActivity(socket: Socket): void {
+  if (socket.timeout) (socket as unknown as { _unrefTimer(): void })._unrefTimer()
+}
+
 /** Who counts the bytes that go to the kernel past Node's streams, which therefore have not counted them. */
 export interface DirectCount {
   direct: number
 }
 
-const DIRECT = Symbol('tcp-sse.direct')
+/** Known to every copy of this library: streams of several may follow each other on a connection. */
+const DIRECT = Symbol.for('tcp-sse.direct')
 
 interface DirectSocket extends Socket {
   [DIRECT]?: DirectCount
@@ -132,8 +141,16 @@ export function getKernelOption(socket: Socket | Server, option: KernelOption): 
 
 /** Whether the running kernel knows an option. */
 export function kernelKnows(option: KernelOption): boolean {
-  return addon !== undefined && addon.probeOption(indexOf(option)) === 0
+  let answer = knownOptions.get(option)
+  if (answer === undefined) {
+    answer = addon !== undefined && addon.probeOption(indexOf(option)) === 0
+    knownOptions.set(option, answer)
+  }
+  return answer
 }
+
+/** The kernel is asked once for each option: the question costs a socket. */
+const knownOptions = new Map<KernelOption, boolean>()
 
 /**
  * Ends a connection with RST: nothing stays behind in the kernel, neither FIN_WAIT1 nor a queue.

@@ -1,5 +1,6 @@
 // What the running system can do, by feature and not by its name.
 import { addon, addonMissing, kernelKnows, nodeSetsProbes } from './binding.js'
+import { defaultsThatBreakThePromise } from './kernel-defaults.js'
 
 /** What works here. Everything that is `false` degrades as its documentation says. */
 export interface Capabilities {
@@ -21,7 +22,7 @@ export interface Capabilities {
    * `keepAlive.idle` works everywhere.
    */
   readonly keepAliveDetails: boolean
-  /** TCP_RTO_MAX_MS, Linux >= 6.15. Without it a window that has long been shut is probed too seldom. */
+  /** TCP_RTO_MAX_MS, Linux >= 6.15. Without it see `LivenessPlan.shutWindowLead`. */
   readonly retransmitMax: boolean
   /** TCP_NOTSENT_LOWAT, Linux >= 3.12. */
   readonly notSentLowWater: boolean
@@ -31,6 +32,11 @@ export interface Capabilities {
   readonly inspect: boolean
   /** RST on TLS and HTTP/2 sockets too, not only on plain TCP. */
   readonly resetAnywhere: boolean
+  /**
+   * One sentence for each setting of this system (or of this container's network) that would break the promise, as a small
+   * `net.ipv4.tcp_retries2` would. Empty on a system with the kernel's defaults.
+   */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -63,5 +69,6 @@ function ask(): Capabilities {
     sendBuffer: kernelKnows('SO_SNDBUF'),
     inspect: addon !== undefined,
     resetAnywhere: addon !== undefined,
+    warnings: defaultsThatBreakThePromise(),
   })
 }

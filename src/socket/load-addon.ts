@@ -1,7 +1,7 @@
 // Finds the native addon and refuses what is not ours. Whatever goes wrong here is a sentence, never an exception: an
 // application must start without the addon, too.
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import module from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HEAD_BYTES, unfit } from './elf.js'
@@ -23,10 +23,35 @@ export interface Addon {
     rows: Int32Array,
     rowCount: number,
   ): number
+  /** The columns of a row about a socket of anybody: `fields`, then native/diag.h's. */
+  readonly diagFields: readonly string[]
+  /** Returns how many sockets there are; as many rows are written as fit. */
+  dumpSockets(
+    family: number,
+    states: number,
+    ports: Int32Array,
+    portCount: number,
+    out: Float64Array,
+  ): number
+  /** Fourteen words an id, as native/diag.h has them. */
+  findSockets(ids: Uint32Array, count: number, out: Float64Array): number
+  destroySocket(id: Uint32Array): number
+  probeDestroy(): number
+  /** Two numbers a setting: option, value. */
+  setOptionsOf(
+    pid: number,
+    fd: number,
+    cookie: Uint32Array,
+    settings: Int32Array,
+    count: number,
+  ): number
 }
 
+/** Where this module is. esbuild puts nothing in its place where it makes CommonJS of it. */
+const HERE: string | undefined = import.meta.url
+
 /** `kAbi` of native/tcp.h. */
-const ABI = 2
+const ABI = 4
 
 /** The addon, or why there is none, in one sentence. */
 export type Loaded =
@@ -47,7 +72,7 @@ export function loadAddon(): Loaded {
     if (root === undefined) {
       return {
         reason:
-          'The addon cannot be found beside a bundled copy: tell the bundler that tcp-sse is external.',
+          'The addon cannot be found beside a bundled copy: tell the bundler that tcp-sse is external, or name the file by TCP_SSE_ADDON.',
       }
     }
     // What a checkout has built wins. One file is tried: a broken build is told of, not passed over.
@@ -64,7 +89,8 @@ function load(file: string): Loaded {
   const fault = process.platform === 'linux' ? faultOf(file) : undefined
   if (fault !== undefined) return { reason: `${file} ${fault}.` }
   try {
-    const found = createRequire(import.meta.url)(file) as Addon
+    // By its full name: webpack warns of a `createRequire` whose argument it cannot compute.
+    const found = module.createRequire(file)(file) as Addon
     const abi: unknown = found?.abi
     if (abi === ABI) return { addon: found }
     if (abi === undefined) return { reason: `${file} is the addon of something else.` }
@@ -93,7 +119,8 @@ function faultOf(file: string): string | undefined {
 
 /** The folder of this package: one level up from dist, two from src/socket. `undefined` inside a bundle. */
 function packageRoot(): string | undefined {
-  let folder = dirname(fileURLToPath(import.meta.url))
+  if (HERE === undefined) return undefined
+  let folder = dirname(fileURLToPath(HERE))
   while (!existsSync(join(folder, 'package.json'))) {
     if (dirname(folder) === folder) return undefined
     folder = dirname(folder)

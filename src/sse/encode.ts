@@ -7,13 +7,16 @@ import { TcpSseError } from '../errors.js'
 export interface EventInput {
   /**
    * A string is sent as it is, line by line, a lone surrogate as U+FFFD; anything else through the serializer (JSON).
-   * Absent: no data field.
+   * Absent: no data field, which clients need to dispatch an event. An `id`, a `retry` or a `comment` may go without.
    */
   data?: unknown
-  /** The event type; clients take `message` where it is absent. No CR, LF, NUL or lone surrogate. */
+  /**
+   * The event type; clients take `message` where it is absent. No CR, LF, NUL or lone surrogate. Needs `data`, be it `''`:
+   * clients ignore the type of an event without data.
+   */
   event?: string | undefined
   /**
-   * The last event ID from here on; `''` resets it. No CR, LF, NUL (clients would ignore such an id) or lone surrogate.
+   * The last event ID from here on, a string or a finite number; `''` resets it. No CR, LF, NUL (clients would ignore such an id) or lone surrogate.
    * It comes back in a request header: printable ASCII without outer spaces survives in every client.
    */
   id?: string | number | undefined
@@ -53,6 +56,8 @@ export class EncodedEvent {
     if (!Buffer.isBuffer(bytes) || bytes.length === 0) {
       throw invalid('An encoded event is a Buffer that is not empty.')
     }
+    if (id !== undefined && typeof id !== 'string') throw invalid('id must be a string.')
+    if (key !== undefined && typeof key !== 'string') throw invalid('key must be a string.')
     this.bytes = bytes
     this.id = id
     this.key = key
@@ -109,12 +114,13 @@ export function eventText(event: EventInput, serialize: Serialize = toJson): str
   const { id, retry, data, comment } = event
   let text = comment === undefined ? '' : lines('', comment)
   if (event.event !== undefined) text += `event: ${oneLine('event', event.event)}\n`
-  if (id !== undefined) text += `id: ${oneLine('id', idOf(id))}\n`
+  if (id !== undefined) text += `id: ${oneLine('id', checkedId(id))}\n`
   if (retry !== undefined) text += `retry: ${wholeNumber(retry)}\n`
   if (data !== undefined) {
     text += lines('data', typeof data === 'string' ? data : serialized(data, serialize))
   }
   if (text === '') throw invalid('An event needs at least one field.')
+  if (event.event !== undefined && data === undefined) throw invalid(NO_DATA)
   if (event.key !== undefined && typeof event.key !== 'string')
     throw invalid('key must be a string.')
   return `${text}\n`
@@ -146,6 +152,9 @@ const COMMENT_FRAME = 4
 
 const FIELDS = new Set(['data', 'event', 'id', 'retry', 'comment', 'key'])
 
+/** HTML Standard, 9.2.6: where the data buffer is empty, nothing is dispatched. `data:` alone adds a line feed to it. */
+const NO_DATA = "Clients ignore an event type without data. If there is no data, set data: ''."
+
 /** All three that the standard takes for an end of line. */
 const LINE_BREAK = /\r\n|\r|\n/
 
@@ -174,6 +183,13 @@ function oneLine(field: string, value: unknown): string {
   // UTF-8 would make U+FFFD of each: another name, and one that several ids would share.
   if (/\p{Surrogate}/u.test(value)) throw invalid(`${field} must not contain a lone surrogate.`)
   return value
+}
+
+/** Several events would share the id `NaN`. */
+function checkedId(id: EventInput['id']): string | undefined {
+  const fits = typeof id === 'number' ? Number.isFinite(id) : typeof id === 'string'
+  if (!fits) throw invalid('id must be a string or a finite number.')
+  return idOf(id)
 }
 
 /** Clients ignore a `retry` that is not made of ASCII digits only. */

@@ -1,4 +1,5 @@
 // One listener on a signal, however many streams share it: Node warns of more than ten.
+import { isolated } from '../rethrow.js'
 
 const listeners = new WeakMap<AbortSignal, Set<() => void>>()
 
@@ -24,5 +25,5 @@ function callAll(this: AbortSignal): void {
   const callbacks = listeners.get(this)
   listeners.delete(this)
   this.removeEventListener('abort', callAll)
-  for (const callback of callbacks ?? []) callback()
+  for (const callback of callbacks ?? []) isolated(callback)
 }

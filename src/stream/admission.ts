@@ -1,5 +1,6 @@
 // Who gets a stream: not more than there is room for, and nobody while the server goes.
 import type { Server, Socket } from 'node:net'
+import { brand, shared } from '../shared.js'
 import { type Checks, checkOptions, duration, integer } from '../validate.js'
 
 /** Why a request gets 503 in place of a stream. */
@@ -7,6 +8,8 @@ export interface Refusal {
   readonly reason: 'drained' | 'refused'
   /** Seconds, for `Retry-After`. */
   readonly retryAfter: number
+  /** The body of the answer. */
+  readonly message: string
 }
 
 /** Options of `createAdmission`. */
@@ -26,6 +29,8 @@ const checks: Checks<AdmissionOptions> = {
   retryAfter: duration(),
 }
 
+const DEFAULT_RETRY_AFTER = 5_000
+
 /**
  * A limit on the number of open streams. Made by `createAdmission`.
  *
@@ -41,7 +46,7 @@ export class Admission {
   #size = 0
 
   /** @internal */
-  constructor({ maxStreams, retryAfter = 5_000 }: AdmissionOptions) {
+  constructor({ maxStreams, retryAfter = DEFAULT_RETRY_AFTER }: AdmissionOptions) {
     this.maxStreams = maxStreams
     this.#retryAfter = retryAfter
   }
@@ -54,7 +59,11 @@ export class Admission {
   /** @internal */
   get refusal(): Refusal | undefined {
     if (this.#size < this.maxStreams) return undefined
-    return { reason: 'refused', retryAfter: secondsFrom(this.#retryAfter) }
+    return {
+      reason: 'refused',
+      retryAfter: secondsFrom(this.#retryAfter),
+      message: 'There are too many event streams.',
+    }
   }
 
   /** @internal */
@@ -88,25 +97,66 @@ export function createAdmission(options: AdmissionOptions): Admission {
   return new Admission(given)
 }
 
+brand(Admission, 'Admission')
+
 /** The least milliseconds that clients are asked to wait, by what goes away. */
-let allWait: number | undefined
-const serversWait = new WeakMap<Server, number>()
+const waits: { all: number | undefined; readonly servers: WeakMap<Server, number> } = shared(
+  'waits',
+  () => ({ all: undefined, servers: new WeakMap() }),
+)
 
 /** From now on requests are answered with 503: those of a server, or all. There is no way back. */
 export function stopAdmission(of: Server | 'all', retryAfter: number): void {
-  if (of === 'all') allWait = retryAfter
-  else serversWait.set(of, retryAfter)
+  if (of === 'all') waits.all = retryAfter
+  else waits.servers.set(of, retryAfter)
+}
+
+/** What limits the number of streams. */
+export interface StreamLimits {
+  readonly admission: Admission | undefined
+  readonly maxStreamsPerConnection: number | false
 }
 
 /** Whether, and how, a request on this connection is to be turned away. */
 export function refusalOf(
-  admission: Admission | undefined,
+  { admission, maxStreamsPerConnection: most }: StreamLimits,
   socket: Socket | undefined,
 ): Refusal | undefined {
   const server = serverOf(socket)
-  const retryAfter = allWait ?? (server && serversWait.get(server))
-  if (retryAfter === undefined) return admission?.refusal
-  return { reason: 'drained', retryAfter: secondsFrom(retryAfter) }
+  const retryAfter = waits.all ?? (server && waits.servers.get(server))
+  if (retryAfter !== undefined) {
+    const message = 'The server is shutting down.'
+    return { reason: 'drained', retryAfter: secondsFrom(retryAfter), message }
+  }
+  if (most !== false && streamsOn(socket) >= most) {
+    const message = 'There are too many event streams on this connection.'
+    return { reason: 'refused', retryAfter: secondsFrom(DEFAULT_RETRY_AFTER), message }
+  }
+  return admission?.refusal
+}
+
+/** How many streams a connection carries, kept on the connection itself and shared with other copies of this library. */
+const STREAMS = Symbol.for('tcp-sse.streams')
+
+interface Carrying {
+  [STREAMS]?: number
+}
+
+/** Open streams on a connection: more than one over HTTP/2, or where an HTTP/1 client sends requests ahead. */
+export function streamsOn(socket: Socket | undefined): number {
+  return (socket as Carrying | undefined)?.[STREAMS] ?? 0
+}
+
+/** A stream has begun. */
+export function enter({ admission }: StreamLimits, socket: Socket | undefined): void {
+  admission?.enter()
+  if (socket !== undefined) (socket as Carrying)[STREAMS] = streamsOn(socket) + 1
+}
+
+/** A stream that has entered is over. */
+export function leave({ admission }: StreamLimits, socket: Socket | undefined): void {
+  admission?.leave()
+  if (socket !== undefined) (socket as Carrying)[STREAMS] = streamsOn(socket) - 1
 }
 
 /** The server that has accepted a connection. Node keeps it on the socket; its types do not say so. */

@@ -1,4 +1,5 @@
 // A stream with a `maxAge`. A class of its own, so that streams without one do not carry its deadline.
+import type { Verdict } from '../liveness/verdict.js'
 import { LiveStream } from './live-stream.js'
 
 export class AgingStream extends LiveStream {
@@ -11,8 +12,8 @@ export class AgingStream extends LiveStream {
     return this
   }
 
-  override onLook(now: number, stalledFor: number): number {
-    const next = super.onLook(now, stalledFor)
+  override onLook(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number {
+    const next = super.onLook(now, stalledFor, verdict, loopTime)
     if (now < this.#expiresAt) return Math.min(next, this.#expiresAt)
     this.finish('expired')
     return next

@@ -1,15 +1,18 @@
 // Why a stream ended, in words that an application can switch on.
+import type { Socket } from 'node:net'
 import { TcpSseError } from '../errors.js'
 import { isPeerDeath } from '../liveness/death.js'
+import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence } from '../liveness/watch.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
-import type { Dropped } from './queue.js'
+import type { Dropped, EventQueue } from './queue.js'
 
 /** Every reason there is. */
 export const CLOSE_REASONS = [
   'ended',
   'client-closed',
   'client-reset',
+  'client-error',
   'peer-dead',
   'no-echo',
   'stalled',
@@ -26,7 +29,10 @@ export const CLOSE_REASONS = [
  * was handed to the connection. Also when the application ended the response itself: see `undelivered` then.
  * - `client-closed`: the client closed the connection, or had left before the stream was created. Also when the
  * application destroyed the connection without an error: the two look alike.
- * - `client-reset`: the client's system answered with RST.
+ * - `client-reset`: the client's system answered with RST. One that Node reads together with bytes of the client's is
+ * reported by libuv as an end, so the reason is then that of an end.
+ * - `client-error`: the client sent what is no HTTP or no TLS, or did not send its whole request within the server's
+ * `requestTimeout`: what Node tells a server's `clientError` event.
  * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.
  * - `no-echo`: the connection may be well, a proxy's perhaps, and the client has not answered for the `silence` of the
  * stream's option `echo`.
@@ -63,6 +69,34 @@ export interface CloseInfo extends Account {
   readonly evidence?: PeerEvidence | undefined
 }
 
+/**
+ * The `reason` of a stream's `signal` once the stream has ended. Its `name` is `AbortError` and its `code` `ABORT_ERR`, as
+ * of Node's own: `fetch`, `events.once`, `pipeline` and the like reject with it, and their callers ask for these.
+ *
+ * @example
+ * try {
+ *   await fetch('http://127.0.0.1:9/prices', { signal: stream.signal })
+ * } catch (error) {
+ *   if (!(error instanceof StreamClosedError)) throw error
+ *   console.log(error.closeInfo.reason) // 'client-closed'
+ * }
+ */
+export class StreamClosedError extends TcpSseError {
+  /** How the stream ended: what `closed` resolves with. */
+  readonly closeInfo: CloseInfo
+
+  /** @internal */
+  constructor(closeInfo: CloseInfo) {
+    const { reason, error: cause } = closeInfo
+    super('ABORT_ERR', `The event stream has ended: ${reason}.`, { cause })
+    this.name = 'AbortError'
+    this.closeInfo = closeInfo
+  }
+}
+
+/** Of Node's HTTP parser, of its check for requests that do not come, of OpenSSL, of nghttp2. */
+const CLIENT_ERROR = /^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$|ERR_SSL_|EPROTO$|ERR_HTTP2_)/
+
 const PEER_RESET = new Set(['ECONNRESET', 'EPIPE'])
 
 /** The reason that a connection's error stands for; without an error the client simply closed. */
@@ -71,7 +105,18 @@ export function reasonOf(error: Error | undefined): CloseReason {
   if (code === undefined) return error === undefined ? 'client-closed' : 'error'
   if (isPeerDeath(error)) return 'peer-dead'
   if (PEER_RESET.has(code)) return 'client-reset'
+  if (CLIENT_ERROR.test(code)) return 'client-error'
   return 'error'
+}
+
+/** The reason of a connection that a look has found ended: without an error, its verdict tells a close from a reset. */
+export function reasonOfGone(
+  verdict: Verdict,
+  error: Error | undefined,
+  socket: Socket | undefined,
+): CloseReason {
+  if (error !== undefined) return reasonOf(error)
+  return verdict === 'half-closed' || socket?.destroyed === true ? 'client-closed' : 'client-reset'
 }
 
 /** The error of a peer that left everything unanswered, by the ms for which it did. */
@@ -93,9 +138,18 @@ export function stalled(stalledFor: number): TcpSseError {
   )
 }
 
-/** The error of a queue that is full, by the bytes in it. */
-export function overflowed(pending: number): TcpSseError {
-  return new TcpSseError('ERR_OVERFLOW', `${pending} bytes wait and one more event has no room.`)
+/** The error of a queue that had no room for an event. */
+export function overflowed({ length, bytes, refused, limits }: EventQueue): TcpSseError {
+  const { maxBufferedBytes, maxBufferedEvents } = limits
+  const limit =
+    length >= maxBufferedEvents
+      ? `maxBufferedEvents (${maxBufferedEvents})`
+      : `maxBufferedBytes (${maxBufferedBytes})`
+  return new TcpSseError(
+    'ERR_OVERFLOW',
+    `${length} events (${bytes} bytes) wait for the client, and one more of ${refused} bytes would exceed ${limit}. ` +
+      'Send at its pace (await writable(), or sendAll), raise the limit, or set onOverflow to drop events.',
+  )
 }
 
 /** The error of a stream that was cut off because a drain's time was over. */

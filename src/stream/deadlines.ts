@@ -1,20 +1,19 @@
 // What a stream does by time: heartbeats on a quiet one, an end for a client that takes nothing, an age.
 import { counters } from '../counters.js'
-import { isUnanswered, type Observation } from '../liveness/verdict.js'
+import type { Observation } from '../liveness/observation.js'
+import { isUnanswered } from '../liveness/verdict.js'
 import { encodeComment } from '../sse/encode.js'
-import type { StreamSettings } from './options.js'
-import type { Outlet } from './outlet.js'
 import type { Sender } from './sender.js'
 
 const HEARTBEAT = encodeComment('').bytes
 
 /** A stream at a look. */
 export interface StreamLook {
-  readonly outlet: Outlet
   readonly sender: Sender
-  readonly settings: StreamSettings
   readonly openedAt: number
   readonly now: number
+  /** The same without the time for which the event loop was blocked. */
+  readonly loopTime: number
   /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
   readonly stalledFor: number
   readonly observation: Observation | undefined
@@ -28,6 +27,7 @@ export interface StreamLook {
  * @returns the time by which to check again, or `Infinity`
  */
 export function checkDeadlines(look: StreamLook): number {
+  if (look.sender.outlet.checkListeners?.()) return Number.POSITIVE_INFINITY
   return Math.min(discardUnread(look), checkStall(look))
 }
 
@@ -39,7 +39,9 @@ export function lifetime(maxAge: number, random = Math.random()): number {
 const JITTER = 0.2
 
 /** The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over. */
-function discardUnread({ outlet, openedAt, now, settings: { plan } }: StreamLook): number {
+function discardUnread({ sender, openedAt, now }: StreamLook): number {
+  const { outlet } = sender
+  const { plan } = sender.settings
   // A stream of several on a connection can have to wait while the connection is quiet.
   const next = outlet.multiplexed ? now + plan.pace : Number.POSITIVE_INFINITY
   const due = openedAt + plan.detectWithin / 2
@@ -49,9 +51,9 @@ function discardUnread({ outlet, openedAt, now, settings: { plan } }: StreamLook
 }
 
 function checkStall(look: StreamLook): number {
-  const { outlet, now, observation } = look
-  const { plan, stallTimeout } = look.settings
-  const stalledFor = outlet.stalledFor(now, look.stalledFor)
+  const { sender, now, observation } = look
+  const { plan, stallTimeout } = sender.settings
+  const stalledFor = sender.outlet.stalledFor(look.loopTime, look.stalledFor)
   if (stallTimeout === false || stalledFor === 0) return heartbeat(look)
   // While nothing is answered it is not about reading: the monitor decides.
   const answers = observation === undefined || !isUnanswered(observation)
@@ -64,8 +66,8 @@ function checkStall(look: StreamLook): number {
 }
 
 /** Skipped when there was traffic, paused while the client is behind. */
-function heartbeat({ sender, now, settings }: StreamLook): number {
-  const { heartbeat: pause } = settings.plan
+function heartbeat({ sender, now }: StreamLook): number {
+  const { heartbeat: pause } = sender.settings.plan
   const last = sender.lastTraffic(now)
   if (pause === false || !sender.hasRoom) return Number.POSITIVE_INFINITY
   if (now - last < pause) return last + pause

@@ -1,6 +1,7 @@
 // Which stream an echo is for. One list for all copies of this library in a process (ESM and CommonJS): an echo is answered
 // by whichever copy the route belongs to.
 import { randomBytes } from 'node:crypto'
+import { shared } from '../shared.js'
 
 /** What a client has sent back. */
 export interface Echo {
@@ -28,13 +29,10 @@ interface Registry {
   readonly targets: Map<string, EchoTarget>
 }
 
-const REGISTRY = Symbol.for('tcp-sse.echoes')
-const shared = globalThis as { [REGISTRY]?: Registry }
-
-function registry(): Registry {
-  shared[REGISTRY] ??= { process: randomBytes(6).toString('base64url'), targets: new Map() }
-  return shared[REGISTRY]
-}
+const registry = shared<Registry>('echoes', () => ({
+  process: randomBytes(6).toString('base64url'),
+  targets: new Map(),
+}))
 
 /** 8 characters for the process, and 96 random bits. */
 const TOKEN = /^[\w-]{24}$/
@@ -47,7 +45,7 @@ export function isToken(text: string): boolean {
 
 /** Makes the token of a stream, which is known from now on. */
 export function register(target: EchoTarget): string {
-  const { process, targets } = registry()
+  const { process, targets } = registry
   const token = process + randomBytes(12).toString('base64url')
   targets.set(token, target)
   return token
@@ -55,7 +53,7 @@ export function register(target: EchoTarget): string {
 
 /** The stream has ended. */
 export function unregister(token: string): void {
-  registry().targets.delete(token)
+  registry.targets.delete(token)
 }
 
 /**
@@ -68,7 +66,7 @@ export function unregister(token: string): void {
  * })
  */
 export function acceptEcho({ token, lastEventId }: Echo): EchoOutcome {
-  const { process, targets } = registry()
+  const { process, targets } = registry
   const target = targets.get(token)
   if (target !== undefined) return target.onEcho(lastEventId) ? 'heard' : 'limited'
   return token.slice(0, PROCESS_LENGTH) === process ? 'gone' : 'foreign'
@@ -76,5 +74,5 @@ export function acceptEcho({ token, lastEventId }: Echo): EchoOutcome {
 
 /** How many streams wait for echoes. */
 export function echoTargets(): number {
-  return registry().targets.size
+  return registry.targets.size
 }

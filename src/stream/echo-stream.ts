@@ -2,6 +2,7 @@
 import { systemClock } from '../clock.js'
 import { counters } from '../counters.js'
 import type { Verdict } from '../liveness/verdict.js'
+import { wallClockNow } from '../scheduling.js'
 import { EncodedEvent, encodeComment } from '../sse/encode.js'
 import type { Refusal } from './admission.js'
 import { AgingStream } from './aging-stream.js'
@@ -65,14 +66,14 @@ export class EchoStream extends AgingStream implements EchoTarget {
     const before = this.verdict
     if (!this.#watch.hear(systemClock.now())) return false
     counters.echoes += 1
-    this.#lastEcho = Date.now()
+    this.#lastEcho = wallClockNow()
     if (lastEventId !== '') this.#confirmed = lastEventId
     this.#tellVerdict(before)
     return true
   }
 
-  override onLook(now: number, stalledFor: number): number {
-    const next = super.onLook(now, stalledFor)
+  override onLook(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number {
+    const next = super.onLook(now, stalledFor, verdict, loopTime)
     if (this.state !== 'open') return next
     const before = this.verdict
     const echoDue = this.#watch.look(now)

@@ -21,7 +21,10 @@ export interface EventStream {
   /** Settles once, when the stream has ended, with the reason. Never rejects. */
   readonly closed: Promise<CloseInfo>
 
-  /** Aborted when the stream has ended; its `reason` is the `CloseInfo`. For `fetch`, timers, database cursors. */
+  /**
+   * Aborted when the stream has ended; its `reason` is a `StreamClosedError`, an `AbortError` with the `CloseInfo`. For
+   * `fetch`, timers, database cursors.
+   */
   readonly signal: AbortSignal
 
   /** What the monitor last made of the client. */
@@ -37,10 +40,10 @@ export interface EventStream {
    * Sends an event. Never throws because of the client: that is a result.
    *
    * With `confirm` the result comes when the client's kernel has acknowledged the event, or when it is known that it
-   * never will; the promise never rejects. `'unknown'` at once where nobody can tell: see `DeliveryOutcome`.
+   * never will. `'unknown'` at once where nobody can tell: see `DeliveryOutcome`.
    *
    * @throws {TcpSseError} `ERR_OPTION_*`; `ERR_EVENT_INVALID` while the stream is open, and nothing was sent; what
-   * the serializer throws passes through
+   * the serializer throws passes through. With `confirm` the last two are rejections.
    */
   send(event: EventInput | EncodedEvent): SendResult
   /** The same, and tells what became of the event. */
@@ -62,10 +65,10 @@ export interface EventStream {
   /**
    * Sends all that a source yields, at the client's pace: nothing is pulled while there is no room. When the stream ends
    * the source is stopped in the same tick (`return()`, `destroy()`, `cancel()`), also one that nobody was pulling from.
-   * The promise never rejects.
+   * What the source throws is in the result.
    *
    * @param options - `signal` stops the transfer and the source; the stream stays open
-   * @throws {TcpSseError} `ERR_SOURCE_INVALID`, `ERR_OPTION_*`, and nothing was pulled
+   * @throws {TcpSseError} `ERR_SOURCE_INVALID`, `ERR_OPTION_*`, as a rejection, and nothing was pulled
    * @example
    * const { sent, reason } = await stream.sendAll(rows, { signal: AbortSignal.timeout(60_000) })
    */

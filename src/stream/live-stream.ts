@@ -1,24 +1,24 @@
 // One client. Data flows down (event -> bytes -> outlet), knowledge flows up (kernel -> monitor -> stream).
-//
 //   open --close()--> draining --everything acknowledged--> closed
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
 import { systemClock } from '../clock.js'
 import { asError } from '../errors.js'
 import type { LivenessPlan } from '../liveness/plan.js'
+import { evidenceOfWatch } from '../liveness/subject.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import { isolated } from '../rethrow.js'
+import { inRootContext } from '../scheduling.js'
 import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
 import {
   type EncodedEvent,
   type EventInput,
   encodeComment,
-  encodeEvent,
-  encodePadding,
   eventText,
   isEncoded,
 } from '../sse/encode.js'
 import { onAbort } from './abort.js'
-import type { Refusal } from './admission.js'
+import { enter, leave, type Refusal } from './admission.js'
 import {
   type CloseInfo,
   type CloseReason,
@@ -26,6 +26,8 @@ import {
   outOfTime,
   overflowed,
   reasonOf,
+  reasonOfGone,
+  StreamClosedError,
   stalled,
 } from './close-info.js'
 import { checkDeadlines } from './deadlines.js'
@@ -36,27 +38,26 @@ import { Mute } from './mute.js'
 import * as news from './news.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
-import type { Dropped } from './queue.js'
+import type { Dropped, EventQueue } from './queue.js'
 import { Sender, type SenderOwner } from './sender.js'
 import type { EventSourceLike } from './source.js'
 import type { QueueSizes, SendResult, StreamState } from './states.js'
 import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
+import { unwatched } from './unwatched.js'
 import { watchOver } from './watch-over.js'
-
-/** Live streams that the monitor does not hold: those without a socket, and those whose end is on its way. */
-export const unwatched = new Set<LiveStream>()
 
 /** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
 export class LiveStream extends Mute implements EventStream, OutletListener, Watcher, SenderOwner {
   readonly lastEventId: string
-  /** Whole milliseconds: they stay out of the heap. */
-  readonly #openedAt = Math.round(systemClock.now())
+  /** Whole milliseconds: they stay out of the heap. Rounded down, so that no time since is negative. */
+  readonly #openedAt = Math.floor(systemClock.now())
   #state: StreamState = 'open'
   #watch: Watch | undefined = undefined
   readonly #sender: Sender
   /** How it is to end once everything has been sent. */
   #ending: { reason: CloseReason; error: Error | undefined } | undefined = undefined
   #info: CloseInfo | undefined = undefined
+  #lastVerdict: Verdict = 'alive'
   #closed: Deferred<CloseInfo> | undefined = undefined
   #controller: AbortController | undefined = undefined
   #forgetSignal: (() => void) | undefined = undefined
@@ -70,26 +71,23 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
       news.refused(this, this.#settle(refusal.reason, 0))
       return
     }
-    settings.admission?.enter()
+    enter(settings, outlet.socket)
     if (outlet.closed) {
       news.opened(this)
       this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
       return
     }
     outlet.listen(this)
-    const { signal, retry, padding } = settings
+    const { signal, opening } = settings
     if (signal?.aborted) {
       news.opened(this)
       this.abort(asError(signal.reason))
       return
     }
-    if (signal !== undefined) {
-      this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
-    }
+    if (signal) this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
     this.#watch = watchOver(outlet.socket, this)
     if (outlet.socket === undefined) unwatched.add(this)
-    if (padding !== false) this.#sender.write(encodePadding(padding).bytes)
-    if (retry !== undefined) this.#sender.write(encodeEvent({ retry }).bytes)
+    if (opening !== undefined) this.#sender.write(opening)
     news.opened(this)
   }
 
@@ -105,12 +103,14 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()
-    if (this.#info !== undefined) this.#controller.abort(this.#info)
+    if (this.#info !== undefined && !this.#controller.signal.aborted) {
+      this.#controller.abort(new StreamClosedError(this.#info))
+    }
     return this.#controller.signal
   }
 
   get verdict(): Verdict {
-    return this.#watch?.verdict ?? (this.#info?.evidence?.verdict || 'alive')
+    return this.#watch?.verdict ?? this.#lastVerdict
   }
 
   get dropped(): Dropped {
@@ -123,14 +123,8 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     event: EventInput | EncodedEvent,
     options?: SendOptions,
   ): SendResult | Promise<DeliveryOutcome> {
-    const ticket =
-      options !== undefined && wantsConfirmation(options)
-        ? new Deferred<DeliveryOutcome>()
-        : undefined
-    const result = this.#state === 'open' ? this.#encodeAndSend(event, ticket) : 'closed'
-    if (ticket === undefined) return result
-    if (result === 'closed') ticket.resolve('undelivered')
-    return ticket.promise
+    if (options !== undefined && wantsConfirmation(options)) return this.#sendConfirmed(event)
+    return this.#encodeAndSend(event)
   }
 
   comment(text: string): SendResult {
@@ -142,17 +136,12 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   }
 
   sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult> {
-    const sink = {
-      sender: this.#sender,
-      send: (event: EventInput | EncodedEvent) => this.send(event),
-      fail: (error: unknown) => this.fail(error),
-    }
-    return transfer(sink, source, options)
+    return transfer(this, source, options)
   }
 
   /** Sends an event in its final form: the short way, for `Channel`. */
-  sendEncoded(event: EncodedEvent): SendResult {
-    return this.#state === 'open' ? this.#deliver(event) : 'closed'
+  sendEncoded(event: EncodedEvent, ticket?: Ticket): SendResult {
+    return this.#isOpen() ? this.#concluded(this.#sender.deliver(event, ticket)) : 'closed'
   }
 
   /** Ends the stream because of what the application has done: what waits is sent, and the reason is `error`. */
@@ -162,7 +151,11 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
 
   /** Ends the stream as `close` does, after these; what has no room is left out. */
   finish(reason: 'ended' | 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
-    for (const event of last) if (this.#isOpen()) this.#sender.deliver(event)
+    try {
+      for (const event of last) if (this.#isOpen()) this.#sender.deliver(event)
+    } catch (error) {
+      this.onFailed(error)
+    }
     this.#end(reason, undefined)
   }
 
@@ -183,7 +176,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     return delivery.delivered
   }
 
-  delivery(id: string): Promise<DeliveryOutcome> {
+  async delivery(id: string): Promise<DeliveryOutcome> {
     return this.#sender.outcomeOf(String(id))
   }
 
@@ -211,8 +204,15 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     return this.#state === 'open' && this.#sender.outlet.writable
   }
 
-  #encodeAndSend(event: EventInput | EncodedEvent, ticket: Ticket | undefined): SendResult {
-    if (isEncoded(event)) return this.#deliver(event, ticket)
+  async #sendConfirmed(event: EventInput | EncodedEvent): Promise<DeliveryOutcome> {
+    const ticket = new Deferred<DeliveryOutcome>()
+    if (this.#encodeAndSend(event, ticket) === 'closed') return 'undelivered'
+    return ticket.promise
+  }
+
+  #encodeAndSend(event: EventInput | EncodedEvent, ticket?: Ticket): SendResult {
+    if (this.#state !== 'open') return 'closed'
+    if (isEncoded(event)) return this.sendEncoded(event, ticket)
     const text = eventText(event, this.#sender.settings.serialize)
     // Asked after it: the application's serializer may have ended the stream.
     return this.#isOpen()
@@ -220,14 +220,10 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
       : 'closed'
   }
 
-  #deliver(event: EncodedEvent, ticket?: Ticket): SendResult {
-    return this.#isOpen() ? this.#concluded(this.#sender.deliver(event, ticket)) : 'closed'
-  }
-
   #concluded(result: SendResult | 'overflow'): SendResult {
     if (result !== 'overflow') return result
     news.overflowing({ stream: this, outcome: 'closed', events: 0, bytes: 0 })
-    this.#giveUp('overflow', overflowed(this.#sender.pending))
+    this.#giveUp('overflow', overflowed(this.#sender.queue as EventQueue))
     return 'closed'
   }
 
@@ -262,22 +258,19 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   }
 
   onPeerGone(evidence: PeerEvidence): void {
-    const error = this.#sender.outlet.error
-    const left =
-      evidence.verdict === 'half-closed' || this.#sender.outlet.socket?.destroyed === true
-    const gone = left ? 'client-closed' : 'client-reset'
-    this.#close(error === undefined ? gone : reasonOf(error), error, evidence)
+    const { error, finished, socket } = this.#sender.outlet
+    if (finished) this.onClose()
+    else this.#close(reasonOfGone(evidence.verdict, error, socket), error, evidence)
   }
 
-  onLook(now: number, stalledFor: number): number {
+  onLook(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
     if (this.#sender.inFlight) this.#sender.delivery.look()
     return checkDeadlines({
-      outlet: this.#sender.outlet,
       sender: this.#sender,
-      settings: this.#sender.settings,
       openedAt: this.#openedAt,
       observation: this.#watch?.observation,
       now,
+      loopTime,
       stalledFor,
       onStalled: (ownStalledFor) => {
         // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
@@ -289,6 +282,11 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
 
   onVerdict(verdict: Verdict, previous: Verdict): void {
     news.judgedAnew(this, verdict, previous)
+  }
+
+  onFailed(error: unknown): void {
+    if (this.#state === 'open') this.fail(error)
+    else this.#giveUp('error', this.#ending?.error ?? asError(error))
   }
 
   onDropped(events: number, bytes: number): void {
@@ -312,8 +310,9 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   /** Ends the stream from our side and the connection with it. */
   #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
     if (this.#state === 'closed') return
-    this.#close(reason, error)
-    this.#sender.outlet.destroy(entirely)
+    const evidence = reason === 'stalled' && this.#watch ? evidenceOfWatch(this.#watch) : undefined
+    this.#close(reason, error, evidence)
+    inRootContext(() => isolated(() => this.#sender.outlet.destroy(entirely)))
   }
 
   /** The one way into `closed`. After it nothing of the stream's runs on. */
@@ -321,12 +320,12 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#sender.outlet.unlisten()
-    if (reason === 'peer-dead') news.foundDead(evidence, this.#watch)
-    const openedFor = systemClock.now() - this.#openedAt
-    const info = this.#settle(reason, openedFor, error, evidence)
+    this.#lastVerdict = reason === 'peer-dead' ? 'dead' : this.verdict
+    const silence = reason === 'peer-dead' ? news.silenceOf(evidence, this.#watch) : undefined
+    const info = this.#settle(reason, systemClock.now() - this.#openedAt, error, evidence)
     unwatched.delete(this)
-    this.#sender.settings.admission?.leave()
-    news.closed(this, info)
+    leave(this.#sender.settings, this.#sender.outlet.socket)
+    news.closed(this, info, silence)
   }
 
   #settle(
@@ -343,7 +342,8 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     this.#info = info
     this.#sender.stop()
     this.#closed?.resolve(info)
-    this.#controller?.abort(info)
+    // It can be another's turn that ends this stream: its listeners must not see that one's AsyncLocalStorage.
+    inRootContext(() => this.#controller?.abort(new StreamClosedError(info)))
     return info
   }
 }

@@ -1,4 +1,5 @@
 import { systemClock } from '../clock.js'
+import { brand } from '../shared.js'
 import type { Refusal } from './admission.js'
 import { AgingStream } from './aging-stream.js'
 import { lifetime } from './deadlines.js'
@@ -6,6 +7,9 @@ import { EchoStream } from './echo-stream.js'
 import { LiveStream } from './live-stream.js'
 import type { StreamSettings } from './options.js'
 import type { Outlet } from './outlet.js'
+
+// Here, where all of them are made.
+brand(LiveStream, 'EventStream')
 
 /** The stream of a client, or of one that has been turned away. */
 export function makeStream(

@@ -1,8 +1,10 @@
-// What streams tell the process's counters, and those who listen.
+// What streams tell the process's counters, and those who listen. What happens to a stream later may come from anybody's turn, so
+// that its subscribers are called in the root context; its beginning is announced in that of its request.
 import { systemClock } from '../clock.js'
 import { counters, countUp } from '../counters.js'
 import { silentFor, type Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch } from '../liveness/watch.js'
+import { inRootContext } from '../scheduling.js'
 import * as telemetry from '../telemetry.js'
 import type { CloseInfo, CloseReason } from './close-info.js'
 import type { EventStream } from './event-stream.js'
@@ -27,6 +29,11 @@ export interface StreamCloseMessage {
   readonly stream: EventStream
   /** What `stream.closed` gives. */
   readonly info: CloseInfo
+  /**
+   * Milliseconds for which a dead peer had been silent when it was found, by the monitor or by the kernel; what
+   * `metrics().timeToDetect` counts. `undefined` for every other end, and where nobody could look.
+   */
+  readonly timeToDetect: number | undefined
 }
 
 /** Published on `tcp-sse:stream:verdict`. */
@@ -65,32 +72,39 @@ export function refused(stream: EventStream, { reason }: CloseInfo): void {
   telemetry.streamRefused.publish({ stream, reason } satisfies StreamRefusedMessage)
 }
 
-/** A stream has ended. */
-export function closed(stream: EventStream, info: CloseInfo): void {
+/** A stream has ended; a dead peer's had been silent for so long. */
+export function closed(stream: EventStream, info: CloseInfo, timeToDetect?: number): void {
   countUp(counters.closed, info.reason)
   counters.bytes += info.bytesSent
   counters.duration.observe(info.openedFor)
+  if (timeToDetect !== undefined) counters.timeToDetect.observe(timeToDetect)
   if (!telemetry.streamClose.hasSubscribers) return
-  telemetry.streamClose.publish({ stream, info } satisfies StreamCloseMessage)
+  const message = { stream, info, timeToDetect } satisfies StreamCloseMessage
+  inRootContext(() => telemetry.streamClose.publish(message))
 }
 
 /** A peer is found dead: by the monitor, with its evidence, or by the kernel, and then the last look has to tell. */
-export function foundDead(evidence: PeerEvidence | undefined, watch: Watch | undefined): void {
+export function silenceOf(
+  evidence: PeerEvidence | undefined,
+  watch: Watch | undefined,
+): number | undefined {
+  if (evidence !== undefined) return evidence.silentFor
   const observation = watch?.observation
-  const silence = evidence?.silentFor ?? (observation && silentFor(observation, systemClock.now()))
-  if (silence !== undefined) counters.timeToDetect.observe(silence)
+  return observation && Math.max(0, silentFor(observation, systemClock.now()))
 }
 
 /** A look has found another verdict. */
 export function judgedAnew(stream: EventStream, verdict: Verdict, previous: Verdict): void {
   if (verdict === 'slow') counters.stalls += 1
   if (!telemetry.streamVerdict.hasSubscribers) return
-  telemetry.streamVerdict.publish({ stream, verdict, previous } satisfies StreamVerdictMessage)
+  const message = { stream, verdict, previous } satisfies StreamVerdictMessage
+  inRootContext(() => telemetry.streamVerdict.publish(message))
 }
 
 /** A stream's queue had no room for an event. */
 export function overflowing(message: StreamOverflowMessage): void {
   counters.droppedEvents += message.events
   counters.droppedBytes += message.bytes
-  if (telemetry.streamOverflow.hasSubscribers) telemetry.streamOverflow.publish(message)
+  if (!telemetry.streamOverflow.hasSubscribers) return
+  inRootContext(() => telemetry.streamOverflow.publish(message))
 }

@@ -2,8 +2,9 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { TcpSseError } from '../errors.js'
 import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import { isBranded } from '../shared.js'
 import { checkNotSentLowWater } from '../socket/options.js'
-import type { Serialize } from '../sse/encode.js'
+import { encodeEvent, encodePadding, type Serialize } from '../sse/encode.js'
 import {
   abortSignal,
   boolean,
@@ -17,7 +18,7 @@ import {
   orFalse,
   wrongType,
 } from '../validate.js'
-import { Admission } from './admission.js'
+import type { Admission } from './admission.js'
 import { checkEcho, type EchoOptions, type EchoSettings } from './echo-options.js'
 import type { OverflowPolicy, QueueLimits } from './queue.js'
 
@@ -37,7 +38,8 @@ export interface EventStreamOptions extends LivenessOverrides {
    */
   stallTimeout?: number | false | undefined
   /**
-   * Bytes of events that may wait in the stream for a client that is behind.
+   * Bytes of events that may wait in the stream for a client that is behind. When nothing waits, one event is taken
+   * whatever its size.
    * @defaultValue 1 MiB
    */
   maxBufferedBytes?: number | undefined
@@ -92,6 +94,12 @@ export interface EventStreamOptions extends LivenessOverrides {
   echo?: EchoOptions | false | undefined
   /** A limit that this stream shares with others; beyond it: 503. See `createAdmission`. */
   admission?: Admission | undefined
+  /**
+   * Streams that one connection may carry; a request for one more is answered with 503. It keeps one HTTP/2 client, which
+   * decides how many streams it opens, from taking up the server. `false`: no limit.
+   * @defaultValue 1 000
+   */
+  maxStreamsPerConnection?: number | false | undefined
   /** Further response headers; they win over the stream's own. */
   headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined
 }
@@ -103,24 +111,27 @@ export interface StreamSettings {
   readonly stallTimeout: number | false
   readonly notSentLowWater: number | false
   readonly fastPath: boolean
-  readonly padding: number | false
-  readonly retry: number | undefined
+  /** What comes before the first event, in one piece: padding and `retry`. */
+  readonly opening: Buffer | undefined
   readonly serialize: Serialize | undefined
   readonly signal: AbortSignal | undefined
   readonly maxAge: number | false
   readonly echo: EchoSettings | false
   readonly admission: Admission | undefined
+  readonly maxStreamsPerConnection: number | false
   readonly headers: EventStreamOptions['headers']
 }
 
 const DEFAULT_STALL_TIMEOUT = 30_000
 const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
 const DEFAULT_NOT_SENT_LOW_WATER = 64 * 1024
+const DEFAULT_MAX_STREAMS_PER_CONNECTION = 1_000
 
 /** Passed on to `livenessPlan`, which checks them. */
 const pass: Check<never> = (value) => value as never
 
-const checks: Checks<EventStreamOptions> = {
+/** The table of a stream's options. */
+export const streamChecks: Checks<EventStreamOptions> = {
   detectWithin: pass,
   userTimeout: pass,
   keepAlive: pass,
@@ -139,11 +150,12 @@ const checks: Checks<EventStreamOptions> = {
   maxAge: orFalse(duration({ min: 1_000 })),
   echo: orFalse(checkEcho),
   admission: checkAdmission,
+  maxStreamsPerConnection: orFalse(integer('streams', { min: 1, max: Number.MAX_SAFE_INTEGER })),
   headers: checkHeaders,
 }
 
 function checkAdmission(value: unknown, name: string): Admission {
-  if (value instanceof Admission) return value
+  if (isBranded(value, 'Admission')) return value as Admission
   throw wrongType(name, 'what createAdmission() returned', value)
 }
 
@@ -207,15 +219,26 @@ const known = new WeakMap<EventStreamOptions, StreamSettings>()
  * of streams with one constant pays for it once.
  */
 export function streamSettings(options: EventStreamOptions): StreamSettings {
-  const before = known.get(options)
+  return checkedOnce(known, options, () =>
+    settingsOf(checkOptions(options, streamChecks, 'EventStreamOptions')),
+  )
+}
+
+/** What `check` makes of an options object: from `cache`, where it is frozen and was checked before. */
+export function checkedOnce<O extends object, S>(
+  cache: WeakMap<O, S>,
+  options: O,
+  check: () => S,
+): S {
+  const before = cache.get(options)
   if (before !== undefined) return before
-  const settings = check(options)
-  if (Object.isFrozen(options)) known.set(options, settings)
+  const settings = check()
+  if (Object.isFrozen(options)) cache.set(options, settings)
   return settings
 }
 
-function check(options: EventStreamOptions): StreamSettings {
-  const given = checkOptions(options, checks, 'EventStreamOptions')
+/** Fills in the defaults of options that have been checked. */
+export function settingsOf(given: EventStreamOptions): StreamSettings {
   const { userTimeout, keepAlive, retransmitMax, heartbeat } = given
   return {
     plan: livenessPlan(given.detectWithin, { userTimeout, keepAlive, retransmitMax, heartbeat }),
@@ -227,13 +250,20 @@ function check(options: EventStreamOptions): StreamSettings {
     stallTimeout: given.stallTimeout ?? DEFAULT_STALL_TIMEOUT,
     notSentLowWater: given.notSentLowWater ?? DEFAULT_NOT_SENT_LOW_WATER,
     fastPath: (given.fastPath ?? true) && process.env.TCP_SSE_NO_FAST_PATH !== '1',
-    padding: given.padding ?? false,
-    retry: given.retry,
+    opening: openingOf(given),
     serialize: given.serialize,
     signal: given.signal,
     maxAge: given.maxAge ?? false,
     echo: (given.echo as EchoSettings | undefined) ?? false,
     admission: given.admission,
+    maxStreamsPerConnection: given.maxStreamsPerConnection ?? DEFAULT_MAX_STREAMS_PER_CONNECTION,
     headers: given.headers,
   }
+}
+
+function openingOf({ padding = false, retry }: EventStreamOptions): Buffer | undefined {
+  const parts: Buffer[] = []
+  if (padding !== false) parts.push(encodePadding(padding).bytes)
+  if (retry !== undefined) parts.push(encodeEvent({ retry }).bytes)
+  return parts.length > 0 ? Buffer.concat(parts) : undefined
 }

@@ -45,13 +45,20 @@ export interface Outlet {
   /**
    * Milliseconds for which this response's bytes have waited and none has moved. Called at every look.
    *
+   * @param loopTime - a clock that stands while the event loop is blocked: what the client takes then is not seen
    * @param connection - the same of the connection as a whole
    */
-  stalledFor(now: number, connection: number): number
+  stalledFor(loopTime: number, connection: number): number
   /** Starts telling; called once. */
   listen(listener: OutletListener): void
   /** From now on the peer's end is of interest, because something is on its way to it. */
   expectPeerEnd(): void
+  /**
+   * Puts back what an application has removed with `removeAllListeners`, and tells what has been missed. Called at every look.
+   *
+   * @returns whether the response is gone
+   */
+  checkListeners?(): boolean
   /** Stops telling: after it no listener of ours is left on anything. */
   unlisten(): void
   /** Takes the bytes. `false`: taken, and no more until `onDrain`. */

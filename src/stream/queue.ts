@@ -45,7 +45,7 @@ interface Node extends Waiting {
 
 /** The events that wait for one client, whole ones only. Every operation takes constant time for each event moved. */
 export class EventQueue {
-  readonly #limits: QueueLimits
+  readonly limits: QueueLimits
   #first: Node | undefined
   #last: Node | undefined
   #newestOfKey: Map<string, Node> | undefined
@@ -57,18 +57,21 @@ export class EventQueue {
   taken = 0
   droppedEvents = 0
   droppedBytes = 0
+  /** Bytes of the last event that had no room. */
+  refused = 0
 
   constructor(limits: QueueLimits) {
-    this.#limits = limits
+    this.limits = limits
   }
 
   /** Takes an event, or says why not. What is dropped is told so by its ticket. */
   push(event: EncodedEvent, ticket?: Ticket): Admission {
     const size = event.bytes.length
-    const { onOverflow } = this.#limits
+    const { onOverflow } = this.limits
     if (onOverflow === 'coalesce' && event.key !== undefined) this.#supersede(event.key)
     if (!this.#fits(size)) this.#makeRoom(size)
     if (!this.#fits(size)) {
+      this.refused = size
       if (onOverflow === 'close' || onOverflow === 'coalesce') return 'overflow'
       this.#countDropped(size, ticket)
       return 'dropped'
@@ -110,7 +113,7 @@ export class EventQueue {
   }
 
   #makeRoom(size: number): void {
-    const { onOverflow, maxBufferedBytes } = this.#limits
+    const { onOverflow, maxBufferedBytes } = this.limits
     if (size > maxBufferedBytes) return
     if (onOverflow === 'drop-oldest') {
       while (!this.#fits(size)) this.#drop(this.#first as Node)
@@ -129,8 +132,10 @@ export class EventQueue {
     this.#superseded.add(older)
   }
 
+  /** An event is always taken when nothing waits, whatever its size. */
   #fits(size: number): boolean {
-    const { maxBufferedBytes, maxBufferedEvents } = this.#limits
+    if (this.length === 0) return true
+    const { maxBufferedBytes, maxBufferedEvents } = this.limits
     return this.bytes + size <= maxBufferedBytes && this.length < maxBufferedEvents
   }
 
@@ -141,7 +146,7 @@ export class EventQueue {
     this.#last = node
     this.bytes += bytes.length
     this.length += 1
-    if (key === undefined || this.#limits.onOverflow !== 'coalesce') return
+    if (key === undefined || this.limits.onOverflow !== 'coalesce') return
     this.#newestOfKey ??= new Map()
     this.#newestOfKey.set(key, node)
   }

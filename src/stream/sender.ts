@@ -17,6 +17,8 @@ import type { SendResult } from './states.js'
 export interface SenderOwner {
   /** Everything has been acknowledged, and the outlet is about to be ended. */
   beforeEnd(): void
+  /** The outlet threw where no caller of the application's hears of it: its `write` or `end` may be wrapped. */
+  onFailed(error: unknown): void
   /** The overflow policy has dropped something, the event that came or others for it. */
   onDropped(events: number, bytes: number): void
 }
@@ -72,11 +74,11 @@ export class Sender {
     return this.#bytesSent + (this.lane?.laneBytes ?? 0)
   }
 
-  /** The time of the last call before which something had been written; ms on the monitor's clock, to the next whole one. */
+  /** The time of the last call before which something had been written; whole ms on the monitor's clock, rounded down. */
   lastTraffic(now: number): number {
     const bytes = this.bytesSent
     if (bytes !== this.#trafficBytes) {
-      this.#trafficAt = Math.round(now)
+      this.#trafficAt = Math.floor(now)
       this.#trafficBytes = bytes
     }
     return this.#trafficAt
@@ -214,9 +216,13 @@ export class Sender {
   /** The outlet has room again. */
   resume(): void {
     this.#blocked = false
-    this.#pump()
+    try {
+      this.#pump()
+    } catch (error) {
+      this.#owner.onFailed(error)
+    }
     if (this.#ending) this.#endIfDone()
-    else if (!this.#isBehind()) this.#settleRoom(true)
+    else if (!this.#isBehind()) this.#settleRoom(this.outlet.writable)
   }
 
   /** Takes no more, and ends the outlet once everything has been acknowledged, or handed over where nobody can tell. */
@@ -306,7 +312,12 @@ export class Sender {
       const drained = this.outlet.isDrained()
       if (drained === false) return true
       if (drained) this.#owner.beforeEnd()
-      this.outlet.end()
+      try {
+        this.outlet.end()
+      } catch (error) {
+        this.#owner.onFailed(error)
+        return false
+      }
     }
     return this.delivery.awaited
   }

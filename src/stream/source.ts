@@ -15,7 +15,7 @@ type Step = { done?: boolean | undefined; value?: unknown }
 
 /** A source under way. */
 export interface Puller {
-  /** The next event, at once where the source is synchronous. */
+  /** The next event, at once where the source is synchronous. One that throws is over: it need not be stopped. */
   next(): Step | PromiseLike<Step>
   /** Tells the source that nobody wants more. Returns at once, never throws. */
   stop(): void
@@ -51,9 +51,17 @@ function openWebStream(stream: ReadableStream): Puller {
       cause,
     })
   }
+  // One that has failed by itself answers `cancel` with that error again.
+  let over = false
+  const end = (): void => {
+    over = true
+  }
+  reader.closed.then(end, end)
   return {
     next: () => reader.read() as Promise<Step>,
-    stop: () => quietly(() => reader.cancel()),
+    stop: () => {
+      if (!over) quietly(() => reader.cancel())
+    },
   }
 }
 

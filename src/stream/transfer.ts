@@ -1,4 +1,6 @@
 // A source into a stream, at the pace of the client.
+import { AsyncResource } from 'node:async_hooks'
+import { nextTurn } from '../scheduling.js'
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
 import { abortSignal, type Checks, checkOptions } from '../validate.js'
 import { onAbort } from './abort.js'
@@ -41,8 +43,8 @@ export interface SendAllOptions {
 
 const checks: Checks<SendAllOptions> = { signal: abortSignal }
 
-/** Pulls until the source, the stream or the signal ends. The promise never rejects. */
-export function transfer(
+/** Pulls until the source, the stream or the signal ends. The promise rejects only for what is no source or no options. */
+export async function transfer(
   sink: Sink,
   source: EventSourceLike,
   options: SendAllOptions = {},
@@ -58,7 +60,11 @@ class Transfer implements EndListener {
   readonly #source: Puller
   readonly #result = new Deferred<SendAllResult>()
   readonly #cleanups: (() => void)[] = []
+  /** The source is stopped in the context of its `sendAll`, whoever ends the stream. */
+  readonly #context = new AsyncResource('tcp-sse.sendAll', { requireManualDestroy: true })
   #over = false
+  /** The source itself has thrown: the protocol of iterators takes it for ended then. */
+  #sourceFailed = false
   #sent = 0
 
   constructor(sink: Sink, source: Puller) {
@@ -88,7 +94,7 @@ class Transfer implements EndListener {
     try {
       await this.#loop()
     } catch (error) {
-      if (!this.#over) this.#source.stop()
+      if (!this.#over && !this.#sourceFailed) this.#source.stop()
       this.#fail(error)
     }
   }
@@ -110,7 +116,7 @@ class Transfer implements EndListener {
       streak += 1
       if (streak >= WITHOUT_A_TURN) {
         streak = 0
-        await new Promise(setImmediate)
+        await nextTurn()
       }
     }
   }
@@ -121,8 +127,14 @@ class Transfer implements EndListener {
 
   /** The next event, or `NO_MORE`. At once, where the source is not a promise's. */
   async #pull(): Promise<unknown> {
-    const answer = this.#source.next()
-    const step = isThenable(answer) ? await answer : answer
+    let step: Awaited<ReturnType<Puller['next']>>
+    try {
+      const answer = this.#source.next()
+      step = isThenable(answer) ? await answer : answer
+    } catch (error) {
+      this.#sourceFailed = true
+      throw error
+    }
     if (typeof step !== 'object' || step === null) {
       throw new TypeError(`The source's next() gave ${step} and not an object.`)
     }
@@ -138,7 +150,7 @@ class Transfer implements EndListener {
   #halt(reason: 'closed' | 'aborted'): void {
     if (this.#over) return
     this.#finish(reason)
-    this.#source.stop()
+    this.#context.runInAsyncScope(() => this.#source.stop())
   }
 
   #fail(error: unknown): void {

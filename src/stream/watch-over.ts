@@ -1,13 +1,13 @@
 // Who calls a stream back now and then: the monitor, or where there is no socket to look at, a timer.
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../clock.js'
-import { sharedMonitor } from '../liveness/monitor.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
+import { processMonitor } from '../monitors.js'
 
 /** Has the socket watched; without one, has at least the deadlines (heartbeats, stalls) looked at. */
 export function watchOver(socket: Socket | undefined, watcher: Watcher): Watch {
   if (socket === undefined) return new TimerWatch(systemClock, watcher)
-  return sharedMonitor.watch(socket, watcher)
+  return processMonitor.watch(socket, watcher)
 }
 
 /** Looks at the plan's pace, and sooner where the watcher asks for it. Knows nothing of the peer. */
@@ -19,6 +19,9 @@ export class TimerWatch implements Watch {
   readonly #watcher: Watcher
   #cancel: (() => void) | undefined
   #released = false
+  #dueAt = 0
+  /** For how long the event loop was blocked when a look was due, ms in all. */
+  #blockedFor = 0
 
   constructor(clock: Clock, watcher: Watcher) {
     this.#clock = clock
@@ -37,12 +40,14 @@ export class TimerWatch implements Watch {
   }
 
   #next(after: number): void {
+    this.#dueAt = this.#clock.now() + after
     this.#cancel = this.#clock.after(after, () => this.#look())
   }
 
   #look(): void {
     const now = this.#clock.now()
-    const due = this.#watcher.onLook(now, 0, 'alive')
+    this.#blockedFor += Math.max(0, now - this.#dueAt)
+    const due = this.#watcher.onLook(now, 0, 'alive', now - this.#blockedFor)
     if (!this.#released) this.#next(Math.max(1, Math.min(due - now, this.#watcher.plan.pace)))
   }
 }

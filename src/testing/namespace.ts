@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { TcpSseError } from '../errors.js'
+import { monotonicNow } from '../scheduling.js'
 
 /** Long enough for a busy machine; a holder takes some milliseconds. */
 const READY_WITHIN = 5_000
@@ -68,7 +69,7 @@ function userNamespace(): readonly string[] {
 
 /** Whether the holder is in its namespace and holds it: the last of its programs is `cat`. */
 function becomesReady(pid: number): boolean {
-  const deadline = Date.now() + READY_WITHIN
+  const deadline = monotonicNow() + READY_WITHIN
   do {
     try {
       if (readFileSync(`/proc/${pid}/comm`, 'latin1') === 'cat\n') return isElsewhere(pid)
@@ -78,7 +79,7 @@ function becomesReady(pid: number): boolean {
     }
     // The rig's methods are synchronous: a fault takes effect between two lines of a test.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
-  } while (Date.now() < deadline)
+  } while (monotonicNow() < deadline)
   return false
 }
 

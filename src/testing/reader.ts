@@ -1,6 +1,7 @@
 // A client that reads exactly as fast as it is told to. What it does not read stays in the kernel, so that its window shuts.
 import net from 'node:net'
 import tls from 'node:tls'
+import { callEvery } from '../scheduling.js'
 
 /** How a client reads: everything, nothing, or so many bytes each so many milliseconds. */
 export type Reading =
@@ -46,7 +47,7 @@ export class Reader {
   #text = ''
   #line = ''
   #reading: Reading
-  #timer: NodeJS.Timeout | undefined
+  #stopTimer: (() => void) | undefined
 
   constructor({ secure, ...target }: Target, reading: Reading) {
     this.#reading = reading
@@ -61,7 +62,7 @@ export class Reader {
     })
     this.socket.on('close', () => {
       this.ended = true
-      clearInterval(this.#timer)
+      this.#stopTimer?.()
     })
   }
 
@@ -81,12 +82,12 @@ export class Reader {
 
   /** Reads so from now on. The first read after a change may be as large as those before. */
   read(reading: Reading): void {
-    clearInterval(this.#timer)
+    this.#stopTimer?.()
     this.#reading = reading
     if (reading === 'never') this.socket.pause()
     else this.socket.resume()
     if (typeof reading === 'object') {
-      this.#timer = setInterval(() => this.socket.resume(), reading.everyMs)
+      this.#stopTimer = callEvery(reading.everyMs, () => this.socket.resume())
     }
   }
 

@@ -5,6 +5,7 @@
 // no link to the host's network.
 import { existsSync } from 'node:fs'
 import { TcpSseError } from '../errors.js'
+import { wallClockNow } from '../scheduling.js'
 import { boolean, type Check, type Checks, checkOptions, wrongType } from '../validate.js'
 import type { ConnectOptions } from './client.js'
 import { busySockets } from './listening.js'
@@ -65,6 +66,7 @@ export class Rig implements Path {
   readonly #namespaces: Namespace[] = []
   readonly #peers: Peer[] = []
   #clientPeer: Peer | undefined
+  readonly #extensions: { close(): void }[] = []
   #nextClient = 0
   #narrow = false
 
@@ -233,7 +235,15 @@ export class Rig implements Path {
   /** Ends all that runs in the rig, and the rig. What is left when this process ends without it goes with the process. */
   close(): void {
     for (const peer of this.#peers) peer.stop()
+    for (const extension of this.#extensions) extension.close()
     for (const namespace of this.#namespaces) namespace.close()
+  }
+
+  /** @internal Adds something between the namespaces, which is closed with the rig. */
+  extend<T extends { close(): void }>(make: (spaces: Spaces) => T): T {
+    const extension = make(this.#spaces())
+    this.#extensions.push(extension)
+    return extension
   }
 
   #namespace(within?: Namespace): Namespace {
@@ -309,7 +319,7 @@ function clientsModule(): URL {
 }
 
 function timed(action: () => unknown): Fault {
-  const startedAt = Date.now()
+  const startedAt = wallClockNow()
   action()
-  return { startedAt, doneAt: Date.now() }
+  return { startedAt, doneAt: wallClockNow() }
 }

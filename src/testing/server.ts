@@ -1,5 +1,7 @@
 // A server of the user's, in a rig.
+
 import { TcpSseError } from '../errors.js'
+import { monotonicNow, sleep } from '../scheduling.js'
 import { listenersOf } from './listening.js'
 import type { Peer } from './peer.js'
 
@@ -21,7 +23,7 @@ export interface RigServer {
  * @throws {TcpSseError} `ERR_CHILD`, as a rejection
  */
 export async function portOf(peer: Peer, within: number): Promise<number> {
-  const deadline = performance.now() + within
+  const deadline = monotonicNow() + within
   for (;;) {
     const listeners = listenersOf(peer.pid)
     const listener = listeners.find(({ reachable }) => reachable)
@@ -31,10 +33,10 @@ export async function portOf(peer: Peer, within: number): Promise<number> {
     if (listeners.length > 0) {
       throw new TcpSseError('ERR_CHILD', 'the server listens on loopback only: listen on 0.0.0.0')
     }
-    if (performance.now() > deadline) {
+    if (monotonicNow() > deadline) {
       const why = `the server did not listen within ${within} ms`
       throw new TcpSseError('ERR_CHILD', `${why}: ${peer.stderr}`)
     }
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    await sleep(10)
   }
 }

@@ -61,14 +61,14 @@ for (const { name, serve, protocols } of frameworks) {
       })
       expect(await stream.closed).toMatchObject({ reason: 'error', error: boom })
       expect(await client.end).toBe('end')
-      expect(client.text()).toBe('id: 1\ndata: before\n\n')
+      expect(client.text()).toBe(':\n\nid: 1\ndata: before\n\n')
     })
 
     it('a serializer that throws in send throws to its caller, and the stream is open', async () => {
       const [stream, client] = [streams.shift() as EventStream, clients.shift() as ProtocolClient]
       expect(() => stream.send({ data: { boom: true } })).toThrow(boom)
       expect(stream.send({ data: { fine: true } })).toBe('sent')
-      await waitFor('the event', () => client.text() === 'data: {"fine":true}\n\n')
+      await waitFor('the event', () => client.text() === ':\n\ndata: {"fine":true}\n\n')
       await stream.close()
     })
 
@@ -77,7 +77,7 @@ for (const { name, serve, protocols } of frameworks) {
       for (const [index, stream] of streams.entries()) {
         expect(stream.state).toBe('open')
         expect(stream.send({ data: 'still here' })).toBe('sent')
-        await waitFor('the event', () => clients[index]?.text() === 'data: still here\n\n')
+        await waitFor('the event', () => clients[index]?.text() === ':\n\ndata: still here\n\n')
       }
     })
   })
@@ -128,7 +128,7 @@ describe('a handler that throws after its stream was made', () => {
     const port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
     const client = await connect('http', port)
     expect(stream?.send({ data: 'on' })).toBe('sent')
-    await waitFor('the event', () => client.text() === 'data: on\n\n')
+    await waitFor('the event', () => client.text() === ':\n\ndata: on\n\n')
     await stream?.close()
     await app.close()
   })
@@ -161,7 +161,7 @@ describe('a listener that throws', () => {
       uncaught: ['boom'],
       crashed: 'ended',
       other: 'sent',
-      otherText: 'data: still here\n\n',
+      otherText: ':\n\ndata: still here\n\n',
     })
   })
 
@@ -170,7 +170,7 @@ describe('a listener that throws', () => {
       uncaught: [],
       crashed: 'error',
       other: 'sent',
-      otherText: 'data: to all\n\ndata: still here\n\n',
+      otherText: ':\n\ndata: to all\n\ndata: still here\n\n',
     })
   })
 })

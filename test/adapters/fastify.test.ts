@@ -55,7 +55,7 @@ describe('reply.eventStream', () => {
       'x-own': 'kept',
       'x-option': 'kept too',
       'set-cookie': ['a=1', 'b=2'],
-      'content-type': 'text/event-stream',
+      'content-type': 'text/event-stream; charset=utf-8',
     })
     client.leave()
   })
@@ -75,7 +75,7 @@ describe('reply.eventStream', () => {
     await app.register(eventStream, { retry: 1_000, padding: 64, prefix: '/x', logLevel: 'warn' })
     app.get('/', (_request, reply) => void streams.push(reply.eventStream({ padding: false })))
     const client = await connect('http', await listen())
-    await waitFor('retry', () => client.text() === 'retry: 1000\n\n')
+    await waitFor('retry', () => client.text() === ':\n\nretry: 1000\n\n')
     client.leave()
   })
 
@@ -97,7 +97,7 @@ describe('reply.eventStream', () => {
     await app.register(eventStream)
     app.get('/', (_request, reply) => void streams.push(reply.eventStream()))
     const response = await fetch(`http://127.0.0.1:${await listen()}/`, { method: 'HEAD' })
-    expect(response.headers.get('content-type')).toBe('text/event-stream')
+    expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
     expect((await streams[0]?.closed)?.reason).toBe('ended')
   })
 
@@ -110,7 +110,7 @@ describe('reply.eventStream', () => {
       return { not: 'sent' }
     })
     const response = await fetch(`http://127.0.0.1:${await listen()}/`)
-    expect(await response.text()).toBe('data: hello\n\n')
+    expect(await response.text()).toBe(':\n\ndata: hello\n\n')
   })
 
   it('runs the hooks before the handler and onResponse, and none about a payload', async () => {

@@ -101,7 +101,7 @@ for (const [name, start] of Object.entries(servers)) {
     for (const accept of ['text/event-stream', '*/*']) {
       const response = await fetch(url, { headers: { accept } })
       expect([response.status, response.headers.get('vary')]).toEqual([200, 'Accept'])
-      expect(await response.text()).toBe('data: hello\n\n')
+      expect(await response.text()).toBe(':\n\ndata: hello\n\n')
     }
   })
 }

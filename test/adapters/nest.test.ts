@@ -21,7 +21,7 @@ describe('the NestJS example', () => {
 
   it('streams at once, resumes, and forgets a client that has gone', async () => {
     const client = await open()
-    expect(client.headers['content-type']).toBe('text/event-stream')
+    expect(client.headers['content-type']).toBe('text/event-stream; charset=utf-8')
     for (const id of ['1', '2', '3']) {
       await news.broadcast({ id, data: 'x' })
       await waitFor(`event ${id}`, () => client.text().endsWith(`id: ${id}\ndata: x\n\n`))

@@ -74,7 +74,7 @@ describe.skipIf(skip).each(['port', 'path'] as const)('behind nginx, upstream a 
     it(`${protocol}: 10 of 10 events arrive at once, with default buffering`, async () => {
       upstream.use({})
       const client = await connect(protocol, port())
-      expect(client.headers['content-type']).toBe('text/event-stream')
+      expect(client.headers['content-type']).toBe('text/event-stream; charset=utf-8')
       const stream = await upstream.next()
       await tenOfTen(stream, client.text)
       expect((await stream.close()).reason).toBe('ended')

@@ -29,7 +29,7 @@ const checks: Record<string, (open: Open) => Promise<void>> = {
     const { client } = await open()
     expect(client.status).toBe(200)
     expect(client.headers).toMatchObject({
-      'content-type': 'text/event-stream',
+      'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache, no-transform',
       'x-accel-buffering': 'no',
     })

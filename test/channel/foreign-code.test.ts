@@ -4,6 +4,7 @@ import { LocalHub } from '../../src/channel/hub.js'
 import {
   type Channel,
   createChannel,
+  drain,
   type History,
   type Hub,
   MemoryHistory,
@@ -32,9 +33,98 @@ describe('a channel', () => {
     }
     Object.assign(broken.outlet, { write: throwing, end: throwing })
     expect(await channel.broadcast({ id: '1', data: 'x' })).toMatchObject({ sent: 1, closed: 1 })
-    expect(await broken.stream.closed).toMatchObject({ reason: 'aborted', error: problem })
+    expect(await broken.stream.closed).toMatchObject({ reason: 'error', error: problem })
     await channel.broadcast({ id: '2', data: 'x' })
     expect(idsOf(other.outlet.text)).toEqual(['1', '2'])
+  })
+
+  it('a subscriber whose filter and wrapped end both throw is cut off; the others get the event once', async () => {
+    const [channel, [first]] = withClients(1) as [Channel, [Client]]
+    const broken = client()
+    const problem = new Error('of the filter')
+    channel.subscribe(broken.stream, {
+      filter: () => {
+        throw problem
+      },
+    })
+    const last = client()
+    channel.subscribe(last.stream)
+    broken.outlet.end = () => {
+      throw new Error('of a wrapper')
+    }
+    expect(await channel.broadcast({ id: '1', data: 'x' })).toMatchObject({ sent: 2 })
+    expect(await channel.broadcast({ id: '2', data: 'x' })).toMatchObject({ sent: 2 })
+    expect(await broken.stream.closed).toMatchObject({ reason: 'error', error: problem })
+    for (const { outlet } of [first, last]) expect(idsOf(outlet.text)).toEqual(['1', '2'])
+  })
+
+  it('closes all its subscribers, also behind one whose wrapped end throws', async () => {
+    const [channel, [broken, other]] = withClients(2) as [Channel, [Client, Client]]
+    const problem = new Error('of a wrapper')
+    broken.outlet.end = () => {
+      throw problem
+    }
+    await channel.close()
+    expect(await broken.stream.closed).toMatchObject({ reason: 'error', error: problem })
+    expect(await other.stream.closed).toMatchObject({ reason: 'ended' })
+  })
+
+  it('is drained, also where a wrapped write or end throws', async () => {
+    const [channel, clients] = withClients(3) as [Channel, Client[]]
+    const problem = new Error('of a wrapper')
+    const throwing = (): never => {
+      throw problem
+    }
+    Object.assign(clients[0]?.outlet as object, { end: throwing })
+    Object.assign(clients[1]?.outlet as object, { write: throwing, end: throwing })
+    expect(await drain(channel, { spreadOver: 0 })).toMatchObject({
+      streams: 3,
+      drained: 1,
+      left: 2,
+    })
+    for (const { stream } of clients.slice(0, 2))
+      expect(await stream.closed).toMatchObject({ reason: 'error', error: problem })
+  })
+
+  it('a close() whose wrapped end throws resolves, and a wait for room that a wrapped write ends does too', async () => {
+    const problem = new Error('of a wrapper')
+    const throwing = (): never => {
+      throw problem
+    }
+    const ending = client()
+    ending.outlet.end = throwing
+    expect(await ending.stream.close()).toMatchObject({ reason: 'error', error: problem })
+    const waiting = client()
+    waiting.outlet.room = 1
+    for (const data of ['fills', 'waits']) waiting.stream.send({ data })
+    const room = waiting.stream.writable()
+    waiting.outlet.write = throwing
+    waiting.outlet.drain(5)
+    expect(await room).toBe(false)
+    expect(await waiting.stream.closed).toMatchObject({ reason: 'error', error: problem })
+  })
+
+  it('ends all streams of a signal, also behind one whose response throws when it is destroyed', async () => {
+    const problems: unknown[] = []
+    const note = (error: unknown): void => void problems.push(error)
+    process.on('uncaughtException', note)
+    try {
+      const controller = new AbortController()
+      const [broken, other] = [1, 2].map(() => client('', { signal: controller.signal })) as [
+        Client,
+        Client,
+      ]
+      const problem = new Error('of a wrapper')
+      broken.outlet.destroy = () => {
+        throw problem
+      }
+      controller.abort()
+      expect([broken.stream.state, other.stream.state]).toEqual(['closed', 'closed'])
+      await new Promise(setImmediate)
+      expect(problems).toEqual([problem])
+    } finally {
+      process.off('uncaughtException', note)
+    }
   })
 
   it('rejects a broadcast that its history throws at, sends it to nobody, and goes on', async () => {

@@ -67,5 +67,4 @@ export function reasons(closed: Opened[]): Record<string, number> {
   return counts
 }
 
-export const delay = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds))
+export { delay } from '../support/delay.js'

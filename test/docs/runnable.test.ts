@@ -61,7 +61,7 @@ function start({ code }: Snippet): Run {
   return { child, output: () => text.stdout, complaints: () => text.stderr }
 }
 
-/** Opens the stream at `/events`, sees its head, and leaves. */
+/** Opens the stream at `/events`, sees its head, and leaves with FIN: a close with an event unread would send RST. */
 async function visit(port: number): Promise<void> {
   const request = http.get({ host: '127.0.0.1', port, path: '/events' })
   const [response] = (await once(request, 'response')) as [IncomingMessage]
@@ -69,7 +69,9 @@ async function visit(port: number): Promise<void> {
     200,
     expect.stringContaining('text/event-stream'),
   ])
-  request.destroy()
+  response.on('error', () => {}).resume()
+  response.socket.end()
+  cleanup.push(() => request.destroy())
 }
 
 /** For each line that is printed, what it may be. */

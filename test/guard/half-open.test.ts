@@ -3,13 +3,13 @@ import http from 'node:http'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
 import { Client, guard, listen, SSE, undo } from './scene.js'
 
 afterEach(undo)
 
 const withKernel = it.runIf(capabilities().inspect)
-const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 /** Several looks: the second one after a FIN is the one that acts. */
 const LOOKS = 2_000
 const BODY = 3_000_000

@@ -3,12 +3,11 @@ import http2 from 'node:http2'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { GuardedRequest, GuardedResponse } from '../../src/index.js'
+import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
 import { guard, later, listen, pem, undo } from './scene.js'
 
 afterEach(undo)
-
-const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 interface Reader {
   stream: http2.ClientHttp2Stream

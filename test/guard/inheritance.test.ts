@@ -9,6 +9,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { capabilities, livenessPlan } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { addon, getKernelOption, type KernelOption } from '../../src/socket/binding.js'
+import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
 import { Client, guard, later, listen, pem, SSE, undo } from './scene.js'
 
@@ -25,7 +26,6 @@ const OPTIONS: KernelOption[] = [
 ]
 const read = (socket: net.Socket | net.Server): Record<string, number> =>
   Object.fromEntries(OPTIONS.map((option) => [option, getKernelOption(socket, option)]))
-const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const D = 20_000
 const plan = livenessPlan(D)

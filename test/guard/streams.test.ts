@@ -4,6 +4,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
 import { Client, fill, guard, listen, SSE, undo } from './scene.js'
 
@@ -12,7 +13,6 @@ afterEach(undo)
 const GET = 'GET /events HTTP/1.1\r\nHost: x\r\n\r\n'
 /** Long enough for a stall of one second to be seen, were it not for what the test is about. */
 const LONGER = 2_500
-const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const FIN_WAIT1 = '04'
 /** The states of this machine's sockets with a local port (proc(5), tcp); none where there is no such file. */

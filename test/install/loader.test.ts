@@ -89,8 +89,8 @@ describe.runIf(linux && existsSync(builtAddon))('with an addon that fits', () =>
 
   it('never takes the addon of an application that has bundled this library', async () => {
     put(`${app.folder}/build/Release/addon.node`, { copyOf: builtAddon })
-    const code = `import { copyFileSync, readdirSync } from 'node:fs'
-      for (const name of readdirSync('node_modules/tcp-sse/dist')) copyFileSync('node_modules/tcp-sse/dist/' + name, './' + name)
+    const code = `import { cpSync } from 'node:fs'
+      cpSync('node_modules/tcp-sse/dist', '.', { recursive: true })
       const { capabilities } = await import(process.cwd() + '/index.js')
       console.log(capabilities().reason)`
     const { stdout } = await app.run(code)

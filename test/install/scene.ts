@@ -40,6 +40,7 @@ export class Application {
       platform: 'node',
       shims: true,
       splitting: true,
+      publicDir: join(root, 'src', 'dashboard', 'public'),
       silent: true,
       outDir: join(this.package, 'dist'),
     })

@@ -13,6 +13,8 @@ import { capabilities, createChannel, type Metrics, metrics } from '../../src/in
 import { instrument } from '../../src/otel.js'
 import { registerMetrics } from '../../src/prometheus.js'
 import { CLOSE_REASONS } from '../../src/stream/close-info.js'
+import type { LiveStream } from '../../src/stream/live-stream.js'
+import { client } from '../support/memory-clients.js'
 import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -234,6 +236,28 @@ describe('tcp-sse/otel', () => {
     const [duration] = find('stream.duration').dataPoints
     expect(duration?.attributes).toEqual({ reason: 'ended' })
     expect(duration?.value).toMatchObject({ count: 1 })
+  })
+
+  it('agrees with metrics() on how long dead peers were silent, whoever found them dead', async () => {
+    const { open } = await opener(cleanup)
+    const { timeToDetect: earlier } = before
+    const timedOut = Object.assign(new Error('read ETIMEDOUT'), { code: 'ETIMEDOUT' })
+    const find = await collect(async () => {
+      // By the monitor, by the kernel, and by the kernel where nobody could look.
+      const monitored = (await open()).stream as LiveStream
+      monitored.onPeerDead({ verdict: 'dead', silentFor: 7_000, observation: undefined })
+      const { socket, stream } = await open()
+      socket.destroy(timedOut)
+      expect((await stream.closed).reason).toBe('peer-dead')
+      const { stream: unseen } = client()
+      unseen.onPeerDead({ verdict: 'dead', silentFor: 9_000, observation: undefined })
+    })
+    const after = metrics().timeToDetect
+    const [point] = find('time_to_detect').dataPoints
+    const { count, sum } = (point?.value ?? {}) as { count?: number; sum?: number }
+    expect(count).toBe(after.count - earlier.count)
+    expect(count).toBe(capabilities().addon ? 3 : 2)
+    expect((sum ?? 0) * 1_000).toBeCloseTo(after.sum - earlier.sum, 3)
   })
 
   it('takes a meter as well, and refuses what is neither', async () => {

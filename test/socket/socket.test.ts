@@ -55,10 +55,16 @@ async function pair(where: net.ListenOptions = { host: '127.0.0.1', port: 0 }): 
 }
 
 describe('applySocketOptions', () => {
-  const rows: [string, SocketOptions, [KernelOption, number][]][] = [
+  /** What is set, what the kernel then says, and what is set before, where that is the kernel's own default. */
+  const rows: [string, SocketOptions, [KernelOption, number][], SocketOptions?][] = [
     ['TCP_USER_TIMEOUT', { userTimeout: 5_000 }, [['TCP_USER_TIMEOUT', 5_000]]],
     ['a fraction of a millisecond, rounded up', { userTimeout: 1.2 }, [['TCP_USER_TIMEOUT', 2]]],
-    ['TCP_USER_TIMEOUT off', { userTimeout: false }, [['TCP_USER_TIMEOUT', 0]]],
+    [
+      'TCP_USER_TIMEOUT off',
+      { userTimeout: false },
+      [['TCP_USER_TIMEOUT', 0]],
+      { userTimeout: 5_000 },
+    ],
     [
       'keepalive, seconds rounded up',
       { keepAlive: { idle: 1_001, interval: 500, count: 4 } },
@@ -69,14 +75,25 @@ describe('applySocketOptions', () => {
         ['TCP_KEEPCNT', 4],
       ],
     ],
-    ['TCP_NODELAY', { noDelay: false }, [['TCP_NODELAY', 0]]],
+    [
+      'keepalive off',
+      { keepAlive: false },
+      [['SO_KEEPALIVE', 0]],
+      { keepAlive: { idle: 1_000, interval: 1_000, count: 1 } },
+    ],
+    ['TCP_NODELAY', { noDelay: true }, [['TCP_NODELAY', 1]]],
+    ['TCP_NODELAY off', { noDelay: false }, [['TCP_NODELAY', 0]], { noDelay: true }],
     ['TCP_NOTSENT_LOWAT', { notSentLowWater: 16_384 }, [['TCP_NOTSENT_LOWAT', 16_384]]],
     ['SO_SNDBUF, which the kernel doubles', { sendBuffer: 20_000 }, [['SO_SNDBUF', 40_000]]],
   ]
   for (const host of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) {
-    for (const [title, options, expected] of rows) {
+    for (const [title, options, expected, before = {}] of rows) {
       withAddon(`sets ${title} over ${host}`, async () => {
         const { ours } = await pair({ host, port: 0 })
+        applySocketOptions(ours, before)
+        for (const [option, value] of expected) {
+          expect(getKernelOption(ours, option)).not.toBe(value)
+        }
         expect(applySocketOptions(ours, options).status).toBe('applied')
         for (const [option, value] of expected) expect(getKernelOption(ours, option)).toBe(value)
       })
@@ -84,6 +101,7 @@ describe('applySocketOptions', () => {
   }
   it.runIf(capabilities().retransmitMax)('sets TCP_RTO_MAX_MS', async () => {
     const { ours } = await pair()
+    expect(getKernelOption(ours, 'TCP_RTO_MAX_MS')).not.toBe(2_000)
     applySocketOptions(ours, { retransmitMax: 2_000 })
     expect(getKernelOption(ours, 'TCP_RTO_MAX_MS')).toBe(2_000)
   })

@@ -138,8 +138,9 @@ describe('what is sent besides events', () => {
     stream.send({ id: '1', data: 'x' })
     await waitFor('the event', () => received().includes('id: 1'))
     const { body } = parseChunked(received())
-    expect(body.indexOf('\n\n') + 2).toBe(2_048)
-    expect(body.slice(2_048)).toBe('retry: 5\n\nid: 1\ndata: x\n\n')
+    const padding = body.slice(':\n\n'.length)
+    expect(padding.indexOf('\n\n') + 2).toBe(2_048)
+    expect(padding.slice(2_048)).toBe('retry: 5\n\nid: 1\ndata: x\n\n')
     expect(idsOf(body)).toEqual(['1'])
   })
 
@@ -150,7 +151,7 @@ describe('what is sent besides events', () => {
       stream.send({ data: 'x' })
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
-    expect(parseChunked(received()).body).not.toMatch(/^:/m)
+    expect(parseChunked(received()).body).not.toMatch(/^: /m)
     client.pause()
     await fillUp(stream)
     const { pending } = stream.queue()

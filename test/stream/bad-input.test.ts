@@ -33,6 +33,8 @@ describe('options', () => {
     ['padding', { padding: 3 }, 'ERR_OPTION_VALUE'],
     ['padding', { padding: 'much' }, 'ERR_OPTION_TYPE'],
     ['fastPath', { fastPath: 1 }, 'ERR_OPTION_TYPE'],
+    ['streams of a connection', { maxStreamsPerConnection: 0 }, 'ERR_OPTION_VALUE'],
+    ['streams of a connection', { maxStreamsPerConnection: true }, 'ERR_OPTION_TYPE'],
     ['a signal that is none', { signal: { aborted: false } }, 'ERR_OPTION_TYPE'],
   ]
   for (const [what, options, code] of bad) {
@@ -126,7 +128,7 @@ describe('unusual carriers', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     cleanup.push(() => server.close())
     const { port } = server.address() as { port: number }
-    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('id: 1\n\n')
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe(':\n\nid: 1\n\n')
   })
 
   it('works over a Duplex that is no socket', async () => {

@@ -1,12 +1,11 @@
 // Streams over real servers: node:http, http2, Express, Koa.
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter, getEventListeners, once } from 'node:events'
 import { mkdtemp } from 'node:fs/promises'
 import http from 'node:http'
 import http2 from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import express from 'express'
 import Koa from 'koa'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventStream as expressStream } from '../../src/adapters/express.js'
@@ -19,12 +18,20 @@ import {
 } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { getKernelOption } from '../../src/socket/binding.js'
+import { fillUp, type OpenStream, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
 const cleanup: (() => void)[] = []
 afterEach(() => {
   for (const undo of cleanup.splice(0)) undo()
 })
+
+/** Of everything that a stream listens to. */
+function listenersOn(...emitters: EventEmitter[]): unknown[] {
+  return emitters.flatMap((each) =>
+    ['close', 'drain', 'end', 'error', 'finish'].flatMap((event) => each.rawListeners(event)),
+  )
+}
 
 async function listen(server: net.Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -73,13 +80,13 @@ describe('createEventStream', () => {
     const { text } = await open()
     await waitFor('the head', () => text().includes('\r\n\r\n'))
     expect(text()).toMatch(/^HTTP\/1.1 200 OK\r\n/)
-    expect(text()).toMatch(/content-type: text\/event-stream\r\n/i)
+    expect(text()).toMatch(/content-type: text\/event-stream; charset=utf-8\r\n/i)
     expect(text()).toMatch(/cache-control: no-cache, no-transform\r\n/i)
     expect(text()).toMatch(/x-accel-buffering: no\r\n/i)
   })
 
   it('sends each header once, the application’s own before ours, however it is spelt', async () => {
-    const type = 'text/event-stream; charset=utf-8'
+    const type = 'text/event-stream; charset=UTF-8'
     const headers = { 'Content-Type': type, 'Cache-Control': 'no-store', 'Set-Cookie': ['a', 'b'] }
     const { text } = await open({ headers })
     await waitFor('the head', () => text().includes('\r\n\r\n'))
@@ -139,7 +146,7 @@ describe('createEventStream', () => {
     client.end()
     const info = await stream.closed
     expect(info.reason).toBe('client-closed')
-    expect(signal.reason).toBe(info)
+    expect(signal.reason).toMatchObject({ name: 'AbortError', closeInfo: info })
     expect(stream.state).toBe('closed')
     expect(stream.send({ data: 1 })).toBe('closed')
     expect(stream.send({ id: 'never\nthrows after the end' })).toBe('closed')
@@ -175,8 +182,18 @@ describe('createEventStream', () => {
   it('says aborted by its signal, and leaves no listener on it', async () => {
     const controller = new AbortController()
     const { stream } = await open({ signal: controller.signal })
+    expect(getEventListeners(controller.signal, 'abort').length).toBe(1)
     controller.abort(new Error('enough'))
     expect(await stream.closed).toMatchObject({ reason: 'aborted', error: { message: 'enough' } })
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+  })
+
+  it('leaves no listener on a signal that outlives it', async () => {
+    const { signal } = new AbortController()
+    const { stream, client } = await open({ signal })
+    client.destroy()
+    await stream.closed
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   it('queues for a client that does not read, and closes it when the queue overflows', async () => {
@@ -185,10 +202,34 @@ describe('createEventStream', () => {
     const results = new Set<string>()
     while (!results.has('closed')) results.add(stream.send({ data: 'x'.repeat(10_000) }))
     expect([...results]).toEqual(['sent', 'queued', 'closed'])
-    expect(await stream.closed).toMatchObject({
-      reason: 'overflow',
-      error: { code: 'ERR_OVERFLOW' },
-    })
+    const { reason, error } = await stream.closed
+    expect([reason, (error as NodeJS.ErrnoException).code]).toEqual(['overflow', 'ERR_OVERFLOW'])
+    // Nine events of 10 008 bytes fit.
+    expect(error?.message).toMatch(
+      /^9 events \(90072 bytes\) wait .* 10008 bytes .* maxBufferedBytes \(100000\)/,
+    )
+    expect(error?.message).toMatch(/writable\(\).*sendAll.*onOverflow/)
+  })
+
+  it('names maxBufferedEvents where that is the limit', async () => {
+    const { stream, client } = await open({ maxBufferedEvents: 2 })
+    client.pause()
+    while (stream.send({ data: 'x'.repeat(10_000) }) !== 'closed');
+    expect((await stream.closed).error?.message).toMatch(/^2 events .* maxBufferedEvents \(2\)/)
+  })
+
+  it('takes one event larger than maxBufferedBytes for a client that is behind for a moment', async () => {
+    const { stream, client, text } = await open({ maxBufferedBytes: 50_000 })
+    client.pause()
+    while (stream.send({ data: 'x'.repeat(1_000) }) === 'sent');
+    client.resume()
+    await stream.writable()
+    client.pause()
+    while (stream.send({ data: 'x'.repeat(1_000) }) === 'sent');
+    expect(stream.send({ id: 'large', data: 'y'.repeat(2_000_000) })).toBe('queued')
+    client.resume()
+    await waitFor('the large event', () => text().includes('id: large'))
+    expect((await stream.close()).reason).toBe('ended')
   })
 
   it('delivers everything in order through the queue', async () => {
@@ -215,13 +256,30 @@ describe('createEventStream', () => {
     },
   )
 
-  it('leaves no listener and no watch behind', async () => {
-    const { stream, client, serverSocket } = await open()
-    client.destroy()
-    await stream.closed
-    await waitFor('the end of the watch', () => sharedMonitor.size === 0)
-    expect(serverSocket.listenerCount('drain')).toBeLessThanOrEqual(1)
-  })
+  for (const [title, finish] of [
+    ['its client leaves', ({ client }) => void client.destroy()],
+    ['it is closed', ({ stream }) => void stream.close()],
+    ['it is aborted', ({ stream }) => stream.abort()],
+  ] as [string, (opened: OpenStream) => void][]) {
+    it(`leaves no listener and no watch behind when ${title}`, async () => {
+      let before: unknown[] = []
+      const server = await opener(cleanup, (req, res) => {
+        before = listenersOn(req.socket, res)
+      })
+      const opened = await server.open({ fastPath: false })
+      const { stream, client, res, socket } = opened
+      // With everything that is listened for: room, and the peer's end while an event is on its way.
+      client.pause()
+      await fillUp(stream)
+      const ours = listenersOn(socket, res).filter((each) => !before.includes(each))
+      expect(ours.length).toBeGreaterThanOrEqual(3)
+      client.resume()
+      finish(opened)
+      await stream.closed
+      expect(listenersOn(socket, res).filter((each) => ours.includes(each))).toEqual([])
+      await waitFor('the end of the watch', () => sharedMonitor.size === 0)
+    })
+  }
 
   it('says closed, and raises no error, after the application has ended the response itself', async () => {
     let stream: EventStream | undefined
@@ -231,7 +289,7 @@ describe('createEventStream', () => {
       expect(stream.send({ data: 1 })).toBe('closed')
     })
     const port = await listen(server)
-    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('')
+    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe(':\n\n')
     expect((await stream?.closed)?.reason).toBe('ended')
   })
 
@@ -288,11 +346,14 @@ describe('http2', () => {
     const headers = await new Promise<http2.IncomingHttpHeaders>((resolve) =>
       request.once('response', resolve),
     )
-    expect(headers['content-type']).toBe('text/event-stream')
+    expect(headers['content-type']).toBe('text/event-stream; charset=utf-8')
     expect(headers.connection).toBeUndefined()
-    const data = new Promise((resolve) => request.once('data', resolve))
+    let text = ''
+    request.on('data', (chunk) => {
+      text += chunk
+    })
     expect(streams[0]?.send({ data: 'hello' })).toBe('sent')
-    expect(String(await data)).toBe('data: hello\n\n')
+    await waitFor('the event', () => text === ':\n\ndata: hello\n\n')
     request.close(http2.constants.NGHTTP2_CANCEL)
     expect((await streams[0]?.closed)?.reason).toBe('client-closed')
     expect(session.destroyed).toBe(false)
@@ -300,14 +361,7 @@ describe('http2', () => {
 })
 
 describe('middleware', () => {
-  it('Express 5: res.eventStream', async () => {
-    const app = express()
-    app.get('/events', expressStream({ detectWithin: 10_000 }), (_req, res) => {
-      res.eventStream.send({ data: 'hello' })
-      void res.eventStream.close()
-    })
-    const port = await listen(http.createServer(app))
-    expect(await (await fetch(`http://127.0.0.1:${port}/events`)).text()).toBe('data: hello\n\n')
+  it('Express: refuses bad options when the middleware is made', () => {
     expect(() => expressStream({ detectwithin: 1 } as never)).toThrow("'detectWithin'")
   })
   it('Koa 3: ctx.eventStream, with headers set before', async () => {
@@ -325,6 +379,6 @@ describe('middleware', () => {
     const response = await fetch(`http://127.0.0.1:${port}/`)
     expect(response.headers.get('access-control-allow-origin')).toBe('*')
     expect(response.status).toBe(200)
-    expect(await response.text()).toBe('data: hello\n\n')
+    expect(await response.text()).toBe(':\n\ndata: hello\n\n')
   })
 })

@@ -92,8 +92,9 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
       client.pause()
       let taken = 0
       while (stream.send(event(taken, 1_000)) === 'sent') taken += 1
+      // What the kernels take; without a look before the tick's end it would be a whole slab, a thousand of them.
       expect(taken).toBeGreaterThan(10)
-      expect(taken).toBeLessThan(20_000)
+      expect(taken).toBeLessThan(600)
     })
 
     const ordinary: [string, EventStreamOptions, string, (res: http.ServerResponse) => void][] = [
@@ -186,7 +187,7 @@ describe.each([
     await pair.stream.close()
     await waitFor('the end', () => pair.received().includes('id: 2\ndata: x\n\n'))
     const [, body] = pair.received().toString().split('\r\n\r\n')
-    expect(body).toBe('id: 1\ndata: x\n\nid: 2\ndata: x\n\n')
+    expect(body).toBe(':\n\nid: 1\ndata: x\n\nid: 2\ndata: x\n\n')
   })
 
   it('come whole to a client that reads later, through short writes', async () => {
@@ -206,23 +207,6 @@ describe.each([
         undelivered: { ids: [], events: 0 },
       })
     }
-  })
-
-  it('serve the next response on the connection as if nothing had been', async () => {
-    const open = await serve({ fastPath })
-    const pair = await open()
-    pair.stream.send(event(1))
-    await pair.stream.close()
-    await sees(pair, ['1'], true)
-    const first = pair.received().length
-    const second = open(`GET / HTTP/1.1\r\nHost: y\r\n\r\n`)
-    pair.client.write(REQUEST)
-    const other = await second
-    other.stream.send(event(2))
-    await waitFor(
-      'both',
-      () => pair.received().length > first || other.received().includes('id: 2'),
-    )
   })
 
   it('any mix of events, broadcasts, readers, and ends: what arrives is in order and complete but for what was dropped', async () => {
@@ -293,7 +277,7 @@ describe.each([
           }
           if (info.reason === 'ended' && !dead.has(who)) {
             expect(got.length + info.dropped.events).toBe(sent[who]?.length)
-            expect(info.bytesSent).toBe(Buffer.byteLength(body))
+            expect(info.bytesSent).toBe(Buffer.byteLength(body) - ':\n\n'.length)
             if (capabilities().addon) {
               expect(info.delivered).toMatchObject({ events: got.length, id: got.at(-1) })
               expect(info.undelivered).toMatchObject({ events: 0, ids: [] })

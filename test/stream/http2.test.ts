@@ -75,7 +75,7 @@ describe('HTTP/2', () => {
       client.once('response', resolve),
     )
     expect(headers[':status']).toBe(200)
-    expect(headers['content-type']).toBe('text/event-stream')
+    expect(headers['content-type']).toBe('text/event-stream; charset=utf-8')
     client.resume()
     expect((await stream.closed).reason).toBe('ended')
   })
@@ -113,7 +113,7 @@ describe('HTTP/2', () => {
     stream.send({ id: '1', data })
     const closed = stream.close()
     expect((await closed).reason).toBe('ended')
-    const whole = data.length + 'id: 1\ndata: \n\n'.length
+    const whole = data.length + ':\n\nid: 1\ndata: \n\n'.length
     await waitFor('the whole event', () => bytes === whole, 15_000)
   })
 

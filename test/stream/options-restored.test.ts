@@ -40,7 +40,7 @@ describe.runIf(capabilities().addon)('the options of a connection', () => {
       1,
       1,
       1,
-      5,
+      12,
       capabilities().retransmitMax ? 1_000 : during[4],
     ])
     expect(during[5]).toBeGreaterThan(0)

@@ -362,7 +362,7 @@ describe('sendAll', () => {
       [null, 'ERR_OPTION_TYPE'],
       [{ sginal: new AbortController().signal }, 'ERR_OPTION_UNKNOWN'],
     ] as const) {
-      expect(() => stream.sendAll(source, options as never)).toThrow(
+      await expect(stream.sendAll(source, options as never)).rejects.toThrow(
         expect.objectContaining({ code }),
       )
     }
@@ -374,7 +374,7 @@ describe('sendAll', () => {
     const locked = new ReadableStream()
     locked.getReader()
     for (const wrong of ['text', 5, null, undefined, {}, locked]) {
-      expect(() => stream.sendAll(wrong as never)).toThrow(
+      await expect(stream.sendAll(wrong as never)).rejects.toThrow(
         expect.objectContaining({ code: 'ERR_SOURCE_INVALID' }),
       )
     }

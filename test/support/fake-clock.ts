@@ -17,6 +17,12 @@ export class FakeClock implements Clock {
     return this.#timer !== undefined
   }
 
+  /** The event loop is blocked for so long: what is due comes after it. */
+  block(milliseconds: number): void {
+    this.time += milliseconds
+    if (this.#timer !== undefined) this.#timer.at = Math.max(this.#timer.at, this.time)
+  }
+
   /** Calls back what is due up to then, in order. */
   run(until: number): void {
     while (this.#timer !== undefined && this.#timer.at <= until) {

@@ -25,8 +25,12 @@ export const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 /** Undone by the caller's `afterEach`, newest first. */
 export type Cleanup = (() => void)[]
 
-/** A server; `/plain` answers with a short plain response. */
-export async function opener(cleanup: Cleanup): Promise<Opener> {
+/**
+ * A server; `/plain` answers with a short plain response.
+ *
+ * @param first - called before each stream is made
+ */
+export async function opener(cleanup: Cleanup, first?: http.RequestListener): Promise<Opener> {
   const waiting: ((exchange: [http.IncomingMessage, http.ServerResponse]) => void)[] = []
   const server = http.createServer((req, res) => {
     if (req.url === '/plain') res.end('plain')
@@ -48,6 +52,7 @@ export async function opener(cleanup: Cleanup): Promise<Opener> {
       client.on('data', (chunk) => chunks.push(chunk))
       client.write(request)
       const [req, res] = await exchange
+      first?.(req, res)
       const { socket } = req
       const stream = createEventStream(req, res, options)
       return { stream, req, res, socket, client, received: () => Buffer.concat(chunks) }

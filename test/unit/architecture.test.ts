@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 const FLOORS = [
-  ['errors', 'clock', 'counters', 'rethrow', 'telemetry', 'socket/elf'],
+  ['scheduling', 'shared', 'telemetry', 'socket/elf', 'socket/kernel-defaults'],
+  ['clock', 'counters', 'errors', 'rethrow'],
   ['socket/load-addon'],
   ['validate'],
   ['socket/binding'],
@@ -17,16 +18,24 @@ const FLOORS = [
     'socket/capabilities',
     'socket/batch',
   ],
-  ['socket/saved-options', 'liveness/plan', 'liveness/death'],
-  ['liveness/verdict'],
-  ['liveness/kernel', 'liveness/row', 'liveness/watch'],
+  ['socket/saved-options', 'socket/diag', 'liveness/death', 'liveness/path'],
+  ['liveness/plan'],
+  ['liveness/stall-clock', 'liveness/observation'],
+  ['liveness/observe', 'liveness/verdict'],
+  ['liveness/kernel-clocks', 'liveness/row', 'liveness/watch'],
+  ['liveness/kernel', 'liveness/watchers'],
   ['liveness/subject'],
-  ['liveness/shared-options'],
+  ['liveness/examiner', 'liveness/shared-options'],
   ['liveness/monitor'],
+  ['monitors'],
   ['guard/http2-progress', 'guard/options'],
   ['guard/exchange', 'guard/inheritance'],
   ['guard/connection'],
   ['guard/guard-server'],
+  ['port-guard/options', 'port-guard/connections', 'port-guard/holders'],
+  ['port-guard/clients', 'port-guard/reading', 'port-guard/arming'],
+  ['port-guard/kernel', 'port-guard/peer'],
+  ['port-guard/guard-port'],
   [
     'stream/deferred',
     'stream/poll',
@@ -34,6 +43,7 @@ const FLOORS = [
     'stream/lane',
     'stream/states',
     'stream/source',
+    'stream/unwatched',
   ],
   ['stream/admission', 'stream/delivery-log', 'stream/outlet', 'stream/echo-options'],
   ['stream/echo-registry', 'stream/echo-watch', 'stream/mute'],
@@ -50,8 +60,10 @@ const FLOORS = [
   ['channel/history', 'channel/hub', 'channel/turns'],
   ['channel/members'],
   ['channel/broadcast'],
+  ['channel/options'],
   ['channel/channel'],
-  ['drain', 'metrics', 'adapters/outlet', 'adapters/fast-path'],
+  ['drain', 'metrics', 'adapters/head', 'adapters/fast-path', 'adapters/idle-timer'],
+  ['adapters/outlet'],
   ['adapters/http1', 'adapters/http2', 'adapters/echo'],
   ['adapters/node'],
   ['adapters/express', 'adapters/fastify', 'adapters/koa', 'adapters/web-outlet'],
@@ -75,6 +87,9 @@ const FLOORS = [
   ['client/live-fetch'],
   ['client/live-event-source'],
   ['client/index'],
+  ['cli/arguments', 'cli/help', 'cli/io', 'cli/metrics-text', 'cli/table', 'cli/checks'],
+  ['cli/guard', 'cli/top', 'cli/doctor'],
+  ['cli/main'],
 ]
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))
@@ -102,6 +117,14 @@ describe('the house', () => {
     }
     it(`${name} is at most 350 lines`, () => {
       expect(text.split('\n').length).toBeLessThanOrEqual(350)
+    })
+    // What browsers load has no Node beneath it.
+    const schedules = name === 'scheduling' || name.startsWith('client/')
+    it.runIf(!schedules)(`${name} leaves clocks and queues to scheduling`, () => {
+      const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+      expect(code).not.toMatch(
+        /(?<![.#\w'])(setTimeout|setInterval|setImmediate|queueMicrotask)\b|nextTick|performance\.now|Date\.now/,
+      )
     })
     it.runIf(!['socket/binding', 'socket/load-addon'].includes(name))(
       `${name} reads no private field of Node and no addon`,

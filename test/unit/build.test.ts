@@ -32,7 +32,7 @@ test('the addon and its loader speak the same version', () => {
 })
 
 test('every entry point is built, exported, mapped to its source and documented', () => {
-  const { exports } = JSON.parse(read('package.json'))
+  const { exports, typesVersions } = JSON.parse(read('package.json'))
   const { paths } = JSON.parse(read('tsconfig.json')).compilerOptions
   const { entryPoints } = JSON.parse(read('typedoc.json'))
 
@@ -46,6 +46,11 @@ test('every entry point is built, exported, mapped to its source and documented'
     mapped[subpath(name).replace('.', 'tcp-sse')] = [`./${source}`]
   }
   expect(exports).toEqual(expected)
+  // For TypeScript's `moduleResolution: node10`, which does not know `exports`.
+  const names = Object.keys(entry).filter((name) => name !== 'index')
+  expect(typesVersions).toEqual({
+    '*': Object.fromEntries(names.map((name) => [name, [`./dist/${name}.d.cts`]])),
+  })
   expect(paths).toEqual(mapped)
   expect(entryPoints).toEqual(Object.values(entry))
 })

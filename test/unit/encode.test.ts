@@ -1,7 +1,7 @@
 import { createParser } from 'eventsource-parser'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type EventInput, encodeComment, encodeEvent } from '../../src/index.js'
+import { EncodedEvent, type EventInput, encodeComment, encodeEvent } from '../../src/index.js'
 
 const text = (event: EventInput): string => encodeEvent(event).bytes.toString()
 
@@ -47,6 +47,15 @@ describe('encodeEvent', () => {
     ['data without a text form', { data: () => 1 }],
     ['nothing', {}],
     ['a string', 'hello'],
+    ['NaN for an id', { id: Number.NaN, data: 'x' }],
+    ['an infinite id', { id: Number.POSITIVE_INFINITY, data: 'x' }],
+    ['an object for an id', { id: {}, data: 'x' }],
+    ['null for an id', { id: null, data: 'x' }],
+    ['a bigint for an id', { id: 1n, data: 'x' }],
+    ['true for an id', { id: true, data: 'x' }],
+    ['an event name without data', { event: 'tick' }],
+    ['an event name and an id without data', { event: 'tick', id: '1', data: undefined }],
+    ['an event name beside retry and a comment', { event: 'tick', retry: 1, comment: 'x' }],
   ]
   for (const [title, event] of bad) {
     it(`refuses ${title}`, () => {
@@ -55,6 +64,28 @@ describe('encodeEvent', () => {
       )
     })
   }
+
+  it('says what to do about an event name without data, which no client dispatches', () => {
+    expect(() => encodeEvent({ event: 'ping' })).toThrow("data: ''")
+    expect(parse(text({ event: 'ping', data: '' }))).toMatchObject([{ event: 'ping', data: '' }])
+    expect(parse('event: ping\n\n')).toEqual([])
+  })
+
+  it('takes ids, reconnection times and comments without data, as the standard allows', () => {
+    expect(text({ id: 0 })).toBe('id: 0\n\n')
+    expect(text({ id: -1.5 })).toBe('id: -1.5\n\n')
+    expect(text({ retry: 5 })).toBe('retry: 5\n\n')
+    expect(text({ comment: 'x' })).toBe(': x\n\n')
+  })
+
+  it('refuses an id or a key that is no string with bytes that are encoded already', () => {
+    for (const wrong of [[Number.NaN], [5], [{}], ['1', 5]]) {
+      const [id, key] = wrong as never[]
+      expect(() => new EncodedEvent(Buffer.from('data: x\n\n'), id, key)).toThrow(
+        expect.objectContaining({ code: 'ERR_EVENT_INVALID' }),
+      )
+    }
+  })
 
   it('cannot be used to forge: any data comes back as one event with that data', () => {
     fc.assert(

@@ -7,19 +7,20 @@ const event = (id: string | undefined, size = 10): EncodedEvent =>
 const ids = (events: readonly EncodedEvent[]): (string | undefined)[] => events.map(({ id }) => id)
 
 describe('MemoryHistory', () => {
-  it('tells what came after an id, events without one included', () => {
+  it('tells what came after an id, without events that have none', () => {
     const history = new MemoryHistory()
-    for (const id of ['a', undefined, 'b', undefined]) history.append(event(id))
-    expect(history.since('a')).toMatchObject({ outcome: 'complete' })
-    expect(ids(history.since('a').events)).toEqual([undefined, 'b', undefined])
-    expect(ids(history.since('b').events)).toEqual([undefined])
+    for (const id of ['a', undefined, 'b', '', undefined]) history.append(event(id))
+    expect(history.since('a').outcome).toBe('complete')
+    expect(ids(history.since('a').events)).toEqual(['b'])
+    expect(history.since('b').events).toEqual([])
+    expect(history.size).toBe(2)
   })
 
   it('knows a forgotten id from one that never was', () => {
     const history = new MemoryHistory({ maxEvents: 2 })
     for (const id of ['a', 'b', 'c', 'd']) history.append(event(id))
-    expect(history.since('b')).toMatchObject({ outcome: 'partial' })
-    expect(ids(history.since('b').events)).toEqual(['c', 'd'])
+    expect(history.since('a')).toMatchObject({ outcome: 'partial' })
+    expect(ids(history.since('a').events)).toEqual(['c', 'd'])
     expect(history.since('zzz')).toEqual({ outcome: 'unknown', events: [] })
     // Of forgotten ids no more are remembered than of events.
     for (const id of ['e', 'f']) history.append(event(id))
@@ -34,10 +35,32 @@ describe('MemoryHistory', () => {
     history.append(event('b'))
     now = 120
     expect(ids(history.since('a').events)).toEqual(['b'])
-    expect(history.since('a').outcome).toBe('partial')
     now = 1_000
-    expect(history.since('b')).toMatchObject({ outcome: 'partial', events: [] })
+    expect(history.since('a')).toMatchObject({ outcome: 'partial', events: [] })
+    expect(history.since('b')).toMatchObject({ outcome: 'complete', events: [] })
     expect([history.size, history.bytes]).toEqual([0, 0])
+  })
+
+  it('is complete where only the event that the client has is forgotten, by any limit', () => {
+    const byNumber = new MemoryHistory({ maxEvents: 3 })
+    for (const id of ['1', '2', '3', '4']) byNumber.append(event(id))
+    expect(byNumber.since('1').outcome).toBe('complete')
+    expect(ids(byNumber.since('1').events)).toEqual(['2', '3', '4'])
+    byNumber.append(event('5'))
+    expect(byNumber.since('1').outcome).toBe('partial')
+
+    let now = 0
+    const byAge = new MemoryHistory({ maxAge: 100 }, { now: () => now })
+    byAge.append(event('a'))
+    now = 1_000
+    expect(byAge.since('a')).toEqual({ outcome: 'complete', events: [] })
+
+    const byBytes = new MemoryHistory({ maxBytes: 5 })
+    byBytes.append(event('large'))
+    expect(byBytes.since('large')).toEqual({ outcome: 'complete', events: [] })
+    byBytes.append(event('larger'))
+    expect(byBytes.since('large').outcome).toBe('partial')
+    expect(byBytes.since('larger').outcome).toBe('complete')
   })
 
   it('takes the latest of two events with the same id', () => {
@@ -81,6 +104,14 @@ describe('MemoryHistory', () => {
             for (const { id: wanted = '' } of kept) {
               const from = kept.findLastIndex((one) => one.id === wanted)
               expect(history.since(wanted).events).toEqual(kept.slice(from + 1))
+            }
+            for (const wanted of new Set(all.map((one) => one.id))) {
+              const missed = all.slice(all.findLastIndex((one) => one.id === wanted) + 1)
+              const { outcome, events } = history.since(wanted ?? '')
+              if (outcome === 'complete') expect(events).toEqual(missed)
+              if (outcome !== 'partial') continue
+              expect(events).toEqual(kept)
+              expect(missed.length).toBeGreaterThan(kept.length)
             }
           }
         },

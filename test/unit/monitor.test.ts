@@ -5,7 +5,9 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { type LivenessPlan, livenessPlan } from '../../src/index.js'
 import type { Kernel } from '../../src/liveness/kernel.js'
 import { Monitor } from '../../src/liveness/monitor.js'
-import type { Look, Verdict } from '../../src/liveness/verdict.js'
+import type { Look, Sight } from '../../src/liveness/observation.js'
+import { planFor } from '../../src/liveness/plan.js'
+import type { Verdict } from '../../src/liveness/verdict.js'
 import type { Watcher, WatchOptions } from '../../src/liveness/watch.js'
 import { FakeClock } from '../support/fake-clock.js'
 
@@ -13,14 +15,20 @@ const healthy: Look = {
   state: 1,
   unacked: 0,
   unsent: 0,
+  sendWindow: 65_536,
   retransmits: 0,
+  rto: 201,
   probes: 0,
   lastAckReceived: 0,
   lastDataReceived: 0,
   lost: 0,
   totalRetransmits: 0,
+  dataSegmentsSent: 0,
   bytesAcked: 0,
   windowLimited: 0,
+  rtt: 0.1,
+  rttVariation: 0.1,
+  minRtt: 0.1,
 }
 
 class FakeKernel implements Kernel {
@@ -30,13 +38,22 @@ class FakeKernel implements Kernel {
   readonly resets: Socket[] = []
   answer: (socket: Socket) => Partial<Look> | undefined = () => ({})
   pendingBytes = 0
-  look(sockets: readonly Socket[]): (Look | undefined)[] {
+  look(sockets: readonly Socket[], into: readonly Sight[]): boolean[] {
     this.sweeps += 1
     this.looks += sockets.length
-    return sockets.map((socket) => {
+    return sockets.map((socket, index) => {
       const answer = this.answer(socket)
-      return answer && { ...healthy, ...answer }
+      Object.assign(into[index] as Sight, healthy, answer)
+      return answer !== undefined
     })
+  }
+  readonly retransmitMaxima: number[] = []
+  setRetransmitMax(_socket: Socket, milliseconds: number): void {
+    this.retransmitMaxima.push(milliseconds)
+  }
+  probed = 0
+  probe(): void {
+    this.probed += 1
   }
   readonly armed: number[] = []
   restored: unknown[] = []
@@ -62,10 +79,18 @@ class FakeKernel implements Kernel {
   }
   pending = (): number => this.pendingBytes
   written = Number.NaN
-  activity = (): number => this.written
+  activity: (socket: Socket) => number = () => this.written
 }
 
-const plan = livenessPlan(6_000)
+const plan = planFor(6_000, {}, true)
+
+/** Data in flight that has gone unanswered for so long, retransmitted every second. */
+const unanswered = (age: number): Partial<Look> => ({
+  unacked: 1,
+  retransmits: Math.max(0, Math.floor(age / 1_000)),
+  lastAckReceived: Math.max(0, age),
+  lastDataReceived: 1e9,
+})
 
 /** A watch that one watcher asks for, with what is its own. */
 function watch(
@@ -113,6 +138,20 @@ describe('Monitor', () => {
     },
   })
 
+  it('tells the kernel once a tick how many are due, before it looks', () => {
+    const due: [number, number][] = []
+    const telling = Object.assign(kernel, {
+      begin: (count: number) => void due.push([count, kernel.looks]),
+    })
+    // Anything that says when it has ended can be watched, by a kernel that knows it.
+    const others = new Monitor<{ readonly destroyed: boolean }>(clock, telling as never)
+    for (let i = 0; i < 100; i++) others.watch({ destroyed: false }, { ...watcher(), plan })
+    const looks = kernel.looks
+    clock.run(plan.urgentPace + 10)
+    expect(due).toEqual([[100, looks]])
+    expect(kernel.looks).toBe(looks + 100)
+  })
+
   it('looks at all due sockets with one sweep, at the plan’s pace, and has no timer without sockets', () => {
     const watches = [new Socket(), new Socket()].map((each) =>
       watch(monitor, each, plan, watcher()),
@@ -132,33 +171,97 @@ describe('Monitor', () => {
   it('closes a silent peer once, within the budget, and resets it', () => {
     const socket = new Socket()
     let silentFrom = Number.POSITIVE_INFINITY
-    kernel.answer = () =>
-      clock.time < silentFrom
-        ? {}
-        : { unacked: 1, retransmits: 3, lastAckReceived: clock.time - silentFrom }
+    kernel.answer = () => (clock.time < silentFrom ? {} : unanswered(clock.time - silentFrom))
     watch(monitor, socket, plan, watcher())
     clock.run(3_000)
     silentFrom = 3_000
-    clock.run(3_000 + plan.pace + plan.silence + plan.urgentPace + 1)
+    clock.run(3_000 + plan.detectWithin - plan.urgentPace)
+    expect(calls).toEqual([])
+    clock.run(3_000 + plan.detectWithin + 500)
     expect(calls).toEqual(['dead'])
     expect(kernel.resets).toEqual([socket])
     clock.run(60_000)
     expect([calls.length, monitor.size, clock.armed]).toEqual([1, 0, false])
   })
 
-  it('switches TCP_USER_TIMEOUT off behind a shut window, and arms it again with the time on top', () => {
+  it('keeps TCP_USER_TIMEOUT ahead of the kernel’s clocks, with few calls', () => {
     let look: Partial<Look> = {}
     kernel.answer = () => look
     watch(monitor, new Socket(), plan, watcher())
     clock.run(1_000)
+    const lead = plan.userTimeout as number
+    expect(kernel.userTimeouts).toEqual([lead])
+    // The window has just held something up for the first time: it may have been shut since the last look.
     look = { unsent: 5_000, windowLimited: 300 }
-    clock.run(3_000)
-    expect(kernel.userTimeouts.at(-1)).toBe(0)
-    look = { windowLimited: 2_000 }
-    clock.run(5_000)
-    const plans = plan.userTimeout as number
-    expect(kernel.userTimeouts.at(-1)).toBeGreaterThan(plans + 3_000)
+    const from = clock.time
+    for (let minute = 1; minute <= 60; minute++) {
+      clock.run(from + minute * 60_000)
+      expect(kernel.userTimeouts.at(-1)).toBeGreaterThanOrEqual(clock.time - from + lead - 500)
+    }
+    expect(kernel.userTimeouts.length).toBeLessThan(130)
     expect(calls).toEqual([])
+  })
+
+  it('raises TCP_RTO_MAX_MS with the path’s round trip, and lowers it when that has become short', () => {
+    let look: Partial<Look> = {}
+    kernel.answer = () => look
+    watch(monitor, new Socket(), plan, watcher())
+    clock.run(1_000)
+    expect(kernel.retransmitMaxima).toEqual([])
+    look = { rtt: 1_400, rttVariation: 100 }
+    clock.run(3_000)
+    expect(kernel.retransmitMaxima).toEqual([3_600])
+    look = {}
+    clock.run(6_000)
+    expect(kernel.retransmitMaxima).toEqual([3_600, plan.retransmitMax])
+  })
+
+  it('waits for a path whose round trip is longer than D', () => {
+    const socket = new Socket()
+    kernel.answer = () => ({ ...unanswered(clock.time), rtt: 9_000, rttVariation: 500 })
+    watch(monitor, socket, plan, watcher())
+    clock.run(12_000)
+    expect(calls).toEqual([])
+    clock.run(20_000)
+    expect(calls).toEqual(['dead'])
+  })
+
+  it('sees at the next check what one watcher writes to another’s socket in the same tick', () => {
+    const [first, second] = [new Socket(), new Socket()]
+    let written = 5
+    kernel.activity = (socket) => (socket === second ? written : 5)
+    const slow = planFor(30_000, {}, true)
+    const write: Omit<Watcher, 'plan'> = {
+      ...watcher(),
+      onLook: () => {
+        if (written === 5) written = 6
+        return Number.POSITIVE_INFINITY
+      },
+    }
+    watch(monitor, first, slow, write)
+    watch(monitor, second, slow, watcher())
+    clock.run(slow.urgentPace + 10)
+    expect(written).toBe(6)
+    const lookedAt: Socket[] = []
+    const { look } = kernel
+    kernel.look = (sockets, into) => {
+      lookedAt.push(...sockets)
+      return look.call(kernel, sockets, into)
+    }
+    clock.run(slow.urgentPace + slow.checkPace + 500)
+    expect(lookedAt).toEqual([second])
+  })
+
+  it('does not count the time for which the event loop was blocked as a stall', () => {
+    kernel.answer = () => undefined
+    kernel.pendingBytes = 100
+    watch(monitor, new Socket(), plan, watcher())
+    clock.run(1_000)
+    const before = stalls.at(-1) as number
+    // The tick that is due comes 30 s late.
+    clock.block(30_000)
+    clock.run(clock.time + 10)
+    expect(stalls.at(-1)).toBeLessThan(before + 1_000)
   })
 
   it('leaves Node one look’s time to notice a close, then tells of it', () => {
@@ -195,32 +298,33 @@ describe('Monitor', () => {
     expect(stalls.at(-1)).toBeLessThan(600)
   })
 
-  it('never sets TCP_USER_TIMEOUT behind a window that is shut already, whoever comes', () => {
+  it('sets no TCP_USER_TIMEOUT that could end a window which is shut already, whoever comes', () => {
     kernel.answer = () => ({ unsent: 5_000, windowLimited: 100 })
     const socket = new Socket()
     watch(monitor, socket, plan, watcher())
-    watch(monitor, socket, livenessPlan(4_000), watcher())
+    watch(monitor, socket, planFor(4_000, {}, true), watcher())
     clock.run(2_000)
-    expect(kernel.userTimeouts.filter((milliseconds) => milliseconds !== 0)).toEqual([])
+    // Since when it is shut is not known.
+    expect(Math.min(...kernel.userTimeouts)).toBe(2 ** 31 - 1)
   })
 
   it('follows the strictest plan of those who are there', () => {
     const socket = new Socket()
-    const strict = livenessPlan(4_000)
-    watch(monitor, socket, plan, watcher())
-    const second = watch(monitor, socket, strict, watcher())
+    const patient = planFor(40_000, {}, true)
+    watch(monitor, socket, patient, watcher())
+    const second = watch(monitor, socket, plan, watcher())
     expect([kernel.armed, kernel.userTimeouts]).toEqual([
-      [6_000, 4_000],
-      [plan.userTimeout, strict.userTimeout],
+      [40_000, 6_000],
+      [patient.userTimeout, plan.userTimeout],
     ])
     second.release()
-    expect([kernel.armed.at(-1), kernel.userTimeouts.at(-1)]).toEqual([6_000, plan.userTimeout])
+    expect([kernel.armed.at(-1), kernel.userTimeouts.at(-1)]).toEqual([40_000, patient.userTimeout])
     expect(kernel.restored).toEqual([])
   })
 
   describe('a quiet socket', () => {
     const socket = () => new Socket()
-    const slow = livenessPlan(30_000)
+    const slow = planFor(30_000, {}, true)
 
     it('is looked at so often only that a silent peer is found in time', () => {
       kernel.written = 5
@@ -228,7 +332,7 @@ describe('Monitor', () => {
       clock.run(1_000)
       const before = kernel.looks
       clock.run(1_000 + 10 * slow.quietPace)
-      expect(kernel.looks - before).toBeLessThanOrEqual(11)
+      expect(kernel.looks - before).toBeLessThanOrEqual(13)
       expect(kernel.looks - before).toBeGreaterThanOrEqual(9)
     })
 
@@ -334,8 +438,7 @@ describe('Monitor', () => {
     const silentSocket = (): Socket => {
       const socket = new Socket()
       const since = clock.time
-      kernel.answer = (asked) =>
-        asked === socket ? { unacked: 1, retransmits: 3, lastAckReceived: clock.time - since } : {}
+      kernel.answer = (asked) => (asked === socket ? unanswered(clock.time - since) : {})
       return socket
     }
 
@@ -361,7 +464,7 @@ describe('Monitor', () => {
       })
       clock.run(7_000)
       expect(silences).toHaveLength(1)
-      expect(silences[0]).toBeGreaterThanOrEqual(plan.silence)
+      expect(silences[0]).toBeGreaterThanOrEqual(plan.silence - 1)
     })
 
     it('takes the next response on a connection for another watch than the one before', () => {
@@ -420,12 +523,12 @@ describe('Monitor', () => {
     const seen = new Set<Socket>()
     const turns: number[] = []
     const { look } = kernel
-    kernel.look = (some) => {
+    kernel.look = (some, into) => {
       for (const socket of some) seen.add(socket)
       turns.push(some.length)
       // As slow as a thousand system calls.
       clock.time += 3
-      return look.call(kernel, some)
+      return look.call(kernel, some, into)
     }
     const { after } = clock
     const looksBetweenTimers: number[] = []
@@ -503,16 +606,16 @@ describe('Monitor', () => {
   it('leaves a half-closed connection alone while all its watchers do, and still finds its peer dead', () => {
     const socket = new Socket()
     const patient = { ...watcher(), mayHalfClose: () => true }
-    let look: Partial<Look> = { state: 8 }
-    kernel.answer = () => look
+    kernel.answer = () => ({ state: 8 })
     const first = watch(monitor, socket, plan, patient)
     const second = watch(monitor, socket, plan, patient)
     clock.run(10_000)
     expect([first.shared, first.verdict, calls]).toEqual([true, 'half-closed', []])
     second.release()
     expect(first.shared).toBe(false)
-    look = { state: 8, unacked: 1, retransmits: 3, lastAckReceived: 100_000 }
-    clock.run(10_000 + plan.pace + plan.silence + plan.urgentPace + 1)
+    const since = clock.time
+    kernel.answer = () => ({ ...unanswered(clock.time - since), state: 8 })
+    clock.run(since + plan.detectWithin + 500)
     expect([calls, kernel.resets]).toEqual([['dead'], [socket]])
   })
 

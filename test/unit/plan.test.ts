@@ -1,36 +1,57 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { livenessPlan } from '../../src/index.js'
+import { planFor } from '../../src/liveness/plan.js'
+
+const everyD = fc.integer({ min: 4_000, max: 3_600_000 })
 
 describe('livenessPlan', () => {
   it('keeps the promise by arithmetic for every D', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 4_000, max: 3_600_000 }), (detectWithin) => {
-        const plan = livenessPlan(detectWithin)
-        const { keepAlive, silence, pace, checkPace, urgentPace, userTimeout } = plan
+      fc.property(everyD, fc.boolean(), (detectWithin, hasRetransmitMax) => {
+        const plan = planFor(detectWithin, {}, hasRetransmitMax)
+        const { keepAlive, silence, checkPace, urgentPace, quietPace, userTimeout } = plan
         if (keepAlive === false || userTimeout === false) throw new Error('nothing was overridden')
-        // Idle until probed, seen at the next look, silent, judged at the look after that.
-        expect(keepAlive.idle + pace + silence + urgentPace).toBeLessThanOrEqual(detectWithin + 500)
-        // Written right after a check, seen at the next one, silent, judged.
-        expect(checkPace + silence + urgentPace).toBeLessThanOrEqual(detectWithin + 500)
-        expect(checkPace).toBeGreaterThanOrEqual(pace)
-        // At least three unanswered probes inside the silence.
-        expect(silence).toBeGreaterThanOrEqual(2 * keepAlive.interval)
-        // One lost probe must not kill (grpc-go issue 6250).
-        expect(userTimeout).toBeGreaterThan(keepAlive.idle + 3 * keepAlive.interval)
+        // The last answer is as old as the silence, seen at the next look.
+        expect(silence + urgentPace).toBeLessThanOrEqual(detectWithin + 500)
+        // An idle peer has been asked three times by the last quiet look, and then has the time to answer.
+        expect(keepAlive.idle + 2 * keepAlive.interval).toBeLessThanOrEqual(quietPace)
+        expect(quietPace + 500 + 2 * urgentPace).toBeLessThanOrEqual(silence)
+        // So it has behind a shut window where only TCP_USER_TIMEOUT makes the kernel probe.
+        const { shutWindowLead: lead } = plan
+        if (lead !== false) {
+          expect(3 * (lead + checkPace) + 500 + 2 * urgentPace).toBeLessThanOrEqual(
+            detectWithin + 1_000,
+          )
+        }
+        expect(lead === false).toBe(hasRetransmitMax)
         // The kernel counts whole seconds.
         expect(keepAlive.idle % 1000).toBe(0)
         expect(keepAlive.interval % 1000).toBe(0)
-        // The monitor looks more often than half of TCP_USER_TIMEOUT.
-        expect(pace).toBeLessThan(userTimeout / 2)
+        // The kernel's own verdict never comes first, and a loop that is blocked for 20 s changes nothing.
+        expect(userTimeout).toBeGreaterThan(silence + 20_000)
+        // A peer is asked in any outage that is tolerated, and answers before it is over.
+        const gap = Math.max(keepAlive.interval, plan.retransmitMax || 0)
+        expect(plan.toleratedOutage + gap + 500).toBeLessThanOrEqual(silence - keepAlive.idle)
       }),
     )
   })
 
   it('tolerates an outage of half of D from D = 6 s on', () => {
     for (const detectWithin of [6_000, 12_000, 30_000, 60_000]) {
-      expect(livenessPlan(detectWithin).toleratedOutage).toBeGreaterThanOrEqual(detectWithin / 2)
+      const { toleratedOutage } = planFor(detectWithin, {}, true)
+      expect(toleratedOutage).toBeGreaterThanOrEqual(detectWithin / 2)
     }
+  })
+
+  it('promises less where retransmits double: the next may come when the outage has been twice as long', () => {
+    fc.assert(
+      fc.property(everyD, (detectWithin) => {
+        const { toleratedOutage, silence, keepAlive } = planFor(detectWithin, {}, false)
+        if (keepAlive === false) throw new Error('nothing was overridden')
+        expect(2 * toleratedOutage + 500).toBeLessThanOrEqual(silence - keepAlive.idle)
+      }),
+    )
   })
 
   const refused: [string, unknown, string][] = [
@@ -46,11 +67,59 @@ describe('livenessPlan', () => {
     })
   }
 
-  it('lets single entries be set by hand, and refuses those that would kill the living', () => {
+  it('lets single entries be set by hand', () => {
     expect(livenessPlan(10_000, { heartbeat: false }).heartbeat).toBe(false)
-    expect(livenessPlan(10_000, { userTimeout: 9_000 }).userTimeout).toBe(9_000)
-    expect(() => livenessPlan(10_000, { userTimeout: 2_000 })).toThrow('keepalive')
-    expect(() => livenessPlan(10_000, { keepAlive: false, heartbeat: false })).toThrow('idle peer')
+    expect(livenessPlan(10_000, { userTimeout: 11_000 }).userTimeout).toBe(11_000)
+    const keepAlive = { idle: 1, interval: 1_001, count: 3 }
+    expect(livenessPlan(10_000, { keepAlive }).keepAlive).toEqual({
+      idle: 1_000,
+      interval: 2_000,
+      count: 3,
+    })
+  })
+
+  it('has no TCP_RTO_MAX_MS without a TCP_USER_TIMEOUT: tcp_retries2 would end living peers', () => {
+    expect(planFor(10_000, { userTimeout: false }, true).retransmitMax).toBe(false)
+  })
+
+  const killing: [string, number, Record<string, unknown>, string][] = [
+    ['a userTimeout within the silence', 10_000, { userTimeout: 10_500 }, 'userTimeout'],
+    [
+      // 2 s as the kernel counts, not 1 001 ms.
+      'an interval that is rounded up to more than fits',
+      4_000,
+      { keepAlive: { idle: 1, interval: 1_001, count: 1 } },
+      'keepAlive',
+    ],
+    [
+      'an idle time that leaves no room',
+      10_000,
+      { keepAlive: { idle: 8_000, interval: 1_000, count: 3 } },
+      'keepAlive',
+    ],
+    [
+      'a heartbeat that leaves no room',
+      10_000,
+      { keepAlive: false, heartbeat: 9_000 },
+      'heartbeat',
+    ],
+    ['nothing that asks', 10_000, { keepAlive: false, heartbeat: false }, 'keepAlive'],
+    [
+      'a short TCP_RTO_MAX_MS with tcp_retries2 in force',
+      30_000,
+      { retransmitMax: 1_000, userTimeout: false },
+      'retransmitMax',
+    ],
+  ]
+  for (const [title, detectWithin, overrides, option] of killing) {
+    it(`refuses what would kill the living or break the promise: ${title}`, () => {
+      expect(() => planFor(detectWithin, overrides, true)).toThrow(
+        expect.objectContaining({ code: 'ERR_OPTION_VALUE', option }),
+      )
+    })
+  }
+
+  it('refuses an unknown entry with the nearest name', () => {
     expect(() => livenessPlan(10_000, { hartbeat: 1 } as never)).toThrow("'heartbeat'")
   })
 })

@@ -1,48 +1,38 @@
 import { describe, expect, it } from 'vitest'
-import { livenessPlan } from '../../src/index.js'
-import {
-  judge,
-  type Look,
-  type Observation,
-  observe,
-  userTimeoutFor,
-  type Verdict,
-} from '../../src/liveness/verdict.js'
+import type { Look, Observation } from '../../src/liveness/observation.js'
+import { observe } from '../../src/liveness/observe.js'
+import { planFor } from '../../src/liveness/plan.js'
+import { deadAt, judge, silentFor, type Verdict } from '../../src/liveness/verdict.js'
+import { sight } from '../support/sight.js'
 
-const plan = livenessPlan(6_000)
-const healthy: Look = {
-  state: 1,
-  unacked: 0,
-  unsent: 0,
-  retransmits: 0,
-  probes: 0,
-  lastAckReceived: 10,
-  lastDataReceived: 10,
-  lost: 0,
-  totalRetransmits: 0,
-  bytesAcked: 1000,
-  windowLimited: 0,
-}
+const plan = planFor(6_000, {}, true)
 
 /** Looks a second apart; each row changes what it names. */
-function lastVerdict(looks: Partial<Look>[], apart = 1_000): Verdict {
-  let previous: Observation | undefined
-  let verdict: Verdict = 'alive'
-  looks.forEach((look, index) => {
-    const now = index * apart
-    const current = observe(previous, { ...healthy, ...look }, plan, now)
-    verdict = judge(previous, current, plan, now)
-    previous = current
-  })
-  return verdict
+function observed(looks: readonly Partial<Look>[], apart = 1_000): Observation[] {
+  const all: Observation[] = []
+  for (const look of looks) all.push(observe(all.at(-1), sight(look), plan, all.length * apart))
+  return all
 }
 
-/** The same for so many seconds, with no ACK. */
-const unanswered = (seconds: number, look: Partial<Look>): Partial<Look>[] =>
-  Array.from({ length: seconds + 1 }, (_, index) => ({
-    ...look,
-    lastAckReceived: 500 + index * 1_000,
-  }))
+function lastVerdict(looks: readonly Partial<Look>[]): Verdict {
+  const all = observed(looks)
+  const current = all.at(-1) as Observation
+  return judge(all.at(-2), current, plan, current.at)
+}
+
+/** So many seconds without an answer, after a healthy look. */
+const unanswered = (seconds: number, look: (second: number) => Partial<Look>): Partial<Look>[] => [
+  {},
+  ...Array.from({ length: seconds }, (_, index) => ({
+    lastAckReceived: 1_010 + index * 1_000,
+    lastDataReceived: 9_000 + index * 1_000,
+    ...look(index + 1),
+  })),
+]
+
+const retransmitted = (second: number): Partial<Look> => ({ unacked: 2, retransmits: second })
+const probed = (second: number): Partial<Look> => ({ probes: second })
+const windowProbed = (second: number): Partial<Look> => ({ unsent: 9_000, probes: second })
 
 describe('judge', () => {
   const rows: [string, Partial<Look>[], Verdict][] = [
@@ -54,7 +44,8 @@ describe('judge', () => {
       [{ unacked: 3 }, { unacked: 3, totalRetransmits: 2 }],
       'congested',
     ],
-    ['a shut window with answered probes', unanswered(1, { unsent: 9_000, probes: 1 }), 'slow'],
+    ['a shut window with answered probes', unanswered(1, windowProbed), 'slow'],
+    ['a window shut over data in flight', [{ unacked: 1, sendWindow: 0 }], 'slow'],
     [
       'a window that held bytes back',
       [{}, { unacked: 2, unsent: 900, windowLimited: 800 }],
@@ -62,50 +53,123 @@ describe('judge', () => {
     ],
     ['FIN received', [{ state: 8 }], 'half-closed'],
     ['given up by the kernel', [{ state: 7 }], 'dead'],
+    ['data unanswered for the whole silence', unanswered(7, retransmitted), 'dead'],
+    ['data unanswered for less', unanswered(6, retransmitted), 'congested'],
+    ['one lost segment only', unanswered(9, () => ({ unacked: 2, retransmits: 1 })), 'congested'],
     [
-      'data unanswered for the whole silence',
-      unanswered(6, { unacked: 2, retransmits: 4 }),
-      'dead',
-    ],
-    ['data unanswered for half of it', unanswered(2, { unacked: 2, retransmits: 4 }), 'congested'],
-    ['one lost segment only', unanswered(6, { unacked: 2, retransmits: 1 }), 'congested'],
-    ['a shut window, probes unanswered', unanswered(6, { unsent: 9_000, probes: 4 }), 'dead'],
-    ['one unanswered window probe', unanswered(6, { unsent: 9_000, probes: 1 }), 'slow'],
-    [
-      'keepalive unanswered: the silence counts from the first probe',
-      [{ probes: 5, lastAckReceived: 5_900, lastDataReceived: 8_000 }],
+      // The kernel's loss probe is put off by each of them, and nothing is ever retransmitted.
+      'new segments that go unanswered, without a retransmit',
+      unanswered(7, (second) => ({ unacked: second, dataSegmentsSent: 100 + second })),
       'dead',
     ],
     [
-      'keepalive just begun',
-      [{ probes: 2, lastAckReceived: 3_000, lastDataReceived: 8_000 }],
+      'a burst that went unanswered, and nothing after it',
+      unanswered(9, () => ({ unacked: 50, dataSegmentsSent: 150 })),
       'alive',
     ],
+    ['a shut window, probes unanswered', unanswered(7, windowProbed), 'dead'],
+    ['one unanswered window probe', unanswered(9, () => windowProbed(1)), 'slow'],
+    ['keepalive unanswered', unanswered(7, probed), 'dead'],
+    ['keepalive unanswered for less', unanswered(6, probed), 'alive'],
     [
       'an ACK that came after a silence',
-      [
-        ...unanswered(6, { unacked: 2, retransmits: 1 }),
-        { unacked: 2, retransmits: 3, lastAckReceived: 50 },
-      ],
+      [...unanswered(9, () => ({ unacked: 2, retransmits: 1 })), { unacked: 2, retransmits: 3 }],
+      'congested',
+    ],
+    [
+      'data that came from the peer, though no ACK did',
+      [...unanswered(6, retransmitted), { unacked: 2, retransmits: 7, lastAckReceived: 9_000 }],
       'congested',
     ],
   ]
   for (const [title, looks, verdict] of rows) {
     it(`says ${verdict} of ${title}`, () => expect(lastVerdict(looks)).toBe(verdict))
   }
+
+  it('counts what was in flight at the first look, and timeouts since the last answer: as many as there was time for', () => {
+    const first = (age: number): Observation =>
+      observed([
+        { unacked: 1, retransmits: 3, rto: 1_600, lastAckReceived: age, lastDataReceived: 1e6 },
+      ])[0] as Observation
+    expect([100, 1_600, 5_000, 60_000].map((age) => first(age).asked)).toEqual([1, 2, 4, 4])
+  })
+
+  it('counts probes that a living peer had unanswered at the first look', () => {
+    const looks = [{ probes: 5, lastAckReceived: 5_900, lastDataReceived: 8_000 }]
+    const all = observed([...looks, { ...looks[0], probes: 6, lastAckReceived: 6_900 }])
+    expect(judge(all[0], all[1] as Observation, plan, 1_000)).toBe('dead')
+  })
 })
 
-describe('userTimeoutFor', () => {
-  const at = (look: Partial<Look>): Observation =>
-    observe(undefined, { ...healthy, ...look }, plan, 0)
-  it('is the plan’s on a connection whose window never held anything up', () => {
-    expect(userTimeoutFor(at({ unacked: 2 }), undefined, plan, 0)).toBe(plan.userTimeout)
+describe('a path that needs more', () => {
+  it('gets the time that an answer takes on it, however long the silence has been', () => {
+    const slow = (second: number): Partial<Look> => ({ ...retransmitted(second), rtt: 8_000 })
+    const all = observed([{ rtt: 8_000 }, ...unanswered(9, slow).slice(1)])
+    const current = all.at(-1) as Observation
+    expect(current.asked).toBeGreaterThanOrEqual(3)
+    expect(silentFor(current)).toBeGreaterThan(plan.silence)
+    expect(judge(all.at(-2), current, plan, current.at)).not.toBe('dead')
+    // The third question was seen at 3 s.
+    expect(deadAt(current, plan)).toBeCloseTo(3_000 + 8_000 + 500, -1)
   })
-  it('is off while the window is shut', () => {
-    expect(userTimeoutFor(at({ unsent: 1 }), undefined, plan, 0)).toBe(0)
+
+  it('is asked more often where it has lost segments before', () => {
+    // A fifth of the segments had to be sent again.
+    const lossy = Array.from({ length: 20 }, (_, index) => ({
+      dataSegmentsSent: 100 + index * 10,
+      totalRetransmits: index * 2,
+    }))
+    const last = lossy.at(-1) as Partial<Look>
+    const all = observed([
+      ...lossy,
+      ...unanswered(9, retransmitted)
+        .slice(1)
+        .map((look) => ({ ...last, ...look })),
+    ])
+    const current = all.at(-1) as Observation
+    expect(current.needed).toBeGreaterThan(9)
+    expect(judge(all.at(-2), current, plan, current.at)).toBe('congested')
   })
-  it('is armed again with the time on top that the kernel may still be counting', () => {
-    expect(userTimeoutFor(at({}), 1_000, plan, 9_000)).toBe((plan.userTimeout as number) + 8_000)
-    expect(userTimeoutFor(at({}), Number.NEGATIVE_INFINITY, plan, 9_000)).toBe(0)
+
+  it('is asked more often where keepalive probes went unanswered before', () => {
+    const probes = Array.from({ length: 12 }, (_, index) =>
+      index % 2 === 0 ? { probes: 1, lastAckReceived: 2_500, lastDataReceived: 1e6 } : {},
+    )
+    expect((observed(probes).at(-1) as Observation).needed).toBeGreaterThan(9)
+  })
+
+  it('takes an outage for none of its losses, nor probes of a window that is shut over data in flight', () => {
+    const outage = Array.from({ length: 9 }, (_, index) => ({
+      unacked: 1,
+      retransmits: index,
+      totalRetransmits: index,
+      dataSegmentsSent: 100 + index,
+      lastAckReceived: 1_000 * (index + 1),
+      lastDataReceived: 1e6,
+    }))
+    const after = { totalRetransmits: 9, dataSegmentsSent: 109 }
+    expect((observed([{}, ...outage, after, after]).at(-1) as Observation).needed).toBe(3)
+    const shut = Array.from({ length: 9 }, (_, index) => ({
+      unacked: 1,
+      sendWindow: 0,
+      totalRetransmits: index,
+      dataSegmentsSent: 100 + index,
+    }))
+    expect((observed([{}, ...shut, {}]).at(-1) as Observation).needed).toBe(3)
+    // And what a full queue, or a full buffer of the peer's, drops.
+    const dropped = (index: number): Partial<Look> => ({
+      totalRetransmits: index,
+      dataSegmentsSent: 100 + 3 * index,
+    })
+    const overflow = Array.from({ length: 20 }, (_, index) => dropped(index))
+    const queued = overflow.map((look) => ({ ...look, rtt: 900, minRtt: 40 }))
+    const limited = overflow.map((look, index) => ({ ...look, windowLimited: index }))
+    const needed = (looks: Partial<Look>[]): number =>
+      (observed(looks).at(-1) as Observation).needed
+    expect([overflow, queued, limited].map((looks) => needed([...looks, {}]) > 3)).toEqual([
+      true,
+      false,
+      false,
+    ])
   })
 })

@@ -1,0 +1,172 @@
+// What `tcp-sse doctor` looks at: facts, each with what follows from it.
+import { readFileSync } from 'node:fs'
+import os from 'node:os'
+import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import { guardPort } from '../port-guard/guard-port.js'
+import { capabilities } from '../socket/capabilities.js'
+import { whyNoDestroy, whyNoDump } from '../socket/diag.js'
+
+/** One fact. */
+export interface Finding {
+  readonly about: string
+  readonly value: string
+  /** `ok`; `weaker`: the promise holds with the limit that `note` says; `missing`: it does not hold. */
+  readonly status: 'ok' | 'weaker' | 'missing'
+  readonly note: string
+}
+
+/** Everything, from the kernel up to the promise. */
+export function findings(detectWithin: number | undefined, ports: readonly number[]): Finding[] {
+  return [
+    ...system(),
+    ...library(),
+    ...outside(),
+    ...limits(),
+    ...promise(livenessPlan(detectWithin)),
+    ...(ports.length > 0 && whyNoDump() === undefined ? server(ports) : []),
+  ]
+}
+
+function finding(
+  about: string,
+  value: string,
+  status: Finding['status'] = 'ok',
+  note = '',
+): Finding {
+  return { about, value, status, note }
+}
+
+/** `yes`, or `no` with what follows. */
+function whether(about: string, is: boolean, otherwise: Finding['status'], note: string): Finding {
+  return is ? finding(about, 'yes') : finding(about, 'no', otherwise, note)
+}
+
+function system(): Finding[] {
+  const { addon, reason, platform } = capabilities()
+  return [
+    finding('system', `${platform} ${os.release()}, Node.js ${process.versions.node}`),
+    whether('native addon', addon, 'missing', reason ?? ''),
+  ]
+}
+
+function library(): Finding[] {
+  const { userTimeout, keepAliveDetails, retransmitMax, notSentLowWater } = capabilities()
+  return [
+    whether('TCP_USER_TIMEOUT', userTimeout, 'missing', 'Linux 2.6.37 and the addon'),
+    whether(
+      'TCP_KEEPINTVL, TCP_KEEPCNT',
+      keepAliveDetails,
+      'missing',
+      'the addon, or a newer Node',
+    ),
+    whether(
+      'TCP_RTO_MAX_MS',
+      retransmitMax,
+      'weaker',
+      'Linux 6.15. A window that has long been shut is probed every 120 s only: a peer that dies behind it is found by then',
+    ),
+    whether('TCP_NOTSENT_LOWAT', notSentLowWater, 'weaker', 'back-pressure comes later'),
+  ]
+}
+
+function outside(): Finding[] {
+  const [noDump, noDestroy] = [whyNoDump(), whyNoDestroy()]
+  const traces = hasCapability(CAP_SYS_PTRACE) && hasCapability(CAP_DAC_READ_SEARCH)
+  return [
+    whether('see connections of others (sock_diag)', noDump === undefined, 'missing', noDump ?? ''),
+    whether('end them (SOCK_DESTROY)', noDestroy === undefined, 'missing', noDestroy ?? ''),
+    whether(
+      'arm them (pidfd_getfd)',
+      traces,
+      'weaker',
+      'needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the server’s own user. Without them an idle client is asked only by what its server writes',
+    ),
+  ]
+}
+
+const SYSCTLS = {
+  'net.ipv4.tcp_retries2': 'retransmits until the kernel itself gives a connection up',
+  'net.ipv4.tcp_keepalive_time': 's until keepalive asks, where nobody sets it',
+  'net.ipv4.tcp_rmem': 'bytes of receive buffers: least, first, most',
+  'net.ipv4.tcp_wmem': 'bytes of send buffers: what a vanished client can hold',
+  'net.core.somaxconn': 'connections that may wait to be accepted',
+  'kernel.yama.ptrace_scope': 'above 0 only CAP_SYS_PTRACE may arm sockets of others',
+}
+
+function limits(): Finding[] {
+  const rows = Object.entries(SYSCTLS).flatMap(([name, note]) => {
+    const value = read(`/proc/sys/${name.replaceAll('.', '/')}`)
+      ?.trim()
+      .replaceAll('\t', ' ')
+    return value === undefined ? [] : [finding(name, value, 'ok', note)]
+  })
+  const files = /^Max open files\s+(\d+|unlimited)/m.exec(read('/proc/self/limits') ?? '')?.[1]
+  return files === undefined
+    ? rows
+    : [...rows, finding('open files', files, 'ok', 'connections that this process itself can hold')]
+}
+
+function promise(plan: LivenessPlan): Finding[] {
+  const { detectWithin, silence, toleratedOutage, keepAlive } = plan
+  const { detectionGuaranteed, reason } = capabilities()
+  const found = `found within ${(detectWithin + 1_000) / 1_000} s`
+  return [
+    whether(
+      `in this process: a silent client is ${found}`,
+      detectionGuaranteed,
+      'missing',
+      reason ?? '',
+    ),
+    finding(
+      `from outside: ${found}`,
+      whyNoDestroy() === undefined ? 'yes' : 'no',
+      whyNoDestroy() === undefined ? 'ok' : 'missing',
+      'of what goes unanswered; idle clients only with --arm, or where the server writes',
+    ),
+    finding('silence until a client is dead', `${silence} ms`),
+    finding('an outage that closes nobody', `${toleratedOutage} ms`),
+    finding(
+      'idle clients are asked after',
+      keepAlive === false ? 'never' : `${keepAlive.idle} ms, then every ${keepAlive.interval} ms`,
+    ),
+  ]
+}
+
+/** What is at a port now. */
+function server(ports: readonly number[]): Finding[] {
+  const guard = guardPort({ port: ports, dryRun: true })
+  try {
+    const { listening, verdicts } = guard.stats()
+    const connections = Object.values(verdicts).reduce((sum, count) => sum + count, 0)
+    const name = `port ${ports.join(', ')}`
+    return [
+      listening > 0
+        ? finding(name, `${listening} listening sockets, ${connections} connections`)
+        : finding(
+            name,
+            `nobody listens, ${connections} connections`,
+            'missing',
+            'is this the server’s network namespace?',
+          ),
+    ]
+  } finally {
+    guard.stop()
+  }
+}
+
+/** linux/capability.h */
+const CAP_DAC_READ_SEARCH = 2n
+const CAP_SYS_PTRACE = 19n
+
+function hasCapability(number: bigint): boolean {
+  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(read('/proc/self/status') ?? '')?.[1]
+  return mask !== undefined && ((BigInt(`0x${mask}`) >> number) & 1n) === 1n
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return undefined
+  }
+}

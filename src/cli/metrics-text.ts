@@ -1,0 +1,44 @@
+// A guard's figures in Prometheus's text format (version 0.0.4).
+import type { PortGuardStats } from '../port-guard/guard-port.js'
+
+/** The content type that goes with it. */
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+/** One family a paragraph. */
+export function metricsText(stats: PortGuardStats): string {
+  const by = (label: string, counts: Readonly<Record<string, number>>): [string, number][] =>
+    Object.entries(counts).map(([value, count]) => [`{${label}="${value}"}`, count])
+  const rows: [
+    name: string,
+    kind: 'gauge' | 'counter',
+    help: string,
+    samples: [string, number][],
+  ][] = [
+    ['connections', 'gauge', 'Connections under watch, by verdict', by('verdict', stats.verdicts)],
+    ['listening', 'gauge', 'Listening sockets on the guarded ports', [['', stats.listening]]],
+    ['armed', 'gauge', 'Connections on which keepalive asks idle clients', [['', stats.armed]]],
+    [
+      'closed_total',
+      'counter',
+      'Connections that were ended, by reason',
+      by('reason', stats.closed),
+    ],
+    [
+      'spared_total',
+      'counter',
+      'Clients that answered just before their end',
+      [['', stats.spared]],
+    ],
+    ['failed_total', 'counter', 'Connections that the kernel refused to end', [['', stats.failed]]],
+    ['dumps_total', 'counter', 'Looks at all connections at once', [['', stats.dumps]]],
+    ['looks_total', 'counter', 'Looks at single connections', [['', stats.looks]]],
+    ['failed_dumps_total', 'counter', 'Looks that the kernel refused', [['', stats.failedDumps]]],
+  ]
+  return rows
+    .map(([name, kind, help, samples]) => {
+      const full = `tcp_sse_port_guard_${name}`
+      const lines = samples.map(([labels, value]) => `${full}${labels} ${value}\n`)
+      return `# HELP ${full} ${help}\n# TYPE ${full} ${kind}\n${lines.join('')}`
+    })
+    .join('')
+}

@@ -1,0 +1,131 @@
+// Puts looks beside each other: when the peer last answered, what it has been asked since, and what the path is like. Pure.
+// docs/liveness.md has the theory.
+import {
+  isRetracted,
+  isWindowShut,
+  type Look,
+  type Observation,
+  type Sight,
+} from './observation.js'
+import { answerWithin, isQueueing, longestPause, questionsNeeded } from './path.js'
+import type { LivenessPlan } from './plan.js'
+
+/** The kernel's clocks are coarse (10 ms at HZ = 100) and not ours. */
+const CLOCK_TOLERANCE = 20
+
+/**
+ * Puts a look beside the previous observation: when did the peer last answer, and what has it been asked since?
+ *
+ * @param into - has the numbers of the look, and becomes the new observation; not `previous`
+ */
+export function observe(
+  previous: Observation | undefined,
+  into: Sight,
+  plan: LivenessPlan,
+  now: number,
+): Sight {
+  into.at = now
+  into.answeredAt = now - Math.min(into.lastAckReceived, into.lastDataReceived)
+  const answered = previous === undefined || into.answeredAt > previous.answeredAt + CLOCK_TOLERANCE
+  recordPath(previous, into, answered, plan)
+  if (!isOutstanding(into)) into.asked = 0
+  else if (answered) into.asked = questionsSinceAnswer(into)
+  else into.asked = previous.asked + questionsBetween(previous, into)
+  // A silence is judged by what the path was like before it.
+  if (previous === undefined || into.asked === 0 || answered) {
+    into.needed = isRetracted(into)
+      ? RETRACTED_QUESTIONS
+      : questionsNeeded(into.questions, into.unanswered)
+    into.provedAt = undefined
+  } else {
+    into.needed = previous.needed
+    into.provedAt = previous.provedAt
+  }
+  if (into.asked >= into.needed) into.provedAt ??= now
+  return into
+}
+
+/** Whether the peer owes an answer: data in flight, or a probe. */
+function isOutstanding({ unacked, probes }: Look): boolean {
+  return unacked > 0 || probes > 0
+}
+
+/** Questions that have certainly left since the last answer, by one look. */
+function questionsSinceAnswer(look: Look): number {
+  const { probes, unacked, retransmits, rto, lastAckReceived } = look
+  // What was in flight when the answer came is one question.
+  const inFlight = unacked > 0 && !isRetracted(look) ? 1 : 0
+  // Every ACK sets the count of probes back. That of timeouts only one of new data does; but in a time without an ACK there
+  // were as many as it has timeouts of the present length, which has only grown.
+  return Math.max(probes, inFlight + Math.min(retransmits, Math.floor(lastAckReceived / rto)))
+}
+
+/**
+ * Questions that have left between two looks without an answer: timeouts, probes, or new data. New segments count as one
+ * however many they are: a burst is lost as a whole. While they keep leaving, the kernel does not retransmit at all, because
+ * each of them puts its loss probe off (tcp_schedule_loss_probe).
+ */
+function questionsBetween(previous: Look, look: Look): number {
+  const sent = look.dataSegmentsSent > previous.dataSegmentsSent ? 1 : 0
+  return Math.max(sent, look.retransmits - previous.retransmits, look.probes - previous.probes, 0)
+}
+
+/**
+ * So many questions must go unanswered where the window was shut over data in flight. They are further apart than others, because the kernel ends such a connection
+ * when its last ACK is older than two of its pauses: see `retransmitMaxFor`.
+ */
+const RETRACTED_QUESTIONS = 2
+
+/** So many unanswered questions in a row are an outage and say nothing of the path before and after. */
+const OUTAGE = 4
+/** Older questions than about these count less and less. */
+const REMEMBERED = 256
+/** The most that the data of one look counts. */
+const WEIGHT = 64
+
+/** Keeps the path's record, from one answer to the next: what was sent, and what of it was sent for nothing. */
+function recordPath(
+  previous: Observation | undefined,
+  into: Sight,
+  answered: boolean,
+  plan: LivenessPlan,
+): void {
+  into.questions = previous?.questions ?? 0
+  into.unanswered = previous?.unanswered ?? 0
+  // What may have left since the answer (timeouts, and the loss probe before them) belongs to the next one's record.
+  const open = into.unacked > 0 ? into.retransmits + 1 : 0
+  const begins = previous === undefined || answered
+  const { recordedSegments: before = 0, recordedRetransmits: lostBefore = 0 } = previous ?? {}
+  into.recordedSegments = begins ? Math.max(before, into.dataSegmentsSent - open) : before
+  into.recordedRetransmits = begins
+    ? Math.max(lostBefore, into.totalRetransmits - open)
+    : lostBefore
+  if (previous === undefined || !answered || previous.asked > OUTAGE) return
+  const segments = into.recordedSegments - previous.recordedSegments
+  // Retransmits into a shut window stand for probes. Where a queue or the peer's buffer overflows, they are its doing. Neither
+  // says how likely what is sent now gets lost.
+  const byWindow = isWindowShut(previous) || into.windowLimited > previous.windowLimited
+  if (segments > 0 && !byWindow && !isWindowShut(into) && !isQueueing(into)) {
+    const weight = Math.min(segments, WEIGHT)
+    const retransmits = into.recordedRetransmits - previous.recordedRetransmits
+    into.questions += weight
+    into.unanswered += weight * Math.min(1, retransmits / segments)
+  }
+  if (previous.unacked === 0) {
+    const lost = overdueProbes(previous, plan)
+    into.questions += lost + 1
+    into.unanswered += lost
+  }
+  if (into.questions <= REMEMBERED) return
+  into.questions /= 2
+  into.unanswered /= 2
+}
+
+/** Probes that an answer was due to at that look. The first leaves at a known time after the last answer. */
+function overdueProbes(look: Observation, { keepAlive, retransmitMax }: LivenessPlan): number {
+  const byWindow = retransmitMax === false ? Number.NaN : longestPause(look, retransmitMax)
+  const byKeepAlive = keepAlive === false ? Number.NaN : keepAlive.idle
+  const firstAfter = look.unsent > 0 ? byWindow : byKeepAlive
+  const overdue = look.at - look.answeredAt > firstAfter + answerWithin(look)
+  return overdue ? look.probes : 0
+}

@@ -1,0 +1,66 @@
+// What a path needs: how long an answer may take on it, and how many questions must go unanswered on a path that loses some
+// of them before that means something. Pure.
+
+/** What of a look at a socket tells about its path. */
+export interface PathNumbers {
+  /** Smoothed round-trip time, ms (RFC 6298). */
+  readonly rtt: number
+  /** Its mean deviation, ms. */
+  readonly rttVariation: number
+  /** The shortest round trip that was seen lately, ms. */
+  readonly minRtt: number
+}
+
+/** The kernel's smallest retransmission timeout, which is above the round trip by at least so much (TCP_RTO_MIN). */
+const RTO_MIN = 200
+
+/** How long a receiver may hold an ACK back: Linux 200 ms, others up to 500 ms (RFC 9293, 3.8.6.3). */
+const DELAYED_ACK = 300
+
+/** `answerWithin` on a path without a round trip worth the name, ms. */
+export const SHORT_PATH: number = RTO_MIN + DELAYED_ACK
+
+/** The longest that the answer to a question may take on this path, ms; `NaN` where the kernel does not tell. */
+export function answerWithin(path: PathNumbers): number {
+  return retransmitAfter(path) + DELAYED_ACK
+}
+
+/** The kernel's retransmission timeout without a cap and without a backoff (tcp_set_rto). */
+export function retransmitAfter({ rtt, rttVariation }: PathNumbers): number {
+  return rtt + Math.max(RTO_MIN, 4 * rttVariation)
+}
+
+/**
+ * Whether segments wait in a queue on the path: what gets lost then overflows the queue, because of what is sent now, and
+ * says nothing of the time after.
+ */
+export function isQueueing({ rtt, minRtt }: PathNumbers): boolean {
+  return rtt > 3 * minRtt + RTO_MIN
+}
+
+/** The longest pause between two retransmits, or two probes of a shut window: twice what the path needs at least. */
+export function longestPause(path: PathNumbers, least: number): number {
+  const needed = 2 * retransmitAfter(path)
+  return needed > least ? needed : least
+}
+
+/** With fewer unanswered questions than this no peer is dead: one lost segment, or one lost answer, is no evidence. */
+export const LEAST_QUESTIONS = 3
+const MOST_QUESTIONS = 40
+
+/** How improbable it must be that a living peer's answers were all lost. */
+const LOG_CHANCE = Math.log(1e-7)
+
+/**
+ * How many questions in a row must have gone unanswered, on a path on which so many of them did in the past: enough that
+ * chance explains it once in ten million times. The share of losses is taken twice as high as it was measured, because
+ * the answers get lost too; but only what is more than chance counts (1.5 standard deviations of a Poisson count), so that
+ * a few lost segments on a good path ask for nothing.
+ */
+export function questionsNeeded(questions: number, unanswered: number): number {
+  const certain = unanswered - 1.5 * Math.sqrt(unanswered)
+  if (certain <= 0) return LEAST_QUESTIONS
+  const share = Math.min(0.7, (2 * certain) / questions)
+  const needed = Math.ceil(LOG_CHANCE / Math.log(share))
+  return Math.min(MOST_QUESTIONS, Math.max(LEAST_QUESTIONS, needed))
+}

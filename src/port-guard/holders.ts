@@ -1,0 +1,67 @@
+// Which process holds a socket, and under which descriptor. proc(5).
+import { readdirSync, readlinkSync } from 'node:fs'
+
+/** A descriptor of a process. */
+export interface Held {
+  readonly pid: number
+  readonly fd: number
+}
+
+/** Finds the holders of sockets. Remembers in which processes it has found any: the next ones are mostly there, too. */
+export class Holders {
+  readonly #known = new Set<number>()
+  /** Whether there was a process whose descriptors may not be read. */
+  unreadable = false
+
+  /** The holder of each socket, by inode; those without one that can be seen are missing. */
+  find(inodes: ReadonlySet<number>): Map<number, Held> {
+    const found = new Map<number, Held>()
+    for (const pid of this.#known) {
+      if (found.size < inodes.size && !this.#search(pid, inodes, found)) this.#known.delete(pid)
+    }
+    if (found.size === inodes.size) return found
+    this.unreadable = false
+    for (const name of listing('/proc')) {
+      const pid = Number(name)
+      if (!Number.isInteger(pid) || this.#known.has(pid) || found.size === inodes.size) continue
+      const before = found.size
+      this.#search(pid, inodes, found)
+      if (found.size > before) this.#known.add(pid)
+    }
+    return found
+  }
+
+  /** Returns whether the process is there. */
+  #search(pid: number, inodes: ReadonlySet<number>, found: Map<number, Held>): boolean {
+    const folder = `/proc/${pid}/fd`
+    try {
+      for (const fd of readdirSync(folder)) {
+        const inode = inodeOf(`${folder}/${fd}`)
+        if (inode !== undefined && inodes.has(inode) && !found.has(inode))
+          found.set(inode, { pid, fd: Number(fd) })
+      }
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EACCES') this.unreadable = true
+      return false
+    }
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  try {
+    const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(path))?.[1]
+    return inode === undefined ? undefined : Number(inode)
+  } catch {
+    // Closed since the folder was read.
+    return undefined
+  }
+}
+
+function listing(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,208 @@
+// What a guard of a port is told, and what it tells.
+import { isIP } from 'node:net'
+import { TcpSseError } from '../errors.js'
+import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import type { Verdict } from '../liveness/verdict.js'
+import type { PeerEvidence } from '../liveness/watch.js'
+import {
+  boolean,
+  type Check,
+  type Checks,
+  callable,
+  checkOptions,
+  duration,
+  integer,
+  orFalse,
+  wrongType,
+} from '../validate.js'
+
+/** Every reason there is. */
+export const PORT_CLOSE_REASONS = ['peer-dead', 'stalled'] as const
+
+/**
+ * Why a connection was ended:
+ * - `peer-dead`: its peer has left something unanswered for longer than `detectWithin` allows.
+ * - `stalled`: no byte was taken for `stallTimeout`.
+ */
+export type PortCloseReason = (typeof PORT_CLOSE_REASONS)[number]
+
+/** A connection that was found dead or stalled. */
+export interface PortCloseInfo {
+  /** Why. */
+  readonly reason: PortCloseReason
+  /**
+   * `ended`: the kernel has ended the connection; its process gets an error from the next use of it. `dry-run`: it was left
+   * as it is. `failed`: the kernel refused to end it, see `errno`.
+   */
+  readonly outcome: 'ended' | 'dry-run' | 'failed'
+  /** The negative error number, with `failed`. */
+  readonly errno: number | undefined
+  /** The server's address, IPv4 for a mapped one. */
+  readonly localAddress: string
+  /** The guarded port. */
+  readonly localPort: number
+  /** The client's address, IPv4 for a mapped one. */
+  readonly remoteAddress: string
+  /** The client's port. */
+  readonly remotePort: number
+  /** Milliseconds since the guard first saw the connection. */
+  readonly seenFor: number
+  /** What the peer's kernel had last shown. */
+  readonly verdict: Verdict
+  /** Milliseconds for which no byte had been taken; only with `stalled`. */
+  readonly stalledFor: number | undefined
+  /** The last look at the connection. */
+  readonly evidence: PeerEvidence
+}
+
+/** Options of `guardPort`. Times in milliseconds; `false` means off. */
+export interface PortGuardOptions {
+  /** The local port of the connections, or several. 1 to 65 535. */
+  port: number | readonly number[]
+  /**
+   * The promise: a peer that has fallen silent is ended within this time + 1 s. Something must be outstanding to be
+   * unanswered: with `arm` the kernel asks an idle peer, without it the server's own writes do, and the time counts from
+   * the first of them that goes unanswered. 4 000 to 3 600 000.
+   * @defaultValue 30 000
+   */
+  detectWithin?: number | undefined
+  /**
+   * A connection whose client takes no byte for this long while bytes wait for it is ended, though it answers. At least 1 000.
+   * @defaultValue false
+   */
+  stallTimeout?: number | false | undefined
+  /**
+   * Sets keepalive on the listening sockets, so that connections inherit it, and on connections that are there already; and
+   * TCP_RTO_MAX_MS on a connection while its window is shut. Needs the right to trace the server's process
+   * (CAP_SYS_PTRACE) and to see it in /proc. Keepalive stays at the end.
+   * @defaultValue false
+   */
+  arm?: boolean | undefined
+  /**
+   * Only clients with these addresses: IPv4, IPv6, or networks such as `10.0.0.0/8`.
+   * @defaultValue all
+   */
+  address?: readonly string[] | undefined
+  /**
+   * No clients with these addresses or networks.
+   * @defaultValue none
+   */
+  except?: readonly string[] | undefined
+  /**
+   * Looks and tells, and ends nothing. Needs no rights.
+   * @defaultValue false
+   */
+  dryRun?: boolean | undefined
+  /**
+   * Called once for each connection that is ended, or would be. What it throws is rethrown on the next tick.
+   */
+  onClose?: ((info: PortCloseInfo) => void) | undefined
+}
+
+/** The options with everything filled in. */
+export interface PortGuardSettings {
+  readonly ports: readonly number[]
+  /** For connections on which keepalive is as the plan has it. */
+  readonly armedPlan: LivenessPlan
+  /** For the others: only what the server writes asks their peers. */
+  readonly plainPlan: LivenessPlan
+  readonly stallTimeout: number | false
+  readonly arm: boolean
+  readonly address: readonly Network[]
+  readonly except: readonly Network[]
+  readonly dryRun: boolean
+  readonly onClose: PortGuardOptions['onClose']
+}
+
+/** An address, or all that begin with the same bits. */
+export interface Network {
+  readonly address: string
+  readonly prefix: number
+  readonly family: 'ipv4' | 'ipv6'
+}
+
+/** More is a mistake, and the kernel's filter has a limit. */
+const MOST_PORTS = 64
+
+const checkPort = integer('(a TCP port)', { min: 1, max: 65_535 })
+const checkPorts: Check<number | readonly number[]> = (value, name) => {
+  const ports = Array.isArray(value) ? value : [value]
+  if (ports.length === 0 || ports.length > MOST_PORTS) {
+    throw new TcpSseError('ERR_OPTION_VALUE', `${name} must be 1 to ${MOST_PORTS} ports`, {
+      option: name,
+    })
+  }
+  return ports.map((port) => checkPort(port, name))
+}
+
+const checkNetworks: Check<readonly string[]> = (value, name) => {
+  if (!Array.isArray(value)) throw wrongType(name, 'a list of addresses', value)
+  for (const text of value) networkOf(text, name)
+  return value
+}
+
+/** Passed on to `livenessPlan`, which checks it. */
+const pass: Check<never> = (value) => value as never
+
+const checks: Checks<PortGuardOptions> = {
+  port: checkPorts,
+  detectWithin: pass,
+  stallTimeout: orFalse(duration({ min: 1_000 })),
+  arm: boolean,
+  address: checkNetworks,
+  except: checkNetworks,
+  dryRun: boolean,
+  onClose: callable<NonNullable<PortGuardOptions['onClose']>>(),
+}
+
+/** Checks options and fills in the defaults. */
+export function portGuardSettings(options: PortGuardOptions): PortGuardSettings {
+  const given = checkOptions(options, checks, 'PortGuardOptions')
+  if (given.port === undefined) throw wrongType('PortGuardOptions.port', 'a TCP port', undefined)
+  const { address = [], except = [] } = given
+  return {
+    ports: [...new Set([given.port].flat())],
+    ...plansFor(given.detectWithin),
+    stallTimeout: given.stallTimeout ?? false,
+    arm: given.arm ?? false,
+    address: address.map((text) => networkOf(text, 'PortGuardOptions.address')),
+    except: except.map((text) => networkOf(text, 'PortGuardOptions.except')),
+    dryRun: given.dryRun ?? false,
+    onClose: given.onClose,
+  }
+}
+
+/**
+ * TCP_USER_TIMEOUT is in neither plan: nobody could switch it off behind a shut window in time, and it would end slow readers.
+ * The plans have the same `silence`; where nothing but the server's writes asks, the time counts from such a write, and so a
+ * quiet connection need not be checked for one more often than with keepalive.
+ */
+function plansFor(
+  detectWithin: number | undefined,
+): Pick<PortGuardSettings, 'armedPlan' | 'plainPlan'> {
+  const { retransmitMax } = livenessPlan(detectWithin, { heartbeat: false })
+  const withoutTimeouts = livenessPlan(detectWithin, { userTimeout: false, heartbeat: false })
+  // While a window is shut, and only then: see `retransmitMaxFor`.
+  const armedPlan = { ...withoutTimeouts, retransmitMax }
+  const { keepAlive, checkPace } = armedPlan
+  const heartbeat = keepAlive === false ? keepAlive : keepAlive.idle
+  const off = { userTimeout: false, keepAlive: false, retransmitMax: false } as const
+  const plainPlan = { ...livenessPlan(detectWithin, { ...off, heartbeat }), checkPace }
+  return { armedPlan, plainPlan }
+}
+
+function networkOf(text: unknown, name: string): Network {
+  if (typeof text !== 'string') throw wrongType(name, 'a list of addresses', text)
+  const [address = '', bits, ...rest] = text.split('/')
+  const family = isIP(address)
+  const longest = family === 4 ? 32 : 128
+  const prefix = bits === undefined ? longest : /^\d{1,3}$/.test(bits) ? Number(bits) : 999
+  if (family === 0 || rest.length > 0 || prefix > longest || address.includes('%')) {
+    throw new TcpSseError(
+      'ERR_OPTION_VALUE',
+      `${name} must be addresses or networks such as '10.0.0.0/8', not '${text}'`,
+      { option: name },
+    )
+  }
+  return { address, prefix, family: family === 4 ? 'ipv4' : 'ipv6' }
+}

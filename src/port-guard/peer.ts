@@ -1,0 +1,237 @@
+// One client of a guarded port.
+import type { Clock } from '../clock.js'
+import type { Monitor } from '../liveness/monitor.js'
+import { copyOf, type Observation, Sight } from '../liveness/observation.js'
+import { observe } from '../liveness/observe.js'
+import type { LivenessPlan } from '../liveness/plan.js'
+import { judge, silentFor, type Verdict } from '../liveness/verdict.js'
+import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import { isolated } from '../rethrow.js'
+import { callAtEndOfTick } from '../scheduling.js'
+import {
+  destroySocket,
+  type Endpoint,
+  findSockets,
+  GONE,
+  localOf,
+  remoteOf,
+} from '../socket/diag.js'
+import { column } from '../socket/inspect.js'
+import type { Connection, Connections } from './connections.js'
+import type { PortCloseInfo, PortCloseReason, PortGuardSettings } from './options.js'
+import { readRow } from './reading.js'
+
+/** What is known of a client. */
+export interface PeerSnapshot {
+  /** The server's address, IPv4 for a mapped one. */
+  readonly localAddress: string
+  /** The guarded port. */
+  readonly localPort: number
+  /** The client's address, IPv4 for a mapped one. */
+  readonly remoteAddress: string
+  /** The client's port. */
+  readonly remotePort: number
+  /** By the latest look. */
+  readonly verdict: Verdict
+  /** Milliseconds for which something has gone unanswered. */
+  readonly silentFor: number
+  /** Milliseconds since the guard first saw the connection. */
+  readonly seenFor: number
+  /** Whether keepalive asks it as the plan has it. */
+  readonly armed: boolean
+  /** The latest look. */
+  readonly observation: Observation | undefined
+}
+
+/** Who has peers: the guard of a port. */
+export interface Owner {
+  readonly settings: PortGuardSettings
+  readonly clock: Clock
+  readonly monitor: Monitor<Connection>
+  /** A connection was ended, or would have been. */
+  report(info: PortCloseInfo): void
+  /** A connection that was to be ended has shown a sign of life, or its own end. */
+  spare(): void
+}
+
+/** A client and the watch over it. */
+export class Peer {
+  readonly #owner: Owner
+  readonly #connection: Connection
+  readonly remote: Endpoint
+  #watcher: Watcher | undefined
+  #watch: Watch | undefined
+  /** Given up and not ended: since when, and the last look. */
+  #parked: { readonly at: number; readonly evidence: PeerEvidence } | undefined
+
+  constructor(owner: Owner, connection: Connection) {
+    this.#owner = owner
+    this.#connection = connection
+    this.remote = remoteOf(connection.id)
+  }
+
+  get verdict(): Verdict {
+    return this.#parked?.evidence.verdict ?? this.#watch?.verdict ?? 'alive'
+  }
+
+  get armed(): boolean {
+    return this.#connection.armed
+  }
+
+  /** What may be expected of an idle peer depends on whether it is asked. What is known of its silence is kept. */
+  set armed(armed: boolean) {
+    if (armed === this.armed) return
+    this.#connection.armed = armed
+    this.#connection.outstanding = false
+    const before = this.#watcher
+    if (before === undefined) return
+    this.watch()
+    this.#watch?.release(before)
+  }
+
+  get #plan(): LivenessPlan {
+    const { armedPlan, plainPlan } = this.#owner.settings
+    return this.armed ? armedPlan : plainPlan
+  }
+
+  watch(): void {
+    if (this.#connection.destroyed) return
+    this.#parked = undefined
+    this.#watcher = {
+      plan: this.#plan,
+      onPeerDead: this.#onPeerDead,
+      onPeerGone: this.#forget,
+      // Whether it still reads is its own affair: a server that has no use for such a client has seen the FIN itself.
+      mayHalfClose: () => true,
+      onLook: this.#onLook,
+    }
+    this.#watch = this.#owner.monitor.watch(this.#connection, this.#watcher)
+  }
+
+  release(): void {
+    if (this.#watcher !== undefined) this.#watch?.release(this.#watcher)
+    this.#forget()
+  }
+
+  /** Watches again one that was given up and not ended, if it has answered since. */
+  reconsider(connections: Connections): void {
+    if (this.#parked === undefined || !connections.has(this.#connection)) return
+    const silence = connections.cell(this.#connection, column.lastAckReceived)
+    if (connections.at - silence > this.#parked.at) this.watch()
+  }
+
+  snapshot(): PeerSnapshot {
+    const observation = this.#parked?.evidence.observation ?? this.#watch?.observation
+    const now = this.#owner.clock.now()
+    return {
+      ...this.#addresses(),
+      verdict: this.verdict,
+      silentFor: observation === undefined ? 0 : silentFor(observation),
+      seenFor: now - this.#connection.firstSeen,
+      armed: this.armed,
+      observation: observation && copyOf(observation),
+    }
+  }
+
+  #addresses(): Omit<Endpoint, 'address' | 'port'> &
+    Pick<PeerSnapshot, 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'> {
+    const local = localOf(this.#connection.id)
+    return {
+      localAddress: local.address,
+      localPort: local.port,
+      remoteAddress: this.remote.address,
+      remotePort: this.remote.port,
+    }
+  }
+
+  readonly #forget = (): void => {
+    this.#watcher = undefined
+    this.#watch = undefined
+  }
+
+  /** The monitor drops the connection right after. */
+  readonly #onPeerDead = (evidence: PeerEvidence): void => {
+    this.#forget()
+    this.#end('peer-dead', evidence, undefined, (now) => {
+      const look = this.#lookAgain(now)
+      if (look === undefined || evidence.observation === undefined) return look !== undefined
+      const current = observe(evidence.observation, look, this.#plan, now)
+      return judge(evidence.observation, current, this.#plan, now) === 'dead'
+    })
+  }
+
+  readonly #onLook = (now: number, stalledFor: number, verdict: Verdict): number => {
+    const { stallTimeout } = this.#owner.settings
+    if (stallTimeout === false || stalledFor === 0) return Number.POSITIVE_INFINITY
+    if (stalledFor < stallTimeout) return now + stallTimeout - stalledFor
+    const observation = this.#watch?.observation
+    if (observation === undefined) return Number.POSITIVE_INFINITY
+    const evidence = {
+      verdict,
+      silentFor: silentFor(observation),
+      observation: copyOf(observation),
+    }
+    this.release()
+    this.#end('stalled', evidence, stalledFor, (now) => {
+      return this.#lookAgain(now)?.bytesAcked === evidence.observation.bytesAcked
+    })
+    return Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * Right before the end there is one more look: this process may have been stopped since the last one, and the peer may have
+   * answered meanwhile.
+   */
+  #end(
+    reason: PortCloseReason,
+    evidence: PeerEvidence,
+    stalledFor: number | undefined,
+    isStillSo: (now: number) => boolean,
+  ): void {
+    const now = this.#owner.clock.now()
+    if (!isStillSo(now)) {
+      this.#owner.spare()
+      // After the monitor's turn, which drops the present watch.
+      callAtEndOfTick(watchAgain, this)
+      return
+    }
+    const { dryRun } = this.#owner.settings
+    const result = dryRun ? 0 : destroySocket(this.#connection.id)
+    if (result === GONE) {
+      this.#connection.destroyed = true
+      this.#owner.spare()
+      return
+    }
+    this.#connection.destroyed = result === 0 && !dryRun
+    if (!this.#connection.destroyed) this.#parked = { at: now, evidence }
+    const info: PortCloseInfo = {
+      reason,
+      outcome: dryRun ? 'dry-run' : result === 0 ? 'ended' : 'failed',
+      errno: result === 0 ? undefined : result,
+      ...this.#addresses(),
+      seenFor: now - this.#connection.firstSeen,
+      verdict: evidence.verdict,
+      stalledFor,
+      evidence,
+    }
+    isolated(() => this.#owner.report(info))
+  }
+
+  #lookAgain(now: number): Sight | undefined {
+    try {
+      const rows = findSockets([this.#connection.id])
+      const { keepAlive } = this.#owner.settings.armedPlan
+      const asking = keepAlive === false ? 0 : keepAlive.idle
+      if (rows.numbers[column.errno] === 0)
+        return readRow(this.#connection, { rows, index: 0, age: 0 }, new Sight(), now, asking)
+      this.#connection.destroyed = true
+    } catch {
+      // The kernel cannot be asked for the moment: it is not ended without that.
+    }
+    return undefined
+  }
+}
+
+function watchAgain(peer: Peer): void {
+  peer.watch()
+}

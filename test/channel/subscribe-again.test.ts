@@ -1,0 +1,140 @@
+// Streams that leave a channel and come back to it, and events that have no id.
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type Channel, createChannel, MemoryHistory } from '../../src/index.js'
+import { idsOf } from '../support/chunked.js'
+import { type Client, client, withClients } from '../support/memory-clients.js'
+
+const withHistory = (): [Channel, Client[]] =>
+  withClients(0, { history: new MemoryHistory({ maxEvents: 1_000 }) })
+
+describe('a stream that subscribes again', () => {
+  it('is sent what came meanwhile, and nothing that it has had', async () => {
+    const [channel] = withHistory()
+    for (const id of [1, 2, 3]) await channel.broadcast({ id, data: 'x' })
+    const { stream, outlet } = client('1')
+    expect(channel.subscribe(stream)).toEqual({ replay: 'complete', replayed: 2 })
+    await channel.broadcast({ id: 4, data: 'x' })
+    channel.unsubscribe(stream)
+    await channel.broadcast({ id: 5, data: 'x' })
+    expect(channel.subscribe(stream)).toEqual({ replay: 'complete', replayed: 1 })
+    channel.unsubscribe(stream)
+    expect(channel.subscribe(stream)).toEqual({ replay: 'complete', replayed: 0 })
+    await channel.broadcast({ id: 6, data: 'x' })
+    expect(idsOf(outlet.text)).toEqual(['2', '3', '4', '5', '6'])
+  })
+
+  it('is sent from where it is told to be, if it is told', async () => {
+    const [channel] = withHistory()
+    const { stream, outlet } = client()
+    channel.subscribe(stream)
+    for (const id of [1, 2, 3]) await channel.broadcast({ id, data: 'x' })
+    channel.unsubscribe(stream)
+    expect(channel.subscribe(stream, { lastEventId: '2' })).toMatchObject({ replayed: 1 })
+    expect(idsOf(outlet.text)).toEqual(['1', '2', '3', '3'])
+  })
+
+  it('goes on after a replay, also when nothing else was broadcast since', async () => {
+    const history = new MemoryHistory()
+    const before = createChannel({ history })
+    for (const id of [1, 2, 3]) await before.broadcast({ id, data: 'x' })
+    const channel = createChannel({ history })
+    const { stream, outlet } = client('1')
+    channel.subscribe(stream)
+    channel.unsubscribe(stream)
+    expect(channel.subscribe(stream)).toEqual({ replay: 'complete', replayed: 0 })
+    expect(idsOf(outlet.text)).toEqual(['2', '3'])
+  })
+
+  it('gets an event once that was under way, whether that had come to it or not', async () => {
+    const history = new MemoryHistory()
+    const [channel, clients] = withClients(3_000, { history, sliceBudget: 1 })
+    await channel.broadcast({ id: 1, data: 'x' })
+    const broadcasts = [2, 3].map((id) => channel.broadcast({ id, data: 'x' }))
+    const some = [clients[0], clients[1_500], clients[2_999]] as Client[]
+    // Otherwise all has been sent, and this tests nothing.
+    expect(idsOf((some[2] as Client).outlet.text)).toEqual(['1'])
+    for (const { stream } of some) {
+      channel.unsubscribe(stream)
+      channel.subscribe(stream)
+    }
+    await Promise.all(broadcasts)
+    for (const { outlet } of some) expect(idsOf(outlet.text)).toEqual(['1', '2', '3'])
+  })
+
+  it('gets each event once, however often and whenever it goes and comes', async () => {
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.constant('broadcast' as const) },
+      { weight: 3, arbitrary: fc.constant('go or come' as const) },
+      { weight: 1, arbitrary: fc.constant('turn' as const) },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const history = new MemoryHistory()
+        const [channel, [one]] = withClients(400, { history, sliceBudget: 1 }) as [
+          Channel,
+          [Client],
+        ]
+        const broadcasts = [channel.broadcast({ id: 1, data: 'x' })]
+        for (const each of steps) {
+          if (each === 'broadcast') {
+            broadcasts.push(channel.broadcast({ id: broadcasts.length + 1, data: 'x' }))
+          } else if (each === 'turn') await new Promise(setImmediate)
+          else if (!channel.unsubscribe(one.stream)) channel.subscribe(one.stream)
+        }
+        await Promise.all(broadcasts)
+        if (!channel.unsubscribe(one.stream)) channel.subscribe(one.stream)
+        channel.unsubscribe(one.stream)
+        channel.subscribe(one.stream)
+        expect(idsOf(one.outlet.text).map(Number)).toEqual(broadcasts.map((_, index) => index + 1))
+      }),
+      { numRuns: 40 },
+    )
+  })
+})
+
+describe('events without an id', () => {
+  it('are sent to those who are there, and never again, whatever the history', async () => {
+    const [channel] = withHistory()
+    const there = client()
+    channel.subscribe(there.stream)
+    await channel.broadcast({ id: 1, data: 'one' })
+    await channel.broadcast({ data: 'typing' })
+    await channel.broadcast({ id: 2, data: 'two' })
+    expect(there.outlet.text).toContain('typing')
+    // It has had all three, and can only say so of the first.
+    const back = client('1')
+    expect(channel.subscribe(back.stream)).toEqual({ replay: 'complete', replayed: 1 })
+    expect(back.outlet.text).toBe('id: 2\ndata: two\n\n')
+  })
+})
+
+describe('what a subscription says', () => {
+  it('is closed for a stream that has ended or is ending', async () => {
+    const [channel] = withHistory()
+    await channel.broadcast({ id: 1, data: 'x' })
+    const gone = client('1')
+    gone.outlet.leave()
+    const ending = client('1')
+    ending.outlet.room = 1
+    for (const data of ['fills', 'waits']) ending.stream.send({ data })
+    void ending.stream.close()
+    expect(ending.stream.state).toBe('draining')
+    for (const { stream } of [gone, ending])
+      expect(channel.subscribe(stream)).toEqual({ replay: 'closed', replayed: 0 })
+    expect(channel.size).toBe(0)
+  })
+
+  it('is unknown where there is no history to tell what was missed', async () => {
+    const channel = createChannel()
+    expect(channel.subscribe(client('7').stream).replay).toBe('unknown')
+    const { stream } = client()
+    expect(channel.subscribe(stream).replay).toBe('complete')
+    await channel.broadcast({ id: 1, data: 'x' })
+    channel.unsubscribe(stream)
+    expect(channel.subscribe(stream).replay).toBe('complete')
+    channel.unsubscribe(stream)
+    await channel.broadcast({ id: 2, data: 'x' })
+    expect(channel.subscribe(stream).replay).toBe('unknown')
+  })
+})

@@ -1,0 +1,80 @@
+// A rig with one server and its clients, which several claims share: each claim has clients, paths and cuts of its own.
+import { existsSync } from 'node:fs'
+import { type Peer, Rig } from '../../src/testing/index.js'
+import { HALT } from './claim.js'
+
+/** The time at which a halted server was at work again. */
+export interface Halt {
+  readonly returned: Promise<number>
+}
+
+/** What the claims of one rig share. */
+export class House {
+  readonly rig: Rig
+  readonly server: Peer
+  readonly clients: Peer
+  readonly #halts: ((returned: Promise<number>) => void)[] = []
+  #waitedFor: number
+  #claims = 0
+  #nextClient = 0
+
+  /** @param halting - how many of its claims wait for the server's halt, which is one for all of them */
+  constructor(smallWindows: boolean, halting = 0) {
+    this.rig = new Rig(smallWindows ? { tcpRmem: '4096 16384 16384' } : {})
+    this.#waitedFor = halting
+    this.server = this.rig.spawnServer(moduleBeside('server'))
+    this.clients = this.rig.spawnClients(moduleBeside('clients'))
+  }
+
+  /** A number for a claim, and numbers for its clients. */
+  enter(count: number): { claim: number; indexes: number[] } {
+    const from = this.#nextClient
+    this.#nextClient += count
+    return {
+      claim: this.#claims++,
+      indexes: Array.from({ length: count }, (_, index) => from + index),
+    }
+  }
+
+  /** Settles when every claim that waits for the halt has come here, and the server stands still. */
+  halt(how: 'stopped' | 'blocked'): Promise<Halt> {
+    return new Promise((resolve) => {
+      this.#halts.push((returned) => resolve({ returned }))
+      this.#haltWhenAllWait(how)
+    })
+  }
+
+  /** A claim that will not come to the halt any more: the others need not wait for it. */
+  leave(how: 'stopped' | 'blocked'): void {
+    this.#waitedFor--
+    this.#haltWhenAllWait(how)
+  }
+
+  #haltWhenAllWait(how: 'stopped' | 'blocked'): void {
+    if (this.#halts.length === 0 || this.#halts.length < this.#waitedFor) return
+    const returned = how === 'stopped' ? this.#stop() : this.#block()
+    for (const tell of this.#halts.splice(0)) tell(returned)
+  }
+
+  async #stop(): Promise<number> {
+    this.server.signal('SIGSTOP')
+    await new Promise((resolve) => setTimeout(resolve, HALT))
+    this.server.signal('SIGCONT')
+    return Date.now()
+  }
+
+  async #block(): Promise<number> {
+    await this.server.call('block', HALT)
+    return Date.now()
+  }
+
+  close(): void {
+    this.rig.close()
+  }
+}
+
+/** A module of this folder, as it is or bundled. */
+function moduleBeside(name: string): URL {
+  const source = new URL(`./${name}.ts`, import.meta.url)
+  return existsSync(source) ? source : new URL(`./${name}.js`, import.meta.url)
+}

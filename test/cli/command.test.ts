@@ -1,0 +1,167 @@
+// The command as a process: exit statuses, signals, what goes where.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import net, { type AddressInfo } from 'node:net'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { afterEach, expect, it } from 'vitest'
+import { diagColumn, dumpSockets, TIMER_KEEPALIVE } from '../../src/socket/diag.js'
+import { describeWithDestroy } from '../support/describe-with-destroy.js'
+import { waitFor } from '../support/wait-for.js'
+
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const command = ['--import', tsx, cli]
+
+const cleanup: (() => void)[] = []
+afterEach(() => {
+  for (const undo of cleanup.splice(0).reverse()) undo()
+})
+
+function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...command, ...args], {
+    encoding: 'utf8',
+  })
+  return { status, stdout, stderr }
+}
+
+function start(...args: string[]): ChildProcess & { out: () => string } {
+  const child = spawn(process.execPath, [...command, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  cleanup.push(() => void child.kill('SIGKILL'))
+  let text = ''
+  child.stdout.on('data', (more) => {
+    text += more
+  })
+  return Object.assign(child, { out: () => text })
+}
+
+async function listener(): Promise<number> {
+  const server = net.createServer((socket) => socket.on('error', () => {}))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanup.push(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const client = net.connect(port, '127.0.0.1')
+  cleanup.push(() => void client.destroy())
+  await once(client, 'connect')
+  return port
+}
+
+it('prints its help, and the commands’', () => {
+  expect(run('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('doctor') })
+  for (const name of ['guard', 'top', 'doctor']) {
+    expect(run(name, '--help')).toMatchObject({
+      status: 0,
+      stderr: '',
+      stdout: expect.stringContaining(`Usage: tcp-sse ${name}`),
+    })
+  }
+})
+
+it('ends with 2 and one line for a command line that means nothing', () => {
+  expect(run()).toMatchObject({ status: 2, stdout: '' })
+  const wrong = [
+    ['gaurd'],
+    ['guard'],
+    ['guard', '--port', '0'],
+    ['guard', '--port', '80', '-d', '1s'],
+    ['top', '--port', '80', '--except', 'x'],
+  ]
+  for (const args of wrong) {
+    const { status, stdout, stderr } = run(...args)
+    expect([args, status, stdout]).toEqual([args, 2, ''])
+    expect(stderr).toMatch(/^tcp-sse: .+\n$/)
+  }
+})
+
+describeWithDestroy('tcp-sse', () => {
+  it('guards until SIGTERM, serves metrics, and leaves the living alone', async () => {
+    const port = await listener()
+    const free = await listener()
+    const taken = run('guard', '--port', `${port}`, '--metrics-port', `${free}`)
+    expect(taken).toMatchObject({ status: 1, stderr: expect.stringContaining('EADDRINUSE') })
+    const guard = start('guard', '--port', `${port}`, '--json', '--metrics-port', '19464')
+    await once(guard.stdout as NonNullable<typeof guard.stdout>, 'data')
+    expect(JSON.parse(guard.out())).toMatchObject({ event: 'start', port: [port], dryRun: false })
+    const text = await (await fetch('http://127.0.0.1:19464/metrics')).text()
+    expect(text).toContain('tcp_sse_port_guard_connections{verdict="alive"} 1\n')
+    const exit = once(guard, 'exit')
+    guard.kill('SIGTERM')
+    expect(await exit).toEqual([0, null])
+    expect(guard.out()).toContain('"event":"stop","closed":{"peer-dead":0,"stalled":0}')
+  })
+
+  it('shows a table once where it is not a terminal, and needs no rights for it', async () => {
+    const port = await listener()
+    const unprivileged = ['--bounding-set', '-all', process.execPath, ...command]
+    const top = spawnSync(
+      'setpriv',
+      [...unprivileged, 'top', '--port', `${port}`, '--interval', '100ms'],
+      { encoding: 'utf8' },
+    )
+    expect([top.status, top.stderr]).toEqual([0, ''])
+    expect(top.stdout).toMatch(/^1 connections: .*\nCLIENT .*\n127\.0\.0\.1:\d+ +alive/)
+    expect(top.stdout).not.toContain('\x1b')
+    const guard = spawnSync('setpriv', [...unprivileged, 'guard', '--port', `${port}`], {
+      encoding: 'utf8',
+    })
+    expect([guard.status, guard.stdout]).toEqual([1, ''])
+    expect(guard.stderr).toMatch(/^tcp-sse: .*CAP_NET_ADMIN\.\n$/)
+    const doctor = spawnSync('setpriv', [...unprivileged, 'doctor', '--json'], { encoding: 'utf8' })
+    expect(doctor.status).toBe(1)
+    expect(JSON.parse(doctor.stdout)).toContainEqual(
+      expect.objectContaining({
+        about: 'end them (SOCK_DESTROY)',
+        status: 'missing',
+        note: expect.stringContaining('CAP_NET_ADMIN'),
+      }),
+    )
+  }, 30_000)
+
+  it('guards and arms as another user, with the capabilities of the systemd recipe and no others', async () => {
+    const port = await listener()
+    const capabilities = '-all,+net_admin,+sys_ptrace,+dac_read_search'
+    const child = spawn(
+      'setpriv',
+      [
+        ...['--inh-caps', capabilities, '--ambient-caps', capabilities],
+        ...['--reuid', '65534', '--regid', '65534', '--clear-groups'],
+        ...[process.execPath, ...command, 'guard', '--port', `${port}`, '--arm', '--json'],
+      ],
+      // Where tsx may keep its cache.
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TSX_DISABLE_CACHE: '1' } },
+    )
+    cleanup.push(() => void child.kill('SIGKILL'))
+    let out = ''
+    child.stdout.on('data', (text) => {
+      out += text
+    })
+    await waitFor('its start', () => out.includes('\n'))
+    const rows = dumpSockets([port], 1 << 1)
+    const timer = (): number => rows.numbers[diagColumn.timer] as number
+    expect([rows.count, timer()]).toEqual([1, TIMER_KEEPALIVE])
+    const exit = once(child, 'exit')
+    child.kill('SIGINT')
+    expect(await exit).toEqual([0, null])
+    expect(out).not.toContain('problem')
+  })
+
+  it('says what works here, with 0 where nothing is missing', () => {
+    const { status, stdout } = run('doctor', '--json')
+    const missing = (JSON.parse(stdout) as { status: string }[]).filter(
+      (each) => each.status === 'missing',
+    )
+    expect([status, missing]).toEqual([0, []])
+  })
+
+  it('ends by itself when nobody reads what it prints', async () => {
+    const port = await listener()
+    const top = start('top', '--port', `${port}`, '--interval', '100ms', '--count', '1000')
+    await once(top.stdout as NonNullable<typeof top.stdout>, 'data')
+    const exit = once(top, 'exit')
+    top.stdout?.destroy()
+    expect((await exit)[0]).toBe(0)
+  })
+})

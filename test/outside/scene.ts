@@ -1,0 +1,163 @@
+// Servers that we did not write in a rig, with the command beside them.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { describe } from 'vitest'
+import { capabilities } from '../../src/index.js'
+import { createRig, type Rig } from '../../src/testing/index.js'
+import { describeWithRig } from '../support/describe-with-rig.js'
+import { waitFor } from '../support/wait-for.js'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** A `describe` with a rig; skipped, loudly, without the addon: there is nothing to see then, and the command says so. */
+export function describeOutside(title: string, body: () => void): void {
+  const { addon, reason } = capabilities()
+  if (!addon) console.warn(`SKIPPED: ${title}: ${reason}`)
+  const run = addon ? describeWithRig : describe.skip
+  run(title, body)
+}
+
+/** Why a server cannot be run here, or `undefined` where it can. */
+export function missing(...programs: string[]): string | undefined {
+  const absent = programs.filter((program) => !existsSync(program))
+  return absent.length > 0 ? `not installed: ${absent.join(', ')}` : undefined
+}
+
+/** A line of `tcp-sse guard --json`. */
+export interface Line {
+  time: string
+  event: 'start' | 'close' | 'stop' | 'problem'
+  outcome?: string
+  reason?: string
+  remoteAddress?: string
+  message?: string
+  closed?: Record<string, number>
+}
+
+/** The command, running. */
+export interface Command {
+  readonly child: ChildProcess
+  readonly lines: Line[]
+  /** Those that were ended, and when: `Date.now()`. */
+  closes(): { address: string; at: number }[]
+  /** SIGTERM, and the exit status. */
+  stop(): Promise<number | null>
+}
+
+/** A rig that runs any program on the server's side. */
+export class Scene {
+  readonly rig: Rig
+  readonly #children: ChildProcess[] = []
+
+  constructor(options: Parameters<typeof createRig>[0] = {}) {
+    this.rig = createRig(options)
+    this.run('ip', 'link', 'set', 'lo', 'up')
+  }
+
+  /** Enters the server's namespace, which is the rig's first. */
+  get #prefix(): string[] {
+    const user = process.getuid?.() === 0 ? [] : ['-U', '--preserve-credentials']
+    return ['nsenter', '-t', String(this.rig.processes[0]), ...user, '-n']
+  }
+
+  /** Runs a program to its end; what it printed. */
+  run(...command: string[]): string {
+    const [program = '', ...args] = [...this.#prefix, ...command]
+    return spawnSync(program, args, { encoding: 'utf8' }).stdout
+  }
+
+  /** Starts a program that ends with the scene. */
+  start(command: readonly string[]): ChildProcess {
+    const [program = '', ...args] = [...this.#prefix, 'setpriv', '--pdeathsig', 'KILL', ...command]
+    // A process group of its own: servers have workers, which a killed master leaves behind.
+    const stdio = ['ignore', 'pipe', 'pipe'] as const
+    const child = spawn(program, args, { cwd: here, stdio: [...stdio], detached: true })
+    this.#children.push(child)
+    return child
+  }
+
+  /** Starts a server and waits until it listens. */
+  async serve(port: number, command: readonly string[]): Promise<ChildProcess> {
+    const child = this.start(command)
+    let words = ''
+    child.stdout?.on('data', (text) => (words += text))
+    child.stderr?.on('data', (text) => (words += text))
+    const sign = `:${port.toString(16).toUpperCase().padStart(4, '0')} `
+    await waitFor(`${command[0]} on ${port}`, () => {
+      if (child.exitCode !== null) throw new Error(words)
+      const tables = this.run('cat', '/proc/net/tcp', '/proc/net/tcp6')
+      return tables.split('\n').some((line) => line.includes(sign) && line.includes(' 0A '))
+    })
+    return child
+  }
+
+  /** Starts `tcp-sse guard`, and waits until it says so. */
+  async guard(...args: string[]): Promise<Command> {
+    const child = this.start([process.execPath, '--import', tsx, cli, 'guard', '--json', ...args])
+    const lines: Line[] = []
+    let rest = ''
+    let complaints = ''
+    child.stderr?.on('data', (text) => (complaints += text))
+    child.stdout?.on('data', (text) => {
+      const parts = (rest + text).split('\n')
+      rest = parts.pop() ?? ''
+      lines.push(...parts.map((part) => JSON.parse(part) as Line))
+    })
+    await waitFor('the guard', () => {
+      if (child.exitCode !== null) throw new Error(complaints)
+      return lines.length > 0
+    })
+    return {
+      child,
+      lines,
+      closes: () =>
+        lines
+          .filter(({ event, outcome }) => event === 'close' && outcome === 'ended')
+          .map(({ remoteAddress = '', time }) => ({
+            address: remoteAddress,
+            at: Date.parse(time),
+          })),
+      async stop() {
+        const exit = once(child, 'exit')
+        child.kill('SIGTERM')
+        return (await exit)[0]
+      },
+    }
+  }
+
+  /** Established connections of a port, on the server's side. */
+  established(port: number): number {
+    const sign = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+    return this.run('cat', '/proc/net/tcp', '/proc/net/tcp6')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, local, , state]) => local?.endsWith(sign) && state === '01').length
+  }
+
+  /** How many responses the Python application has under way. */
+  live(port: number): number {
+    return Number(this.run('curl', '-s', `http://127.0.0.1:${port}/live`))
+  }
+
+  close(): void {
+    for (const { pid } of this.#children) killGroup(pid)
+    this.rig.close()
+  }
+}
+
+/** Numbers from `from` up to, and not with, `to`. */
+export const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, index) => from + index)
+
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // All of it has ended.
+  }
+}

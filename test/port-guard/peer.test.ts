@@ -1,0 +1,183 @@
+// The last look before an end, and options: what rigs cannot bring about at will.
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { guardPort, type PortCloseInfo, TcpSseError } from '../../src/index.js'
+import type { Monitor } from '../../src/liveness/monitor.js'
+import { Sight } from '../../src/liveness/observation.js'
+import type { PeerEvidence, Watcher } from '../../src/liveness/watch.js'
+import { clientFilter } from '../../src/port-guard/clients.js'
+import { type Connection, Connections } from '../../src/port-guard/connections.js'
+import { type PortGuardOptions, portGuardSettings } from '../../src/port-guard/options.js'
+import { type Owner, Peer } from '../../src/port-guard/peer.js'
+import { nextTurn } from '../../src/scheduling.js'
+import { dumpSockets } from '../../src/socket/diag.js'
+import { describeWithDestroy } from '../support/describe-with-destroy.js'
+import { waitFor } from '../support/wait-for.js'
+
+const cleanup: (() => void)[] = []
+afterEach(() => {
+  for (const undo of cleanup.splice(0).reverse()) undo()
+})
+
+async function connected(): Promise<{ port: number; client: net.Socket; accepted: net.Socket }> {
+  const server = net.createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const client = net.connect(port, '127.0.0.1')
+  const [accepted] = (await once(server, 'connection')) as [net.Socket]
+  for (const socket of [client, accepted]) socket.on('error', () => {}).resume()
+  cleanup.push(() => {
+    client.destroy()
+    accepted.destroy()
+    server.close()
+  })
+  return { port, client, accepted }
+}
+
+describeWithDestroy('a peer that the monitor takes for dead', () => {
+  /** Without a monitor: the test is one. */
+  async function scene(): Promise<{
+    port: number
+    client: net.Socket
+    peer: Peer
+    connection: Connection
+    watcher: () => Watcher
+    watches: () => number
+    reports: PortCloseInfo[]
+    spared: () => number
+  }> {
+    const { port, client } = await connected()
+    const connections = new Connections([port])
+    const [connection] = connections.refresh(0).arrived as [Connection]
+    const watchers: Watcher[] = []
+    const reports: PortCloseInfo[] = []
+    let spared = 0
+    const owner: Owner = {
+      settings: portGuardSettings({ port, detectWithin: 5_000 }),
+      clock: { now: () => 100_000, after: () => () => {} },
+      monitor: {
+        watch: (_: Connection, watcher: Watcher) => {
+          watchers.push(watcher)
+          return {
+            verdict: 'dead',
+            observation: undefined,
+            shared: false,
+            hurry() {},
+            release() {},
+          }
+        },
+      } as unknown as Monitor<Connection>,
+      report: (info) => reports.push(info),
+      spare: () => {
+        spared += 1
+      },
+    }
+    const peer = new Peer(owner, connection)
+    peer.watch()
+    return {
+      port,
+      client,
+      peer,
+      connection,
+      watcher: () => watchers.at(-1) as Watcher,
+      watches: () => watchers.length,
+      reports,
+      spared: () => spared,
+    }
+  }
+
+  /** What a look from before the process was stopped had shown. */
+  const evidence: PeerEvidence = {
+    verdict: 'dead',
+    silentFor: 20_000,
+    observation: Object.assign(new Sight(), {
+      at: 99_000,
+      state: 1,
+      unacked: 1,
+      retransmits: 5,
+      lastAckReceived: 20_000,
+      answeredAt: 80_000,
+      asked: 5,
+      provedAt: 90_000,
+    }),
+  }
+
+  it('is not ended when one more look shows that it has answered, and is watched on', async () => {
+    const { client, watcher, watches, reports, spared } = await scene()
+    watcher().onPeerDead(evidence)
+    await nextTurn()
+    expect([reports, spared(), watches()]).toEqual([[], 1, 2])
+    expect(client.destroyed).toBe(false)
+  })
+
+  it('is let go when its connection has ended meanwhile', async () => {
+    const { port, client, connection, watcher, watches, reports, spared } = await scene()
+    client.resetAndDestroy()
+    await waitFor('its end', () => dumpSockets([port], 1 << 1).count === 0)
+    watcher().onPeerDead(evidence)
+    await nextTurn()
+    expect([reports, spared(), watches(), connection.destroyed]).toEqual([[], 1, 1, true])
+  })
+})
+
+describe('guardPort', () => {
+  const wrong: [Partial<Record<keyof PortGuardOptions | 'prot', unknown>>, string][] = [
+    [{}, 'ERR_OPTION_TYPE'],
+    [{ port: '80' }, 'ERR_OPTION_TYPE'],
+    [{ port: 0 }, 'ERR_OPTION_VALUE'],
+    [{ port: 65_536 }, 'ERR_OPTION_VALUE'],
+    [{ port: 1.5 }, 'ERR_OPTION_VALUE'],
+    [{ port: Number.NaN }, 'ERR_OPTION_VALUE'],
+    [{ port: [] }, 'ERR_OPTION_VALUE'],
+    [{ port: [80, 'x'] }, 'ERR_OPTION_TYPE'],
+    [{ port: Array.from({ length: 65 }, (_, i) => i + 1) }, 'ERR_OPTION_VALUE'],
+    [{ prot: 80 }, 'ERR_OPTION_UNKNOWN'],
+    [{ port: 80, detectWithin: '30s' }, 'ERR_OPTION_TYPE'],
+    [{ port: 80, detectWithin: 100 }, 'ERR_DETECT_WITHIN_TOO_SMALL'],
+    [{ port: 80, stallTimeout: 10 }, 'ERR_OPTION_VALUE'],
+    [{ port: 80, arm: 1 }, 'ERR_OPTION_TYPE'],
+    [{ port: 80, address: '10.0.0.1' }, 'ERR_OPTION_TYPE'],
+    [{ port: 80, address: [1] }, 'ERR_OPTION_TYPE'],
+    [{ port: 80, address: ['10.0.0.0/33'] }, 'ERR_OPTION_VALUE'],
+    [{ port: 80, except: ['10.0.0.0/-1'] }, 'ERR_OPTION_VALUE'],
+    [{ port: 80, except: ['10.0.0.0/'] }, 'ERR_OPTION_VALUE'],
+    [{ port: 80, except: ['host'] }, 'ERR_OPTION_VALUE'],
+    [{ port: 80, except: ['::1/129'] }, 'ERR_OPTION_VALUE'],
+    [{ port: 80, except: ['fe80::1%eth0'] }, 'ERR_OPTION_VALUE'],
+    [{ port: 80, onClose: 1 }, 'ERR_OPTION_TYPE'],
+  ]
+  for (const [options, code] of wrong) {
+    it(`refuses ${JSON.stringify(options).slice(0, 60)} with ${code}`, () => {
+      const call = (): unknown => guardPort({ ...options, dryRun: true } as PortGuardOptions)
+      expect(call).toThrow(TcpSseError)
+      expect(call).toThrow(expect.objectContaining({ code }))
+    })
+  }
+
+  it('means the clients of a network, and not those that are excepted', () => {
+    const { address, except } = portGuardSettings({
+      port: 80,
+      address: ['10.0.0.0/8', 'fd00::/16', '192.168.0.1'],
+      except: ['10.1.0.0/16', 'fd00::5'],
+    })
+    const isMeant = clientFilter(address, except)
+    const meant = ['10.0.0.1', '10.2.3.4', '192.168.0.1', 'fd00::6']
+    const others = ['10.1.2.3', '192.168.0.2', 'fd00::5', 'fd01::1', '11.0.0.1']
+    expect([...meant, ...others].filter(isMeant)).toEqual(meant)
+    expect(others.filter(clientFilter([], except))).toEqual(['192.168.0.2', 'fd01::1', '11.0.0.1'])
+  })
+
+  it('has no TCP_USER_TIMEOUT in its plans, and the same silence in both', () => {
+    for (const detectWithin of [4_000, 10_000, 30_000, 3_600_000]) {
+      const { armedPlan, plainPlan } = portGuardSettings({ port: 80, detectWithin })
+      expect([armedPlan.userTimeout, plainPlan.userTimeout, plainPlan.keepAlive]).toEqual([
+        false,
+        false,
+        false,
+      ])
+      expect(plainPlan.silence).toBe(armedPlan.silence)
+    }
+  })
+})

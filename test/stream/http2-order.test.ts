@@ -1,0 +1,85 @@
+// HTTP/2 sends a large event in slices: nothing else may come between them.
+import http2 from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, it } from 'vitest'
+import { createEventStream, type EventStream, type EventStreamOptions } from '../../src/index.js'
+import type { Cleanup } from '../support/open-stream.js'
+import { waitFor } from '../support/wait-for.js'
+
+const cleanup: Cleanup = []
+afterEach(() => {
+  for (const undo of cleanup.splice(0).reverse()) undo()
+})
+
+interface Exchange {
+  readonly stream: EventStream
+  readonly res: http2.Http2ServerResponse
+  readonly text: () => string
+  readonly ended: () => boolean
+}
+
+async function open(options: EventStreamOptions = {}): Promise<Exchange> {
+  let opened: { stream: EventStream; res: http2.Http2ServerResponse } | undefined
+  const server = http2.createServer((req, res) => {
+    opened = { stream: createEventStream(req, res, options), res }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const client = session.request()
+  let text = ''
+  let ended = false
+  client.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk
+  })
+  client.on('end', () => {
+    ended = true
+  })
+  cleanup.push(
+    () => server.close(),
+    () => session.destroy(),
+  )
+  const { stream, res } = await waitFor('the stream', () => opened)
+  return { stream, res, text: () => text, ended: () => ended }
+}
+
+const LARGE = 'x'.repeat(40_000)
+
+it('padding of several slices is whole, and retry comes after it', async () => {
+  const { text } = await open({ padding: 40_000, retry: 5 })
+  await waitFor('the retry', () => text().includes('retry: 5\n\n'))
+  expect(text().endsWith(`: ${' '.repeat(39_996)}\n\nretry: 5\n\n`)).toBe(true)
+})
+
+it('what is sent in the same tick as the padding comes after it', async () => {
+  const { stream, text } = await open({ padding: 40_000, retry: 5 })
+  stream.send({ data: 'first' })
+  await waitFor('the event', () => text().includes('first'))
+  expect(text().endsWith(`${' '.repeat(100)}\n\nretry: 5\n\ndata: first\n\n`)).toBe(true)
+})
+
+it('the application’s own write comes after a large event, and not inside of it', async () => {
+  const { stream, res, text } = await open()
+  stream.send({ data: LARGE })
+  res.write('data: own\n\n')
+  stream.send({ data: 'after' })
+  await waitFor('the last event', () => text().includes('after'))
+  expect(text().endsWith(`data: ${LARGE}\n\ndata: own\n\ndata: after\n\n`)).toBe(true)
+})
+
+it('the application’s own end comes after the whole of a large event', async () => {
+  const { stream, res, text, ended } = await open()
+  stream.send({ data: LARGE })
+  res.end('data: last\n\n')
+  await waitFor('the end', ended)
+  expect(text().endsWith(`data: ${LARGE}\n\ndata: last\n\n`)).toBe(true)
+  expect((await stream.closed).reason).toBe('ended')
+})
+
+it('writable() says false while the application has ended the response itself', async () => {
+  const { stream, res } = await open()
+  stream.send({ data: LARGE })
+  const room = stream.writable()
+  res.end()
+  expect(await room).toBe(false)
+  expect(await stream.writable()).toBe(false)
+})

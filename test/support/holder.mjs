@@ -1,0 +1,8 @@
+// A server in a process of its own that knows nothing of us: prints its port, and a word for each connection that ends.
+import net from 'node:net'
+
+const server = net.createServer((socket) => {
+  socket.on('error', ({ code }) => console.log(code))
+  socket.resume()
+})
+server.listen(0, () => console.log(server.address().port))

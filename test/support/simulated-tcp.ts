@@ -1,0 +1,227 @@
+// The clocks of a TCP connection as Linux runs them, simulated: keepalive, retransmits with their loss probe, probes of a shut
+// window, and TCP_USER_TIMEOUT. No bytes, no congestion window: what the monitor judges by, and when.
+
+import type { Look } from '../../src/liveness/observation.js'
+import type { LivenessPlan } from '../../src/liveness/plan.js'
+import { healthy } from './sight.js'
+
+/** What happens to a connection. Times in ms. */
+export interface Course {
+  readonly rtt: number
+  /** The application writes at these times, in order. */
+  readonly writes: readonly number[]
+  /** From this time on the peer's window is shut, and something waits for it. */
+  readonly shutAt: number
+  /** Nothing passes the path from `cutAt` to `healAt`. */
+  readonly cutAt: number
+  readonly healAt: number
+}
+
+const NEVER = Number.POSITIVE_INFINITY
+const RTO_MIN = 200
+
+/** One connection. `look` runs it up to a time and tells what TCP_INFO would. */
+export class SimulatedTcp {
+  readonly #course: Course
+  readonly #rto: number
+  #now = 0
+  #answeredAt = 0
+  /** Answers that are on their way, by arrival. */
+  #arrivals: { at: number; acknowledges: number }[] = []
+  /** Segments with data: sent for the first time, acknowledged, all that were sent. */
+  #sent = 0
+  #acknowledged = 0
+  #segments = 0
+  #written = 0
+  #probes = 0
+  #retransmits = 0
+  #totalRetransmits = 0
+  #backoff = 0
+  #timerAt = NEVER
+  #timer: 'loss-probe' | 'retransmit' | 'window-probe' | undefined
+  #keepAliveAt: number
+  #keepAlive: { idle: number; interval: number } | undefined
+  #windowProbesSince: number | undefined
+  #retransmitsSince: number | undefined
+  #limited = 0
+  userTimeout = 0
+  retransmitMax = 120_000
+  /** When the kernel gave up, and by which of its clocks. */
+  ended: { at: number; by: string } | undefined
+
+  constructor(course: Course) {
+    this.#course = course
+    this.#rto = course.rtt + RTO_MIN
+    this.#keepAliveAt = NEVER
+  }
+
+  arm({ keepAlive, retransmitMax }: LivenessPlan): void {
+    this.#keepAlive = keepAlive || undefined
+    this.#keepAliveAt = this.#answeredAt + (keepAlive ? keepAlive.idle : NEVER)
+    if (retransmitMax !== false) this.retransmitMax = retransmitMax
+  }
+
+  /** TCP_KEEPIDLE set anew: the timer fires at once where the connection has been idle for longer. */
+  probeNow(): void {
+    if (this.#keepAlive === undefined) return
+    this.#keepAliveAt = Math.max(this.#now, this.#answeredAt + this.#keepAlive.idle)
+  }
+
+  /** Bytes written by the application so far: what Node knows. */
+  writtenAt(time: number): number {
+    const { writes, shutAt } = this.#course
+    return writes.filter((at) => at <= time).length + (time >= shutAt ? 1 : 0)
+  }
+
+  look(time: number): Look {
+    this.#run(time)
+    const shut = time >= this.#course.shutAt
+    return {
+      ...healthy,
+      state: this.ended === undefined ? 1 : 7,
+      unacked: this.#sent - this.#acknowledged,
+      unsent: shut ? 5_000 : 0,
+      sendWindow: shut ? 0 : 65_536,
+      retransmits: this.#retransmits,
+      rto: Math.min(this.#rto * 2 ** this.#backoff, this.retransmitMax),
+      probes: this.#probes,
+      lastAckReceived: time - this.#answeredAt,
+      lastDataReceived: time,
+      totalRetransmits: this.#totalRetransmits,
+      dataSegmentsSent: this.#segments,
+      bytesAcked: this.#acknowledged,
+      windowLimited: shut ? Math.max(1, this.#limited) : this.#limited,
+      rtt: this.#course.rtt,
+      rttVariation: this.#course.rtt / 20,
+      minRtt: this.#course.rtt,
+    }
+  }
+
+  #run(until: number): void {
+    while (this.ended === undefined) {
+      const write = this.#course.writes[this.#written] ?? NEVER
+      const arrival = this.#arrivals[0]?.at ?? NEVER
+      const shut = this.#windowProbesSince === undefined ? this.#course.shutAt : NEVER
+      const next = Math.min(write, arrival, shut, this.#timerAt, this.#keepAliveAt)
+      if (next > until) break
+      this.#now = Math.max(this.#now, next)
+      if (next === arrival) this.#onAnswer()
+      else if (next === write) this.#onWrite()
+      else if (next === shut) this.#onShut()
+      else if (next === this.#timerAt) this.#onTimer()
+      else this.#onKeepAlive()
+    }
+    this.#now = Math.max(this.#now, until)
+  }
+
+  /** Something that the peer's kernel answers, if both ways are open. */
+  #ask(acknowledges = 0): void {
+    const { rtt, cutAt, healAt } = this.#course
+    const arrives = this.#now + rtt
+    const passes = (time: number): boolean => time < cutAt || time >= healAt
+    if (passes(this.#now) && passes(this.#now + rtt / 2) && passes(arrives)) {
+      this.#arrivals.push({ at: arrives, acknowledges })
+    }
+  }
+
+  #onAnswer(): void {
+    const { acknowledges } = this.#arrivals.shift() as { at: number; acknowledges: number }
+    this.#answeredAt = this.#now
+    this.#probes = 0
+    if (acknowledges > this.#acknowledged) {
+      this.#acknowledged = acknowledges
+      this.#retransmits = 0
+      this.#backoff = 0
+      this.#retransmitsSince = undefined
+      if (this.#acknowledged === this.#sent) this.#setTimer(undefined)
+      else this.#setTimer('loss-probe', 2 * this.#course.rtt + RTO_MIN)
+    }
+    this.#keepAliveAt = this.#answeredAt + (this.#keepAlive?.idle ?? NEVER)
+  }
+
+  #onWrite(): void {
+    this.#written += 1
+    if (this.#windowProbesSince !== undefined) return
+    this.#sent += 1
+    this.#segments += 1
+    this.#ask(this.#sent)
+    // Each new segment puts the loss probe off (tcp_schedule_loss_probe), unless a timeout has come already.
+    if (this.#retransmits === 0) this.#setTimer('loss-probe', 2 * this.#course.rtt + RTO_MIN)
+  }
+
+  #onShut(): void {
+    this.#windowProbesSince = NEVER
+    this.#sent = this.#acknowledged
+    this.#backoff = 0
+    this.#setTimer('window-probe', this.#rto)
+  }
+
+  #onTimer(): void {
+    if (this.#timer === 'window-probe') this.#onWindowProbe()
+    else this.#onRetransmit()
+  }
+
+  #onRetransmit(): void {
+    if (this.#timer === 'retransmit') {
+      this.#retransmits += 1
+      this.#backoff += 1
+      const since = this.#retransmitsSince
+      if (this.userTimeout > 0 && since !== undefined && this.#now - since >= this.userTimeout) {
+        this.ended = { at: this.#now, by: 'retransmits' }
+        return
+      }
+    }
+    this.#retransmitsSince ??= this.#now
+    this.#totalRetransmits += 1
+    this.#segments += 1
+    this.#ask(this.#sent)
+    const wait = Math.min(this.#rto * 2 ** this.#backoff, this.retransmitMax)
+    this.#setTimer('retransmit', this.#clamped(wait, this.#retransmitsSince))
+  }
+
+  #onWindowProbe(): void {
+    if (this.#windowProbesSince === NEVER) this.#windowProbesSince = this.#now
+    const age = this.#now - (this.#windowProbesSince as number)
+    if (this.userTimeout > 0 && age > 0 && age >= this.userTimeout) {
+      this.ended = { at: this.#now, by: 'window probes' }
+      return
+    }
+    this.#limited += 1
+    this.#probes += 1
+    this.#backoff += 1
+    this.#ask()
+    const wait = Math.min(this.#rto * 2 ** this.#backoff, this.retransmitMax)
+    this.#setTimer('window-probe', this.#clamped(wait, this.#windowProbesSince as number))
+  }
+
+  /** tcp_clamp_probe0_to_user_timeout, tcp_clamp_rto_to_user_timeout. */
+  #clamped(wait: number, since: number): number {
+    if (this.userTimeout === 0) return wait
+    return Math.min(wait, Math.max(1, this.userTimeout - (this.#now - since)))
+  }
+
+  #setTimer(timer: 'loss-probe' | 'retransmit' | 'window-probe' | undefined, wait = NEVER): void {
+    this.#timer = timer
+    this.#timerAt = this.#now + wait
+  }
+
+  #onKeepAlive(): void {
+    const { idle, interval } = this.#keepAlive as { idle: number; interval: number }
+    const busy = this.#sent > this.#acknowledged || this.#windowProbesSince !== undefined
+    if (busy) {
+      this.#keepAliveAt = this.#now + idle
+      return
+    }
+    if (
+      this.userTimeout > 0 &&
+      this.#probes > 0 &&
+      this.#now - this.#answeredAt >= this.userTimeout
+    ) {
+      this.ended = { at: this.#now, by: 'keepalive' }
+      return
+    }
+    this.#probes += 1
+    this.#keepAliveAt = this.#now + interval
+    this.#ask()
+  }
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import { answerWithin, questionsNeeded, retransmitAfter } from '../../src/liveness/path.js'
+
+describe('answerWithin', () => {
+  it('is the round trip, its variation, and a delayed ACK', () => {
+    expect(answerWithin({ rtt: 0.1, rttVariation: 0.05, minRtt: 0.1 })).toBeCloseTo(500.1)
+    expect(answerWithin({ rtt: 1_400, rttVariation: 100, minRtt: 1_300 })).toBe(2_100)
+    expect(retransmitAfter({ rtt: 1_400, rttVariation: 100, minRtt: 1_300 })).toBe(1_800)
+  })
+
+  it('is not known where the kernel does not tell the round trip', () => {
+    expect(
+      answerWithin({ rtt: Number.NaN, rttVariation: Number.NaN, minRtt: Number.NaN }),
+    ).toBeNaN()
+  })
+})
+
+describe('questionsNeeded', () => {
+  it('is three on a path that has lost nothing', () => {
+    expect(questionsNeeded(0, 0)).toBe(3)
+    expect(questionsNeeded(1_000, 0)).toBe(3)
+  })
+
+  it('is hardly more on a good path that has lost a few', () => {
+    expect(questionsNeeded(20, 2)).toBe(3)
+    expect(questionsNeeded(40, 3)).toBeLessThanOrEqual(5)
+  })
+
+  it('makes a chance loss of all of them less probable than one in ten million', () => {
+    for (const share of [0.05, 0.2, 0.36]) {
+      const needed = questionsNeeded(250, 250 * share)
+      expect(share ** needed).toBeLessThan(1e-7)
+    }
+  })
+
+  it('grows with the losses, and has a limit', () => {
+    const needed = [0, 1, 10, 40, 72, 200].map((lost) => questionsNeeded(200, lost))
+    expect(needed).toEqual([...needed].sort((a, b) => a - b))
+    expect(needed.at(-1)).toBe(40)
+  })
+})

@@ -1,0 +1,124 @@
+// The promise over all phases, D, round trips, alignments and kernels: the monitor and simulated TCP on one fake clock.
+import { Socket } from 'node:net'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Kernel } from '../../src/liveness/kernel.js'
+import { Monitor } from '../../src/liveness/monitor.js'
+import { planFor } from '../../src/liveness/plan.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { type Course, SimulatedTcp } from '../support/simulated-tcp.js'
+
+const NEVER = Number.POSITIVE_INFINITY
+
+function kernelOver(tcp: SimulatedTcp, clock: FakeClock): Kernel {
+  return {
+    look: (_sockets, into) => [
+      into[0] !== undefined && Object.assign(into[0], tcp.look(clock.time)) !== undefined,
+    ],
+    save: () => [],
+    arm: (_socket, plan) => tcp.arm(plan),
+    setUserTimeout: (_socket, milliseconds) => {
+      tcp.userTimeout = milliseconds
+    },
+    setRetransmitMax: (_socket, milliseconds) => {
+      tcp.retransmitMax = milliseconds
+    },
+    probe: () => tcp.probeNow(),
+    restore: () => {},
+    notSentLowWater: () => 0,
+    setNotSentLowWater: () => {},
+    reset: (socket) => void socket.destroy(),
+    pending: () => 0,
+    progress: () => 0,
+    activity: () => tcp.writtenAt(clock.time),
+  }
+}
+
+/** When the peer was found dead; `Infinity` if it was not by `until`. */
+function closedAt(
+  course: Course,
+  detectWithin: number,
+  hasRetransmitMax: boolean,
+  until: number,
+): number {
+  const clock = new FakeClock()
+  const tcp = new SimulatedTcp(course)
+  const monitor = new Monitor(clock, kernelOver(tcp, clock))
+  let at = NEVER
+  const close = (): void => {
+    at = Math.min(at, clock.time)
+  }
+  monitor.watch(new Socket(), {
+    plan: planFor(detectWithin, {}, hasRetransmitMax),
+    onPeerDead: close,
+    onPeerGone: close,
+    onLook: () => NEVER,
+  })
+  clock.run(until)
+  return at
+}
+
+const every = (ms: number, from: number, until: number): number[] =>
+  Array.from({ length: Math.floor((until - from) / ms) }, (_, index) => from + index * ms)
+
+/** What a peer may be doing at the time `at`, when something happens to its path. */
+const phases: Record<string, (at: number, detail: number) => Pick<Course, 'writes' | 'shutAt'>> = {
+  idle: () => ({ writes: [], shutAt: NEVER }),
+  busy: (at, detail) => ({ writes: every(20 + (detail % 2_000), 100, at + 60_000), shutAt: NEVER }),
+  'with a heartbeat now and then': (_at, detail) => ({
+    writes: every(5_000 + detail, 100, 400_000),
+    shutAt: NEVER,
+  }),
+  'sent an event after it': (at, detail) => ({ writes: [at + detail], shutAt: NEVER }),
+  'behind a shut window': (at, detail) => ({ writes: [], shutAt: Math.max(10, at - detail * 4) }),
+}
+
+const settings = {
+  detectWithin: fc.integer({ min: 4_000, max: 60_000 }),
+  rtt: fc.integer({ min: 0, max: 150 }),
+  at: fc.integer({ min: 20_000, max: 90_000 }),
+  detail: fc.nat(20_000),
+  hasRetransmitMax: fc.boolean(),
+}
+
+describe('the promise', () => {
+  for (const [phase, doing] of Object.entries(phases)) {
+    it(`closes a peer that vanishes within D + 1 s: ${phase}`, () => {
+      fc.assert(
+        fc.property(fc.record(settings), ({ detectWithin, rtt, at, detail, hasRetransmitMax }) => {
+          const course = { rtt, ...doing(at, detail), cutAt: at, healAt: NEVER }
+          const closed = closedAt(course, detectWithin, hasRetransmitMax, at + detectWithin * 3)
+          expect(closed).toBeGreaterThan(at)
+          // The reset and a busy event loop have a reserve.
+          expect(closed - at).toBeLessThanOrEqual(detectWithin + 1_000 - 150)
+        }),
+        { numRuns: 150 },
+      )
+    })
+
+    it(`closes nobody in an outage that is tolerated: ${phase}`, () => {
+      fc.assert(
+        fc.property(fc.record(settings), ({ detectWithin, rtt, at, detail, hasRetransmitMax }) => {
+          const { toleratedOutage } = planFor(detectWithin, {}, hasRetransmitMax)
+          const healAt = at + Math.max(0, toleratedOutage - rtt)
+          const course = { rtt, ...doing(at, detail), cutAt: at, healAt }
+          expect(closedAt(course, detectWithin, hasRetransmitMax, at + 150_000)).toBe(NEVER)
+        }),
+        { numRuns: 150 },
+      )
+    })
+
+    it(`closes nobody for a path whose round trip is long, whatever D: ${phase}`, () => {
+      fc.assert(
+        fc.property(
+          fc.record({ ...settings, rtt: fc.integer({ min: 300, max: 12_000 }) }),
+          ({ detectWithin, rtt, at, detail, hasRetransmitMax }) => {
+            const course = { rtt, ...doing(at, detail), cutAt: NEVER, healAt: NEVER }
+            expect(closedAt(course, detectWithin, hasRetransmitMax, 200_000)).toBe(NEVER)
+          },
+        ),
+        { numRuns: 100 },
+      )
+    })
+  }
+})
