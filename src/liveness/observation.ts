@@ -46,11 +46,13 @@ export interface Observation extends Look {
   readonly needed: number
   /** The look that first found so many; `undefined` before. */
   readonly provedAt: number | undefined
-  /** The path's record: questions over the connection's life (the older count less), and those that went unanswered. */
+  /** The path's record: questions over the connection's life; the older count less. */
   readonly questions: number
+  /** Those of them that went unanswered. */
   readonly unanswered: number
-  /** `dataSegmentsSent` and `totalRetransmits` as far as they are in the record. */
+  /** `dataSegmentsSent`, as far as it is in the record. */
   readonly recordedSegments: number
+  /** `totalRetransmits`, as far as it is in the record. */
   readonly recordedRetransmits: number
 }
 
