@@ -1,4 +1,5 @@
-import { defineConfig } from 'tsup'
+import { rmSync } from 'node:fs'
+import { defineConfig, type Options } from 'tsup'
 
 /**
  * The public entry points: output name -> source. A new one is also a line in package.json
@@ -15,13 +16,20 @@ export const entry = {
   prometheus: 'src/prometheus.ts',
   testing: 'src/testing/index.ts',
   dashboard: 'src/dashboard/index.ts',
+  client: 'src/client/index.ts',
 }
 
 /** What is started and not imported: the command, and the module of the rig's client process. */
 const programs = { cli: 'src/cli/main.ts', 'testing-clients': 'src/testing/clients.ts' }
 
-export default defineConfig({
-  entry: { ...entry, ...programs },
+/** What browsers load: on its own, so that it shares no chunk with what is for Node. */
+const { client, ...node } = entry
+
+// tsup 8 hands TypeScript 6 an option it calls deprecated.
+const compilerOptions = { ignoreDeprecations: '6.0' }
+
+const forNode: Options = {
+  entry: { ...node, ...programs },
   format: ['esm', 'cjs'],
   target: 'node20',
   platform: 'node',
@@ -34,7 +42,24 @@ export default defineConfig({
   shims: true,
   // What is built keeps the sources' names and order; maps would be half of the tarball.
   sourcemap: false,
-  clean: true,
-  // tsup 8 hands TypeScript 6 an option it calls deprecated.
-  dts: { entry, compilerOptions: { ignoreDeprecations: '6.0' } },
+  dts: { entry: node, compilerOptions },
+}
+
+const forBrowsers: Options = {
+  target: 'es2022',
+  platform: 'neutral',
+  external: ['eventsource'],
+  splitting: false,
+  sourcemap: false,
+}
+
+export default defineConfig(() => {
+  // Not by `clean`: the builds run at the same time, and each would remove what is the others'.
+  rmSync('dist', { recursive: true, force: true })
+  return [
+    forNode,
+    { ...forBrowsers, entry: { client }, format: ['esm', 'cjs'], dts: { compilerOptions } },
+    // For a `<script type="module">` from a CDN.
+    { ...forBrowsers, entry: { 'client.min': client }, format: 'esm', minify: true },
+  ]
 })

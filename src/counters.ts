@@ -65,6 +65,7 @@ export const counters = shared('counters', () => ({
   droppedEvents: 0,
   droppedBytes: 0,
   heartbeats: 0,
+  echoes: 0,
   stalls: 0,
   broadcasts: 0,
   /** Milliseconds that streams were open. */

@@ -35,6 +35,8 @@ export type ErrorCode =
   | 'ERR_SOCKET_OPTION'
   /** The reason object of a stream that was closed because its peer fell silent. */
   | 'ERR_PEER_DEAD'
+  /** The reason object of a stream that was closed because its client sent no echo. */
+  | 'ERR_NO_ECHO'
   /** The reason object of a stream that was closed because its peer took no byte for too long. */
   | 'ERR_PEER_STALLED'
   /** `sendAll` was given something that events cannot be pulled from. */

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export { type EchoRouteOptions, echo } from './adapters/echo.js'
 export { createEventStream, type NodeRequest, type NodeResponse } from './adapters/node.js'
 export type { BroadcastOptions, Tally } from './channel/broadcast.js'
 export {
@@ -76,6 +77,8 @@ export {
   TRACKED_EVENTS,
   type Undelivered,
 } from './stream/delivery-log.js'
+export type { EchoOptions } from './stream/echo-options.js'
+export { acceptEcho, type Echo, type EchoOutcome } from './stream/echo-registry.js'
 export type { EventStream } from './stream/event-stream.js'
 export type {
   StreamCloseMessage,

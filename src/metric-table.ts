@@ -75,6 +75,12 @@ export const METRICS: readonly MetricRow[] = [
     read: ({ heartbeats }) => one(heartbeats),
   },
   {
+    name: 'echoes',
+    help: 'Echoes that clients have sent',
+    kind: 'counter',
+    read: ({ echoes }) => one(echoes),
+  },
+  {
     name: 'stalls',
     help: 'Times that a client was found to have fallen behind',
     kind: 'counter',

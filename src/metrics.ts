@@ -30,8 +30,10 @@ export interface Metrics {
   readonly bytes: number
   /** What overflow policies have dropped. */
   readonly dropped: Dropped
-  /** Heartbeat comments. */
+  /** Heartbeat comments, and the beats of streams with the option `echo`. */
   readonly heartbeats: number
+  /** Echoes that clients have sent to streams with the option `echo`. */
+  readonly echoes: number
   /** How often a client fell behind: a look found it `slow`. Those that were given up for it are `closed.stalled`. */
   readonly stalls: number
   /** For how long dead peers had been silent when they were found, ms. Without the addon nobody knows, and there are none. */
@@ -74,6 +76,7 @@ export function metrics(): Metrics {
     bytes: counters.bytes + bytes,
     dropped: { events: counters.droppedEvents, bytes: counters.droppedBytes },
     heartbeats: counters.heartbeats,
+    echoes: counters.echoes,
     stalls: counters.stalls,
     timeToDetect: counters.timeToDetect.snapshot(),
     queueDepth: queueDepth.snapshot(),

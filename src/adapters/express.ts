@@ -2,6 +2,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { answerEcho, EchoRoute, type EchoRouteOptions, isEcho } from './echo.js'
 import { answerWithStream } from './node.js'
 
 declare global {
@@ -27,5 +28,23 @@ export function eventStream(options: EventStreamOptions = {}): RequestHandler {
   return (req: Request, res: Response, next: NextFunction) => {
     res.eventStream = answerWithStream(req, res, settings)
     next()
+  }
+}
+
+/**
+ * The route for echoes (the option `echo` of a stream): a handler for POST on the stream's URL, or middleware before whatever
+ * else takes POST there. Requests that are no echoes go on to the next one.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`, when it is made
+ * @example
+ * import { echo } from 'tcp-sse/express'
+ *
+ * app.post('/events', echo())
+ */
+export function echo(options: EchoRouteOptions = {}): RequestHandler {
+  const route = new EchoRoute(options)
+  return (req: Request, res: Response, next: NextFunction) => {
+    if (isEcho(req.method, req.headers['content-type'])) void answerEcho(route, req, res)
+    else next()
   }
 }

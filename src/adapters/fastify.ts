@@ -3,8 +3,10 @@ import { Http2ServerResponse } from 'node:http2'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readBody } from './echo.js'
 import { checkForHttp2, refuseBodyless } from './head.js'
 import { answerWithStream } from './node.js'
+import type { NodeRequest } from './outlet.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -47,6 +49,57 @@ Object.assign(eventStream, {
   [Symbol.for('fastify.display-name')]: 'tcp-sse',
   [Symbol.for('plugin-meta')]: { name: 'tcp-sse', fastify: '>=4' },
 })
+
+/** What the handler of `echo()` needs of Fastify's request, over HTTP/1 and HTTP/2 alike. */
+export interface EchoRequest {
+  /** As Fastify has it. */
+  readonly method: string
+  /** As Fastify has it. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** What a content type parser has made of the body. */
+  readonly body: unknown
+  /** Node's request. */
+  readonly raw: NodeRequest
+}
+
+/** What the handler of `echo()` needs of Fastify's reply. */
+export interface EchoReply {
+  /** As Fastify has it. */
+  code(status: number): EchoReply
+  /** As Fastify has it. */
+  headers(values: Record<string, string>): EchoReply
+  /** As Fastify has it. */
+  send(): EchoReply
+  /** As Fastify has it. */
+  callNotFound(): unknown
+}
+
+/**
+ * The route for echoes (the option `echo` of a stream): the handler of POST on the stream's URL. Other requests are not found.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`, when it is made
+ * @example
+ * import { echo } from 'tcp-sse/fastify'
+ *
+ * app.post('/events', echo())
+ */
+export function echo(
+  options: EchoRouteOptions = {},
+): (request: EchoRequest, reply: EchoReply) => Promise<unknown> {
+  const route = new EchoRoute(options)
+  return async (request, reply) => {
+    if (!isEcho(request.method, String(request.headers['content-type']))) {
+      reply.callNotFound()
+      return reply
+    }
+    const { body, raw } = request
+    const status = await route.statusOf(typeof body === 'string' ? body : await readBody(raw))
+    return reply
+      .code(status)
+      .headers(echoHead(status, raw.httpVersionMajor === 1))
+      .send()
+  }
+}
 
 function answer(reply: FastifyReply, options: EventStreamOptions): EventStream {
   const { raw, request } = reply

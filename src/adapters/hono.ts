@@ -1,8 +1,14 @@
 // Hono, on whatever it runs: what `createEventResponse` needs is in its context.
-import type { Context } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { TcpSseError } from '../errors.js'
+import type { EchoRouteOptions } from './echo.js'
 import { REFUSED_STATUS, refuseBodyless } from './head.js'
-import { createEventResponse, type EventResponse, type EventResponseOptions } from './web.js'
+import {
+  createEventResponse,
+  type EventResponse,
+  type EventResponseOptions,
+  echo as echoOfRequest,
+} from './web.js'
 
 /**
  * Answers with an event stream, in a Hono handler. Status and headers that were set on `c` before are sent; `c.env` is searched for
@@ -32,6 +38,26 @@ export function eventStream(c: Context, options: EventResponseOptions = {}): Eve
     // Nobody will read this body, and nobody else could tell the stream.
     void body?.cancel()
     throw error
+  }
+}
+
+/**
+ * The route for echoes (the option `echo` of a stream): a handler for POST on the stream's URL, or middleware before whatever
+ * else takes POST there. Requests that are no echoes go on to the next one.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`, when it is made
+ * @example
+ * import { echo } from 'tcp-sse/hono'
+ *
+ * app.post('/events', echo())
+ */
+export function echo(options: EchoRouteOptions = {}): MiddlewareHandler {
+  const answersEcho = echoOfRequest(options)
+  return async (c, next) => {
+    const answer = await answersEcho(c.req.raw)
+    if (answer === undefined) return next()
+    // To a bare Response, Hono would not add the headers of its context.
+    return c.newResponse(null, { status: answer.status as 200, headers: answer.headers })
   }
 }
 

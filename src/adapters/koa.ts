@@ -2,6 +2,7 @@
 import type { Middleware } from 'koa'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readBody } from './echo.js'
 import { answerWithStream } from './node.js'
 
 declare module 'koa' {
@@ -35,5 +36,29 @@ export function eventStream(options: EventStreamOptions = {}): Middleware {
       stream.fail(error)
       throw error
     }
+  }
+}
+
+/**
+ * The route for echoes (the option `echo` of a stream): middleware before the stream's own. Requests that are no echoes go on to
+ * the next one.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`, when it is made
+ * @example
+ * import { echo } from 'tcp-sse/koa'
+ *
+ * app.use(echo())
+ */
+export function echo(options: EchoRouteOptions = {}): Middleware {
+  const route = new EchoRoute(options)
+  return async (ctx, next) => {
+    if (!isEcho(ctx.method, ctx.req.headers['content-type'])) return next()
+    // A body parser has put what it read on Koa's request, and not on Node's.
+    const { body } = ctx.request as { body?: unknown }
+    const status = await route.statusOf(typeof body === 'string' ? body : await readBody(ctx.req))
+    ctx.status = status
+    ctx.set(echoHead(status, ctx.req.httpVersionMajor === 1))
+    ctx.body = null
+    ctx.status = status
   }
 }

@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { TcpSseError } from '../errors.js'
 import { refusalOf } from '../stream/admission.js'
-import { makeStream } from '../stream/aging-stream.js'
 import type { EventStream } from '../stream/event-stream.js'
+import { makeStream } from '../stream/make-stream.js'
 import {
   checkedOnce,
   type EventStreamOptions,
@@ -13,6 +13,7 @@ import {
   streamChecks,
 } from '../stream/options.js'
 import { type Checks, checkOptions, integer } from '../validate.js'
+import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readWebBody } from './echo.js'
 import { headOf, REFUSED_STATUS, refusedAnswer } from './head.js'
 import { type AnyNodeOutlet, decodeId, isExchange, outletOf } from './node.js'
 import { WebOutlet } from './web-outlet.js'
@@ -95,6 +96,29 @@ export function createEventResponse(
   const head = headOf(settings.headers, multiplexed)
   const response = new Response(outlet.body, { headers: headersOf(head) })
   return { response, stream: makeStream(outlet, settings, lastEventId) }
+}
+
+/**
+ * The route for echoes (the option `echo` of a stream): the same URL with POST.
+ *
+ * @returns what answers the echoes; `undefined` for requests that are none, whose bodies it leaves alone
+ * @throws {TcpSseError} `ERR_OPTION_*`
+ * @example
+ * import { createEventResponse, echo } from 'tcp-sse/web'
+ *
+ * const answersEcho = echo()
+ * const handler = async (request: Request): Promise<Response> =>
+ *   (await answersEcho(request)) ?? createEventResponse(request, { echo: { beat: 5_000 } }).response
+ */
+export function echo(
+  options: EchoRouteOptions = {},
+): (request: Request) => Promise<Response | undefined> {
+  const route = new EchoRoute(options)
+  return async (request) => {
+    if (!isEcho(request.method, request.headers.get('content-type'))) return undefined
+    const status = await route.statusOf(await readWebBody(request))
+    return new Response(null, { status, headers: echoHead(status, false) })
+  }
 }
 
 const DEFAULT_HIGH_WATER_MARK = 16 * 1024

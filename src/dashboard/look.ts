@@ -18,6 +18,7 @@ export interface Row {
   readonly unsent: number | undefined
   readonly unacked: number | undefined
   readonly lastAck: number | undefined
+  readonly lastEcho: number | undefined
   readonly delivered: string | undefined
   readonly deliveredEvents: number | undefined
 }
@@ -79,6 +80,7 @@ function row(stream: EventStream, { id, openedAt }: Entry, now: number, describe
     unsent,
     unacked,
     lastAck: snapshot?.lastAckReceived,
+    lastEcho: stream.lastEcho === undefined ? undefined : wallClockNow() - stream.lastEcho,
     delivered: delivered?.id === undefined ? undefined : shortened(delivered.id),
     deliveredEvents: delivered?.events,
   }

@@ -98,7 +98,8 @@ export class Registry {
     this.live.delete(stream)
     const { reason, error, openedFor, delivered, evidence } = info
     // A death that the kernel found has no evidence of ours.
-    const verdict = reason === 'peer-dead' ? 'dead' : (evidence?.verdict ?? entry.verdict)
+    const dead = reason === 'peer-dead' || reason === 'no-echo'
+    const verdict = dead ? 'dead' : (evidence?.verdict ?? entry.verdict)
     this.generation += 1
     this.reasons[reason] = (this.reasons[reason] ?? 0) + 1
     this.ended.push({

@@ -14,6 +14,7 @@ export const CLOSE_REASONS = [
   'client-reset',
   'client-error',
   'peer-dead',
+  'no-echo',
   'stalled',
   'overflow',
   'expired',
@@ -33,6 +34,8 @@ export const CLOSE_REASONS = [
  * - `client-error`: the client sent what is no HTTP or no TLS, or did not send its whole request within the server's
  * `requestTimeout`: what Node tells a server's `clientError` event.
  * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.
+ * - `no-echo`: the connection may be well, a proxy's perhaps, and the client has not answered for the `silence` of the
+ * stream's option `echo`.
  * - `stalled`: the client is there and took no byte for `stallTimeout`.
  * - `overflow`: the client's queue outgrew its limit.
  * - `expired`: the stream reached its `maxAge`. - `drained`: by `drain`, or the request came while that was going on and got
@@ -120,6 +123,11 @@ export function reasonOfGone(
 export function fellSilent(silentFor: number): TcpSseError {
   const message = `The peer left everything unanswered for ${Math.round(silentFor)} ms.`
   return new TcpSseError('ERR_PEER_DEAD', message)
+}
+
+/** The error of a client that has sent no echo, by the ms for which it did not. */
+export function noEcho(silence: number): TcpSseError {
+  return new TcpSseError('ERR_NO_ECHO', `No echo came from the client for ${silence} ms.`)
 }
 
 /** The error of a client that took no byte, by the ms for which it did not. */

@@ -30,6 +30,9 @@ export interface EventStream {
   /** What the monitor last made of the client. */
   readonly verdict: Verdict
 
+  /** When the client's last echo came, `Date.now()` milliseconds; `undefined` for none, and without the option `echo`. */
+  readonly lastEcho: number | undefined
+
   /** What the overflow policy has dropped so far. */
   readonly dropped: Dropped
 
@@ -70,6 +73,12 @@ export interface EventStream {
    * const { sent, reason } = await stream.sendAll(rows, { signal: AbortSignal.timeout(60_000) })
    */
   sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult>
+
+  /**
+   * The id of the last event that the client says it has processed: its code has taken the event from the response and asked
+   * for more. End to end, through any proxy, and as old as the last echo. `undefined` for none, and without the option `echo`.
+   */
+  confirmed(): string | undefined
 
   /** What the client's kernel has acknowledged, as of now; `undefined` where that cannot be known. */
   delivered(): Delivered | undefined

@@ -34,6 +34,7 @@ import { checkDeadlines } from './deadlines.js'
 import { Deferred } from './deferred.js'
 import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
 import type { EventStream } from './event-stream.js'
+import { Mute } from './mute.js'
 import * as news from './news.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
 import type { Outlet, OutletListener } from './outlet.js'
@@ -46,7 +47,7 @@ import { unwatched } from './unwatched.js'
 import { watchOver } from './watch-over.js'
 
 /** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
-export class LiveStream implements EventStream, OutletListener, Watcher, SenderOwner {
+export class LiveStream extends Mute implements EventStream, OutletListener, Watcher, SenderOwner {
   readonly lastEventId: string
   /** Whole milliseconds: they stay out of the heap. Rounded down, so that no time since is negative. */
   readonly #openedAt = Math.floor(systemClock.now())
@@ -63,6 +64,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
 
   /** @param refusal - of a request that has been answered with 503 */
   constructor(outlet: Outlet, settings: StreamSettings, lastEventId: string, refusal?: Refusal) {
+    super()
     this.#sender = new Sender(outlet, settings, this, this.#openedAt)
     this.lastEventId = lastEventId
     if (refusal !== undefined) {
@@ -82,9 +84,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
       this.abort(asError(signal.reason))
       return
     }
-    if (signal !== undefined) {
-      this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
-    }
+    if (signal) this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
     this.#watch = watchOver(outlet.socket, this)
     if (outlet.socket === undefined) unwatched.add(this)
     if (opening !== undefined) this.#sender.write(opening)
@@ -150,7 +150,7 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
   }
 
   /** Ends the stream as `close` does, after these; what has no room is left out. */
-  finish(reason: 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
+  finish(reason: 'ended' | 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
     try {
       for (const event of last) if (this.#isOpen()) this.#sender.deliver(event)
     } catch (error) {
@@ -159,9 +159,9 @@ export class LiveStream implements EventStream, OutletListener, Watcher, SenderO
     this.#end(reason, undefined)
   }
 
-  /** Ends a stream whose time to be drained is over. */
-  cut(): void {
-    this.#giveUp('drained', outOfTime())
+  /** Ends a stream at once: its time to be drained is over, or another one. */
+  cut(reason: CloseReason = 'drained', error: Error = outOfTime()): void {
+    this.#giveUp(reason, error)
   }
 
   /** The write loop beneath: for `Channel`. */

@@ -19,6 +19,7 @@ import {
   wrongType,
 } from '../validate.js'
 import type { Admission } from './admission.js'
+import { checkEcho, type EchoOptions, type EchoSettings } from './echo-options.js'
 import type { OverflowPolicy, QueueLimits } from './queue.js'
 
 /** Options of `createEventStream`. Times in milliseconds, sizes in bytes; `false` means off. */
@@ -84,6 +85,13 @@ export interface EventStreamOptions extends LivenessOverrides {
    * @defaultValue false
    */
   maxAge?: number | false | undefined
+  /**
+   * Has the client itself answer, with `liveFetch` of `tcp-sse/client`: through any proxy the server then knows that
+   * it is there, and the client that the server is. One that has answered and does so no more is closed with reason `no-echo`.
+   * The route for the answers is `echo()`.
+   * @defaultValue `false`
+   */
+  echo?: EchoOptions | false | undefined
   /** A limit that this stream shares with others; beyond it: 503. See `createAdmission`. */
   admission?: Admission | undefined
   /**
@@ -108,6 +116,7 @@ export interface StreamSettings {
   readonly serialize: Serialize | undefined
   readonly signal: AbortSignal | undefined
   readonly maxAge: number | false
+  readonly echo: EchoSettings | false
   readonly admission: Admission | undefined
   readonly maxStreamsPerConnection: number | false
   readonly headers: EventStreamOptions['headers']
@@ -139,6 +148,7 @@ export const streamChecks: Checks<EventStreamOptions> = {
   serialize: callable<Serialize>(),
   signal: abortSignal,
   maxAge: orFalse(duration({ min: 1_000 })),
+  echo: orFalse(checkEcho),
   admission: checkAdmission,
   maxStreamsPerConnection: orFalse(integer('streams', { min: 1, max: Number.MAX_SAFE_INTEGER })),
   headers: checkHeaders,
@@ -244,6 +254,7 @@ export function settingsOf(given: EventStreamOptions): StreamSettings {
     serialize: given.serialize,
     signal: given.signal,
     maxAge: given.maxAge ?? false,
+    echo: (given.echo as EchoSettings | undefined) ?? false,
     admission: given.admission,
     maxStreamsPerConnection: given.maxStreamsPerConnection ?? DEFAULT_MAX_STREAMS_PER_CONNECTION,
     headers: given.headers,

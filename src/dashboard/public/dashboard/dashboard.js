@@ -137,6 +137,7 @@ function fill(row, each) {
   setText(cells.unsent, bytes(each.unsent))
   setText(cells.unacked, bytes(each.unacked))
   setText(cells.lastAck, duration(each.lastAck))
+  cells.lastAck.title = each.lastEcho === undefined ? '' : `last echo: ${duration(each.lastEcho)}`
   setText(cells.delivered, each.delivered ?? '–')
   setText(cells.age, duration(each.age))
   remember(row.rtts, each.rtt ?? 0)

@@ -1,0 +1,31 @@
+import { systemClock } from '../clock.js'
+import { brand } from '../shared.js'
+import type { Refusal } from './admission.js'
+import { AgingStream } from './aging-stream.js'
+import { lifetime } from './deadlines.js'
+import { EchoStream } from './echo-stream.js'
+import { LiveStream } from './live-stream.js'
+import type { StreamSettings } from './options.js'
+import type { Outlet } from './outlet.js'
+
+// Here, where all of them are made.
+brand(LiveStream, 'EventStream')
+
+/** The stream of a client, or of one that has been turned away. */
+export function makeStream(
+  outlet: Outlet,
+  settings: StreamSettings,
+  lastEventId: string,
+  refusal?: Refusal,
+): LiveStream {
+  const { maxAge, echo } = settings
+  if (maxAge === false && echo === false)
+    return new LiveStream(outlet, settings, lastEventId, refusal)
+  const expiresAt =
+    maxAge === false ? Number.POSITIVE_INFINITY : systemClock.now() + lifetime(maxAge)
+  const stream =
+    echo === false
+      ? new AgingStream(outlet, settings, lastEventId, refusal)
+      : new EchoStream(outlet, settings, echo, lastEventId, refusal)
+  return stream.expireAt(expiresAt)
+}

@@ -1,0 +1,10 @@
+/** What a stream without the option `echo` has to say about echoes. */
+export abstract class Mute {
+  get lastEcho(): number | undefined {
+    return undefined
+  }
+
+  confirmed(): string | undefined {
+    return undefined
+  }
+}
