@@ -10,25 +10,15 @@ import { planFor } from '../../src/liveness/plan.js'
 import type { Verdict } from '../../src/liveness/verdict.js'
 import type { Watcher, WatchOptions } from '../../src/liveness/watch.js'
 import { FakeClock } from '../support/fake-clock.js'
+import { healthy as idle } from '../support/sight.js'
 
+/** Just opened: nothing was sent yet. */
 const healthy: Look = {
-  state: 1,
-  unacked: 0,
-  unsent: 0,
-  sendWindow: 65_536,
-  retransmits: 0,
-  rto: 201,
-  probes: 0,
+  ...idle,
   lastAckReceived: 0,
   lastDataReceived: 0,
-  lost: 0,
-  totalRetransmits: 0,
   dataSegmentsSent: 0,
   bytesAcked: 0,
-  windowLimited: 0,
-  rtt: 0.1,
-  rttVariation: 0.1,
-  minRtt: 0.1,
 }
 
 class FakeKernel implements Kernel {
