@@ -56,6 +56,20 @@ async function readAll(response: Response): Promise<{ text: string; error: Error
   }
 }
 
+/** Reads until a text has come: how the server's writes become chunks is Node's choice, and differs by its version. */
+async function readUntil(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  wanted: string,
+): Promise<void> {
+  const decoder = new TextDecoder()
+  let text = ''
+  while (!text.includes(wanted)) {
+    const { done, value } = await reader.read()
+    if (done) throw new Error(`The stream ended before ${wanted}`)
+    text += decoder.decode(value, { stream: true })
+  }
+}
+
 describe('liveFetch with a server that sends beats', () => {
   it('answers them: the server knows that the client is there, and the stream lives on', async () => {
     const server = await ours()
@@ -76,9 +90,9 @@ describe('liveFetch with a server that sends beats', () => {
     const response = await open(server.url)
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
     const stream = await server.stream(0)
-    await reader.read()
+    await readUntil(reader, ': beat ')
     stream.send({ id: 'é1', data: 'x' })
-    await reader.read()
+    await readUntil(reader, 'id: é1')
     const before = server.answers.length
     await waitFor('echoes while nothing is read', () => server.answers.length > before + 2)
     expect(stream.confirmed()).toBeUndefined()
@@ -91,7 +105,7 @@ describe('liveFetch with a server that sends beats', () => {
     const controller = new AbortController()
     const response = await liveFetch()(server.url, { signal: controller.signal })
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
-    await reader.read()
+    await readUntil(reader, ': beat ')
     const stream = await server.stream(0)
     await waitFor('echoes', () => server.answers.length >= 8)
     expect(stream.state).toBe('open')
