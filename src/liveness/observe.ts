@@ -83,6 +83,9 @@ const REMEMBERED = 256
 /** The most that the data of one look counts. */
 const WEIGHT = 64
 
+/** A peer with less than this has a buffer that the first burst may overflow, bytes. */
+const SMALL_WINDOW = 32_768
+
 /** Keeps the path's record, from one answer to the next: what was sent, and what of it was sent for nothing. */
 function recordPath(
   previous: Observation | undefined,
@@ -104,7 +107,10 @@ function recordPath(
   const segments = into.recordedSegments - previous.recordedSegments
   // Retransmits into a shut window stand for probes. Where a queue or the peer's buffer overflows, they are its doing. Neither
   // says how likely what is sent now gets lost.
-  const byWindow = isWindowShut(previous) || into.windowLimited > previous.windowLimited
+  const byWindow =
+    isWindowShut(previous) ||
+    into.windowLimited > previous.windowLimited ||
+    into.sendWindow < SMALL_WINDOW
   if (segments > 0 && !byWindow && !isWindowShut(into) && !isQueueing(into)) {
     const weight = Math.min(segments, WEIGHT)
     const retransmits = into.recordedRetransmits - previous.recordedRetransmits
