@@ -8,7 +8,7 @@
 // So the option is always set to what such a clock can show at most, plus a lead.
 
 import { isRetracted, isWindowShut, type Observation } from './observation.js'
-import { longestPause } from './path.js'
+import { CLOCK_TOLERANCE, longestPause } from './path.js'
 import type { LivenessPlan } from './plan.js'
 
 /** When the clocks were last known to stand: the earliest time at which they can have started. */
@@ -21,9 +21,6 @@ export interface KernelClocks {
 
 /** The largest value that the kernel takes: 24 days. */
 const LONGEST_USER_TIMEOUT = 2 ** 31 - 1
-
-/** The kernel's clocks are coarse (10 ms at HZ = 100). */
-const CLOCK_TOLERANCE = 20
 
 /** The largest TCP_RTO_MAX_MS, and the kernel's default. */
 export const LONGEST_RETRANSMIT_MAX = 120_000

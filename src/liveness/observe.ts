@@ -7,11 +7,8 @@ import {
   type Observation,
   type Sight,
 } from './observation.js'
-import { answerWithin, isQueueing, longestPause, questionsNeeded } from './path.js'
+import { answerWithin, CLOCK_TOLERANCE, isQueueing, longestPause, questionsNeeded } from './path.js'
 import type { LivenessPlan } from './plan.js'
-
-/** The kernel's clocks are coarse (10 ms at HZ = 100) and not ours. */
-const CLOCK_TOLERANCE = 20
 
 /**
  * Puts a look beside the previous observation: when did the peer last answer, and what has it been asked since?
@@ -71,8 +68,8 @@ function questionsBetween(previous: Look, look: Look): number {
 }
 
 /**
- * So many questions must go unanswered where the window was shut over data in flight. They are further apart than others, because the kernel ends such a connection
- * when its last ACK is older than two of its pauses: see `retransmitMaxFor`.
+ * So many questions must go unanswered where the window was shut over data in flight. They are further apart than others,
+ * because the kernel ends such a connection when its last ACK is older than two of its pauses: see `retransmitMaxFor`.
  */
 const RETRACTED_QUESTIONS = 2
 
@@ -109,9 +106,10 @@ function recordPath(
   // says how likely what is sent now gets lost.
   const byWindow =
     isWindowShut(previous) ||
+    isWindowShut(into) ||
     into.windowLimited > previous.windowLimited ||
     into.sendWindow < SMALL_WINDOW
-  if (segments > 0 && !byWindow && !isWindowShut(into) && !isQueueing(into)) {
+  if (segments > 0 && !byWindow && !isQueueing(into)) {
     const weight = Math.min(segments, WEIGHT)
     const retransmits = into.recordedRetransmits - previous.recordedRetransmits
     into.questions += weight

@@ -11,6 +11,9 @@ export interface PathNumbers {
   readonly minRtt: number
 }
 
+/** The kernel's clocks are coarse (10 ms at HZ = 100) and not ours, ms. */
+export const CLOCK_TOLERANCE = 20
+
 /** The kernel's smallest retransmission timeout, which is above the round trip by at least so much (TCP_RTO_MIN). */
 const RTO_MIN = 200
 

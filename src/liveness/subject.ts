@@ -187,20 +187,14 @@ export function countStall(
 }
 
 /** What is known of a peer that is given up: a copy, because the observation is overwritten. */
-export function evidenceOf(
-  { verdict, observation }: Subject<Watchable>,
-  silence: number,
-): PeerEvidence {
+export function evidenceOf({ verdict, observation }: Watch, silence: number): PeerEvidence {
   return { verdict, silentFor: silence, observation: observation && copyOf(observation) }
 }
 
 /** Evidence of a connection that is given up for another reason than its peer's silence. */
-export function evidenceOfWatch({ verdict, observation }: Watch): PeerEvidence {
-  return {
-    verdict,
-    silentFor: observation === undefined ? 0 : silentFor(observation),
-    observation: observation && copyOf(observation),
-  }
+export function evidenceOfWatch(watch: Watch): PeerEvidence {
+  const { observation } = watch
+  return evidenceOf(watch, observation === undefined ? 0 : silentFor(observation))
 }
 
 /**

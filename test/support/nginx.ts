@@ -1,10 +1,10 @@
 // Debian's nginx in front of a server of ours, with its default settings, on loopback and without rights.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { answers, freePort } from './ports.js'
 import { waitFor } from './wait-for.js'
 
 /** Why there is no nginx here, or `undefined` where there is one. */
@@ -67,23 +67,4 @@ http {
 function end(child: ChildProcess, folder: string): void {
   child.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   child.kill('SIGKILL')
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1')
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }

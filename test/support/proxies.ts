@@ -1,10 +1,10 @@
 // nginx, HAProxy and Caddy in front of a server of ours, as Debian installs them, with nothing set that is not needed to start.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { answers, freePort } from './ports.js'
 import { waitFor } from './wait-for.js'
 
 export const PROXIES = ['nginx', 'haproxy', 'caddy'] as const
@@ -129,23 +129,4 @@ https://:${tls} {
   reverse_proxy 127.0.0.1:${app}
 }
 `,
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1')
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }
