@@ -12,8 +12,8 @@ export const entry = {
   fastify: 'src/adapters/fastify.ts',
   hono: 'src/adapters/hono.ts',
   web: 'src/adapters/web.ts',
-  otel: 'src/otel.ts',
-  prometheus: 'src/prometheus.ts',
+  otel: 'src/observability/otel.ts',
+  prometheus: 'src/observability/prometheus.ts',
   testing: 'src/testing/index.ts',
   dashboard: 'src/dashboard/index.ts',
   client: 'src/client/index.ts',
@@ -34,7 +34,7 @@ const forNode: Options = {
   target: 'node20',
   platform: 'node',
   // The entries of one format share their chunks, so `tcp-sse` and `tcp-sse/express` share state.
-  // The ESM and the CommonJS copy share what src/shared.ts holds.
+  // The ESM and the CommonJS copy share what src/internal/shared.ts holds.
   splitting: true,
   // The dashboard's page: dist/dashboard/.
   publicDir: 'src/dashboard/public',

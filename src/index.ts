@@ -22,14 +22,6 @@ export {
   type ReplayOutcome,
 } from './channel/history.js'
 export type { Hub, Message } from './channel/hub.js'
-export type { HistogramBucket } from './counters.js'
-export {
-  type DrainOptions,
-  type DrainResult,
-  type DrainTarget,
-  drain,
-} from './drain.js'
-export { type ErrorCode, TcpSseError } from './errors.js'
 export { type Guard, type GuardStats, guardServer } from './guard/guard-server.js'
 export type {
   GuardCloseInfo,
@@ -39,28 +31,23 @@ export type {
   GuardedResponse,
   GuardOptions,
 } from './guard/options.js'
+export type { HistogramBucket } from './internal/counters.js'
+export { type ErrorCode, TcpSseError } from './internal/errors.js'
+export {
+  type DrainOptions,
+  type DrainResult,
+  type DrainTarget,
+  drain,
+} from './lifecycle/drain.js'
 export type { Observation } from './liveness/observation.js'
 export { type LivenessOverrides, type LivenessPlan, livenessPlan } from './liveness/plan.js'
 export { judge, type Verdict } from './liveness/verdict.js'
 export type { PeerEvidence } from './liveness/watch.js'
-export { type HistogramSnapshot, type Metrics, metrics } from './metrics.js'
+export { type Capabilities, capabilities } from './native/capabilities.js'
+export { type HistogramSnapshot, type Metrics, metrics } from './observability/metrics.js'
 export { guardPort, type PortGuard, type PortGuardStats } from './port-guard/guard-port.js'
 export type { PortCloseInfo, PortCloseReason, PortGuardOptions } from './port-guard/options.js'
 export type { PeerSnapshot } from './port-guard/peer.js'
-export { type Capabilities, capabilities } from './socket/capabilities.js'
-export {
-  inspectSocket,
-  inspectSockets,
-  type SocketSnapshot,
-  type TcpState,
-} from './socket/inspect.js'
-export {
-  type AppliedOptions,
-  applySocketOptions,
-  type KeepAliveOptions,
-  type SocketOptionName,
-  type SocketOptions,
-} from './socket/options.js'
 export { type NegotiableRequest, wantsEventStream } from './sse/accept.js'
 export {
   EncodedEvent,
@@ -86,9 +73,22 @@ export type {
   StreamOverflowMessage,
   StreamRefusedMessage,
   StreamVerdictMessage,
-} from './stream/news.js'
+} from './stream/instrumentation.js'
 export type { EventStreamOptions, SendOptions } from './stream/options.js'
 export type { Dropped, OverflowPolicy } from './stream/queue.js'
 export type { EventSourceLike } from './stream/source.js'
 export type { QueueSizes, SendResult, StreamState } from './stream/states.js'
 export type { SendAllOptions, SendAllResult } from './stream/transfer.js'
+export {
+  inspectSocket,
+  inspectSockets,
+  type SocketSnapshot,
+  type TcpState,
+} from './tcp/info.js'
+export {
+  type AppliedOptions,
+  applySocketOptions,
+  type KeepAliveOptions,
+  type SocketOptionName,
+  type SocketOptions,
+} from './tcp/options.js'

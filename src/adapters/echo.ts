@@ -1,8 +1,8 @@
 // The route of the echoes, whatever the framework: which requests they are, their small bodies, the answers.
-import { callAfter } from '../scheduling.js'
+import { callAfter } from '../internal/scheduling.js'
+import { type Checks, callable, checkOptions } from '../internal/validate.js'
 import { acceptEcho, type Echo, isToken } from '../stream/echo-registry.js'
-import { type Checks, callable, checkOptions } from '../validate.js'
-import type { NodeRequest, NodeResponse } from './outlet.js'
+import type { NodeRequest, NodeResponse } from '../transport/node-transport.js'
 
 /** Options of `echo`. */
 export interface EchoRouteOptions {

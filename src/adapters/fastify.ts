@@ -3,10 +3,10 @@ import { Http2ServerResponse } from 'node:http2'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { checkForHttp2, refuseBodyless } from '../transport/head.js'
+import type { NodeRequest } from '../transport/node-transport.js'
 import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readBody } from './echo.js'
-import { checkForHttp2, refuseBodyless } from './head.js'
 import { answerWithStream } from './node.js'
-import type { NodeRequest } from './outlet.js'
 
 declare module 'fastify' {
   interface FastifyReply {

@@ -1,8 +1,8 @@
 // Hono, on whatever it runs: what `createEventResponse` needs is in its context.
 import type { Context, MiddlewareHandler } from 'hono'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
+import { REFUSED_STATUS, refuseBodyless } from '../transport/head.js'
 import type { EchoRouteOptions } from './echo.js'
-import { REFUSED_STATUS, refuseBodyless } from './head.js'
 import {
   createEventResponse,
   type EventResponse,

@@ -2,18 +2,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
-import { TcpSseError } from '../errors.js'
-import { socketOf } from '../socket/binding.js'
+import { TcpSseError } from '../internal/errors.js'
+import { socketOf } from '../native/binding.js'
 import { refusalOf } from '../stream/admission.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import { makeStream } from '../stream/make-stream.js'
 import { type EventStreamOptions, type StreamSettings, streamSettings } from '../stream/options.js'
-import { Http1Outlet } from './http1.js'
-import { Http2Outlet } from './http2.js'
-import type { NodeOutlet, NodeRequest, NodeResponse } from './outlet.js'
+import { Http1Outlet } from '../transport/http1.js'
+import { Http2Outlet } from '../transport/http2.js'
+import type { AnyNodeOutlet, NodeRequest, NodeResponse } from '../transport/node-transport.js'
 
-export type { NodeRequest, NodeResponse } from './outlet.js'
+export type { NodeRequest, NodeResponse } from '../transport/node-transport.js'
 
 /**
  * Answers a request with an event stream: writes the head at once and returns the stream. A client that has left
@@ -64,11 +64,6 @@ export function answerWithStream(
 export function decodeId(header: unknown): string {
   return typeof header === 'string' ? Buffer.from(header, 'latin1').toString() : ''
 }
-
-/** Any of the outlets over a response of Node's. */
-export type AnyNodeOutlet =
-  | NodeOutlet<IncomingMessage, ServerResponse>
-  | NodeOutlet<Http2ServerRequest, Http2ServerResponse>
 
 /** The outlet for a request and response that `isExchange` has recognised. */
 export function outletOf(req: NodeRequest, res: NodeResponse): AnyNodeOutlet {

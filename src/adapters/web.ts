@@ -1,7 +1,8 @@
 // The web's Request and Response: Hono, srvx, Next.js route handlers, Bun, Deno.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
+import { type Checks, checkOptions, integer } from '../internal/validate.js'
 import { refusalOf } from '../stream/admission.js'
 import type { EventStream } from '../stream/event-stream.js'
 import { makeStream } from '../stream/make-stream.js'
@@ -12,11 +13,11 @@ import {
   settingsOf,
   streamChecks,
 } from '../stream/options.js'
-import { type Checks, checkOptions, integer } from '../validate.js'
+import { headOf, REFUSED_STATUS, refusedAnswer } from '../transport/head.js'
+import type { AnyNodeOutlet } from '../transport/node-transport.js'
+import { WebOutlet } from '../transport/web.js'
 import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readWebBody } from './echo.js'
-import { headOf, REFUSED_STATUS, refusedAnswer } from './head.js'
-import { type AnyNodeOutlet, decodeId, isExchange, outletOf } from './node.js'
-import { WebOutlet } from './web-outlet.js'
+import { decodeId, isExchange, outletOf } from './node.js'
 
 /** Options of `createEventResponse`: those of a stream, and one of the body's. */
 export interface EventResponseOptions extends EventStreamOptions {

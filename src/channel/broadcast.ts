@@ -1,12 +1,13 @@
 // One event on its way to all subscribers of a channel.
-import { monotonicNow } from '../scheduling.js'
-import { sharedBatch } from '../socket/batch.js'
+
+import { Deferred } from '../internal/deferred.js'
+import { monotonicNow } from '../internal/scheduling.js'
 import type { EncodedEvent } from '../sse/encode.js'
-import { Deferred } from '../stream/deferred.js'
 import type { EventStream } from '../stream/event-stream.js'
-import { Segment } from '../stream/lane.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import type { SendResult } from '../stream/states.js'
+import { sharedBatch } from '../transport/fast/batch.js'
+import { Segment } from '../transport/fast/lane.js'
 import type { Member, Roll } from './members.js'
 import type { Work } from './turns.js'
 

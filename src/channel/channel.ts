@@ -1,11 +1,14 @@
 // Many streams that are sent the same events.
 import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
-import { counters } from '../counters.js'
-import { TcpSseError } from '../errors.js'
-import { rethrowLater } from '../rethrow.js'
-import { inRootContext, monotonicNow, nextTurn } from '../scheduling.js'
-import { brand } from '../shared.js'
+import { counters } from '../internal/counters.js'
+import { Deferred } from '../internal/deferred.js'
+import { channelBroadcast } from '../internal/diagnostics.js'
+import { TcpSseError } from '../internal/errors.js'
+import { rethrowLater } from '../internal/rethrow.js'
+import { inRootContext, monotonicNow, nextTurn } from '../internal/scheduling.js'
+import { brand } from '../internal/shared.js'
+import { checkOptions } from '../internal/validate.js'
 import {
   type EncodedEvent,
   type EventInput,
@@ -13,13 +16,10 @@ import {
   isEncoded,
   type Serialize,
 } from '../sse/encode.js'
-import { Deferred } from '../stream/deferred.js'
 import type { EventStream } from '../stream/event-stream.js'
-import type { Farewell } from '../stream/farewell.js'
 import type { LiveStream } from '../stream/live-stream.js'
-import { isStream, notAStream } from '../stream/roster.js'
-import { channelBroadcast } from '../telemetry.js'
-import { checkOptions } from '../validate.js'
+import { isStream, notAStream } from '../stream/live-streams.js'
+import type { Farewell } from '../stream/shutdown-message.js'
 import { Broadcast, BroadcastLog, type BroadcastOptions, type Tally } from './broadcast.js'
 import type { History } from './history.js'
 import { type Hub, LocalHub, type Message } from './hub.js'

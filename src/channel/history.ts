@@ -1,7 +1,7 @@
 // What has been broadcast, for clients that come back. No clock of its own, no socket: tested by tables.
-import { systemClock } from '../clock.js'
+import { systemClock } from '../internal/clock.js'
+import { type Checks, checkOptions, duration, integer } from '../internal/validate.js'
 import type { EncodedEvent } from '../sse/encode.js'
-import { type Checks, checkOptions, duration, integer } from '../validate.js'
 
 /**
  * What a client that comes back can be sent:

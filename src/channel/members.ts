@@ -1,8 +1,8 @@
 // Who is subscribed to a channel.
 import type { EncodedEvent } from '../sse/encode.js'
-import type { Lane } from '../stream/lane.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import type { EndListener } from '../stream/sender.js'
+import type { Lane } from '../transport/fast/lane.js'
 
 const GONE = -1
 

@@ -1,7 +1,8 @@
 // What a channel, its subscriptions and its broadcasts can be told.
+
+import { type Check, type Checks, callable, duration, wrongType } from '../internal/validate.js'
 import type { EncodedEvent, Serialize } from '../sse/encode.js'
 import type { EventStream } from '../stream/event-stream.js'
-import { type Check, type Checks, callable, duration, wrongType } from '../validate.js'
 import type { BroadcastOptions } from './broadcast.js'
 import type { History, ReplayOutcome } from './history.js'
 import type { Hub } from './hub.js'

@@ -1,5 +1,5 @@
 // Long work in slices: of each turn of the event loop no more than a budget.
-import { callNextTurn, inRootContext, monotonicNow } from '../scheduling.js'
+import { callNextTurn, inRootContext, monotonicNow } from '../internal/scheduling.js'
 
 /** Work that stops when it is told to, and goes on where it stopped. */
 export interface Work {

@@ -1,6 +1,6 @@
 // Words of a command line -> options, each with an error that says what would be right.
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 import type { PortGuardOptions } from '../port-guard/options.js'
 
 /** A command line that cannot be meant. The message is for its writer. */

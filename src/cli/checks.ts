@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import { capabilities } from '../native/capabilities.js'
 import { guardPort } from '../port-guard/guard-port.js'
-import { capabilities } from '../socket/capabilities.js'
-import { whyNoDestroy, whyNoDump } from '../socket/diag.js'
+import { whyNoDestroy, whyNoDump } from '../tcp/diag.js'
 
 /** One fact. */
 export interface Finding {

@@ -1,5 +1,5 @@
 // Where a command writes, and how it learns that it is to end.
-import { sleep } from '../scheduling.js'
+import { sleep } from '../internal/scheduling.js'
 
 /** The world as a command sees it. */
 export interface Io {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The command `tcp-sse`: package.json, "bin".
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 import { UsageError } from './arguments.js'
 import { doctor } from './doctor.js'
 import { guard } from './guard.js'

@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 import type { NodeRequest, NodeResponse } from '../adapters/node.js'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 import type { EventStream } from '../stream/event-stream.js'
 import { type DashboardOptions, dashboardSettings } from './options.js'
 import { isPage, sendPage, sendText } from './page.js'

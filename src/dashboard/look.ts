@@ -1,7 +1,7 @@
 // One look at the live streams, as the page gets it.
-import { systemClock } from '../clock.js'
+import { systemClock } from '../internal/clock.js'
+import { wallClockNow } from '../internal/scheduling.js'
 import type { Verdict } from '../liveness/verdict.js'
-import { wallClockNow } from '../scheduling.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { Describe, Ended, Entry, Registry } from './registry.js'
 import { shortened } from './text.js'

@@ -1,7 +1,6 @@
 // The options of a dashboard: one row each.
 import type { NodeRequest } from '../adapters/node.js'
-import { TcpSseError } from '../errors.js'
-import type { EventStream } from '../stream/event-stream.js'
+import { TcpSseError } from '../internal/errors.js'
 import {
   type Check,
   type Checks,
@@ -10,7 +9,8 @@ import {
   duration,
   integer,
   wrongType,
-} from '../validate.js'
+} from '../internal/validate.js'
+import type { EventStream } from '../stream/event-stream.js'
 
 /** Options of `dashboard`. */
 export interface DashboardOptions {

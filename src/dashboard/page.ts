@@ -1,7 +1,7 @@
 // The page: three files that stand beside this one, here and in the package. Nothing in it comes from elsewhere.
 import { existsSync, readFileSync } from 'node:fs'
 import type { NodeResponse } from '../adapters/node.js'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 
 /**
  * Where this module is. esbuild puts nothing in its place where it makes CommonJS of it. A constant, because bundlers

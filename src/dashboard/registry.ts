@@ -1,12 +1,16 @@
 // Which streams there are and how those ended that are gone: by what is published, whoever made them. Also for streams of
 // another copy of the library in this process (ESM and CommonJS), since channels are the process's.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { systemClock } from '../clock.js'
+import { systemClock } from '../internal/clock.js'
+import { wallClockNow } from '../internal/scheduling.js'
 import type { Verdict } from '../liveness/verdict.js'
-import { wallClockNow } from '../scheduling.js'
 import type { CloseReason } from '../stream/close-info.js'
 import type { EventStream } from '../stream/event-stream.js'
-import type { StreamCloseMessage, StreamOpenMessage, StreamVerdictMessage } from '../stream/news.js'
+import type {
+  StreamCloseMessage,
+  StreamOpenMessage,
+  StreamVerdictMessage,
+} from '../stream/instrumentation.js'
 import { shortened } from './text.js'
 
 /** A live stream, as the registry knows it. */

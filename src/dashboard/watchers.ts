@@ -1,6 +1,6 @@
 // Who looks at the page. While nobody does, nothing runs.
 import { createEventStream, type NodeRequest, type NodeResponse } from '../adapters/node.js'
-import { callEvery } from '../scheduling.js'
+import { callEvery } from '../internal/scheduling.js'
 import { encodeEvent } from '../sse/encode.js'
 import type { EventStream } from '../stream/event-stream.js'
 import { look } from './look.js'

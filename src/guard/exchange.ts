@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import { resetConnection, sentHeadOf } from '../socket/binding.js'
+import { resetConnection, sentHeadOf } from '../native/binding.js'
 import { type ConnectionLook, Http2Progress } from './http2-progress.js'
 import type { GuardedRequest, GuardedResponse } from './options.js'
 

@@ -2,13 +2,13 @@
 import cluster from 'node:cluster'
 import type { Server, Socket } from 'node:net'
 import type { LivenessPlan } from '../liveness/plan.js'
-import { getKernelOption, type KernelOption } from '../socket/binding.js'
+import { getKernelOption, type KernelOption } from '../native/binding.js'
 import {
   applyToListener,
   type KeepAliveOptions,
   type KernelSettings,
   restoreListener,
-} from '../socket/options.js'
+} from '../tcp/options.js'
 import type { GuardSettings } from './options.js'
 
 /** The options of one server's listening socket, through all its listens and closes. */

@@ -2,11 +2,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
+import {
+  type Check,
+  type Checks,
+  callable,
+  checkOptions,
+  duration,
+  orFalse,
+} from '../internal/validate.js'
 import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence } from '../liveness/watch.js'
-import { checkNotSentLowWater } from '../socket/options.js'
-import { type Check, type Checks, callable, checkOptions, duration, orFalse } from '../validate.js'
+import { checkNotSentLowWater } from '../tcp/options.js'
 
 /** The request as `filter` gets it: `undefined` on a server that knows none, and from HTTP/2's core API. */
 export type GuardedRequest = IncomingMessage | Http2ServerRequest | undefined

@@ -1,7 +1,7 @@
 // What follows from one look at one socket: a verdict, an end, the kernel's options, what its watchers hear.
 import type { Socket } from 'node:net'
-import { isolated } from '../rethrow.js'
-import { TCP_CLOSE } from '../socket/inspect.js'
+import { isolated } from '../internal/rethrow.js'
+import { TCP_CLOSE } from '../tcp/info.js'
 import type { Kernel } from './kernel.js'
 import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
 import { type Observation, Sight } from './observation.js'

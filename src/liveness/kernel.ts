@@ -9,10 +9,10 @@ import {
   progressOf,
   resetConnection,
   setKernelOption,
-} from '../socket/binding.js'
-import { column, sweep } from '../socket/inspect.js'
-import { applySocketOptions, type KernelSettings } from '../socket/options.js'
-import { restoreOptions, saveOptions } from '../socket/saved-options.js'
+} from '../native/binding.js'
+import { column, sweep } from '../tcp/info.js'
+import { applySocketOptions, type KernelSettings } from '../tcp/options.js'
+import { restoreOptions, saveOptions } from '../tcp/saved-options.js'
 import type { Sight } from './observation.js'
 import type { LivenessPlan } from './plan.js'
 import type { Watchable } from './watch.js'

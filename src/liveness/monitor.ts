@@ -1,9 +1,9 @@
 // One timer and one native call a tick, for all sockets of the process.
 import type { Socket } from 'node:net'
-import { type Clock, systemClock } from '../clock.js'
-import { isolated } from '../rethrow.js'
-import { TCP_CLOSE } from '../socket/inspect.js'
-import type { KernelSettings } from '../socket/options.js'
+import { type Clock, systemClock } from '../internal/clock.js'
+import { isolated } from '../internal/rethrow.js'
+import { TCP_CLOSE } from '../tcp/info.js'
+import type { KernelSettings } from '../tcp/options.js'
 import { Examiner, type Holder, type Moment } from './examiner.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { Sight } from './observation.js'

@@ -1,5 +1,5 @@
 // One look at a socket, as numbers, and what it means beside the look before.
-import { column, type Rows } from '../socket/inspect.js'
+import { column, type Rows } from '../tcp/info.js'
 import { LEAST_QUESTIONS, type PathNumbers } from './path.js'
 
 /** The numbers of a look at a socket that bear on its verdict. Times in ms; NaN where the kernel does not tell. */

@@ -1,9 +1,9 @@
 // One number in, every other number out. docs/liveness.md derives them.
-import { TcpSseError } from '../errors.js'
-import { kernelKnows } from '../socket/binding.js'
-import type { KeepAliveOptions } from '../socket/options.js'
-import { checkKeepAlive, checkRetransmitMax, checkUserTimeout } from '../socket/options.js'
-import { type Checks, checkOptions, duration, orFalse, wrongType } from '../validate.js'
+import { TcpSseError } from '../internal/errors.js'
+import { type Checks, checkOptions, duration, orFalse, wrongType } from '../internal/validate.js'
+import { kernelKnows } from '../native/binding.js'
+import type { KeepAliveOptions } from '../tcp/options.js'
+import { checkKeepAlive, checkRetransmitMax, checkUserTimeout } from '../tcp/options.js'
 import { SHORT_PATH } from './path.js'
 
 /** Single entries of a plan that a caller sets by hand. */

@@ -1,7 +1,7 @@
 // One socket under watch, from the monitor's side.
 import type { Socket } from 'node:net'
-import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../socket/inspect.js'
-import type { KernelSettings } from '../socket/options.js'
+import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../tcp/info.js'
+import type { KernelSettings } from '../tcp/options.js'
 import type { Kernel } from './kernel.js'
 import { copyOf, isWindowShut, type Observation } from './observation.js'
 import { answerWithin, retransmitAfter, SHORT_PATH } from './path.js'

@@ -1,5 +1,5 @@
 // What the kernel's numbers mean. Pure: no clock, no socket. docs/liveness.md has the theory.
-import { TCP_CLOSE, TCP_CLOSE_WAIT } from '../socket/inspect.js'
+import { TCP_CLOSE, TCP_CLOSE_WAIT } from '../tcp/info.js'
 import { isWindowShut, type Observation } from './observation.js'
 import { answerWithin } from './path.js'
 import type { LivenessPlan } from './plan.js'

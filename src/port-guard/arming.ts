@@ -1,9 +1,9 @@
 // Keepalive on connections that belong to somebody else, and other options where one of them needs it.
 import type { LivenessPlan } from '../liveness/plan.js'
-import type { KernelOption } from '../socket/binding.js'
-import { diagColumn, type SocketId, setOptionsOf, TIMER_KEEPALIVE } from '../socket/diag.js'
-import { column } from '../socket/inspect.js'
-import type { KernelSettings } from '../socket/options.js'
+import type { KernelOption } from '../native/binding.js'
+import { diagColumn, type SocketId, setOptionsOf, TIMER_KEEPALIVE } from '../tcp/diag.js'
+import { column } from '../tcp/info.js'
+import type { KernelSettings } from '../tcp/options.js'
 import type { Connection, Connections, ListeningSocket } from './connections.js'
 import { type Held, Holders } from './holders.js'
 

@@ -7,8 +7,8 @@ import {
   dumpSockets,
   idOf,
   type SocketId,
-} from '../socket/diag.js'
-import { column } from '../socket/inspect.js'
+} from '../tcp/diag.js'
+import { column } from '../tcp/info.js'
 
 const TCP_LISTEN = 10
 /**

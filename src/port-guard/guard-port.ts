@@ -1,9 +1,9 @@
 // The guard of a port: it watches connections that belong to other processes, and ends those whose peers are dead.
-import { type Clock, systemClock } from '../clock.js'
-import { TcpSseError } from '../errors.js'
+import { type Clock, systemClock } from '../internal/clock.js'
+import { TcpSseError } from '../internal/errors.js'
 import { Monitor } from '../liveness/monitor.js'
 import type { Verdict } from '../liveness/verdict.js'
-import { whyNoDestroy } from '../socket/diag.js'
+import { whyNoDestroy } from '../tcp/diag.js'
 import { Arming } from './arming.js'
 import { clientFilter } from './clients.js'
 import { type Connection, Connections } from './connections.js'

@@ -1,9 +1,6 @@
 // What a guard of a port is told, and what it tells.
 import { isIP } from 'node:net'
-import { TcpSseError } from '../errors.js'
-import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
-import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence } from '../liveness/watch.js'
+import { TcpSseError } from '../internal/errors.js'
 import {
   boolean,
   type Check,
@@ -14,7 +11,10 @@ import {
   integer,
   orFalse,
   wrongType,
-} from '../validate.js'
+} from '../internal/validate.js'
+import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import type { Verdict } from '../liveness/verdict.js'
+import type { PeerEvidence } from '../liveness/watch.js'
 
 /** Every reason there is. */
 export const PORT_CLOSE_REASONS = ['peer-dead', 'stalled'] as const

@@ -1,22 +1,15 @@
 // One client of a guarded port.
-import type { Clock } from '../clock.js'
+import type { Clock } from '../internal/clock.js'
+import { isolated } from '../internal/rethrow.js'
+import { callAtEndOfTick } from '../internal/scheduling.js'
 import type { Monitor } from '../liveness/monitor.js'
 import { copyOf, type Observation, Sight } from '../liveness/observation.js'
 import { observe } from '../liveness/observe.js'
 import type { LivenessPlan } from '../liveness/plan.js'
 import { judge, silentFor, type Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
-import { isolated } from '../rethrow.js'
-import { callAtEndOfTick } from '../scheduling.js'
-import {
-  destroySocket,
-  type Endpoint,
-  findSockets,
-  GONE,
-  localOf,
-  remoteOf,
-} from '../socket/diag.js'
-import { column } from '../socket/inspect.js'
+import { destroySocket, type Endpoint, findSockets, GONE, localOf, remoteOf } from '../tcp/diag.js'
+import { column } from '../tcp/info.js'
 import type { Connection, Connections } from './connections.js'
 import type { PortCloseInfo, PortCloseReason, PortGuardSettings } from './options.js'
 import { readRow } from './reading.js'

@@ -1,7 +1,7 @@
 // A row of sock_diag as a look: since when may the peer's silence be counted?
 import type { Sight } from '../liveness/observation.js'
-import type { Rows } from '../socket/inspect.js'
-import { column } from '../socket/inspect.js'
+import type { Rows } from '../tcp/info.js'
+import { column } from '../tcp/info.js'
 import type { Connection } from './connections.js'
 
 /** The kernel's clocks are coarse (10 ms at HZ = 100) and not ours. */

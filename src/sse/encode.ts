@@ -1,7 +1,7 @@
 // Event -> bytes, once. HTML Standard, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
 //
 // What a caller passes can never become a field, an event or a comment that the caller did not ask for.
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 
 /** An event as an application sends it. */
 export interface EventInput {

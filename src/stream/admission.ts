@@ -1,7 +1,7 @@
 // Who gets a stream: not more than there is room for, and nobody while the server goes.
 import type { Server, Socket } from 'node:net'
-import { brand, shared } from '../shared.js'
-import { type Checks, checkOptions, duration, integer } from '../validate.js'
+import { brand, shared } from '../internal/shared.js'
+import { type Checks, checkOptions, duration, integer } from '../internal/validate.js'
 
 /** Why a request gets 503 in place of a stream. */
 export interface Refusal {

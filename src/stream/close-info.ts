@@ -1,7 +1,7 @@
 // Why a stream ended, in words that an application can switch on.
 import type { Socket } from 'node:net'
-import { TcpSseError } from '../errors.js'
-import { isPeerDeath } from '../liveness/death.js'
+import { TcpSseError } from '../internal/errors.js'
+import { isPeerDeath } from '../liveness/peer-errors.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence } from '../liveness/watch.js'
 import type { Delivered, Undelivered } from './delivery-log.js'

@@ -1,5 +1,5 @@
 // What a stream does by time: heartbeats on a quiet one, an end for a client that takes nothing, an age.
-import { counters } from '../counters.js'
+import { counters } from '../internal/counters.js'
 import type { Observation } from '../liveness/observation.js'
 import { isUnanswered } from '../liveness/verdict.js'
 import { encodeComment } from '../sse/encode.js'

@@ -1,5 +1,5 @@
 // Which events end where in the connection's byte stream, and what has become of each. No clock, no socket.
-import { Deferred } from './deferred.js'
+import { Deferred } from '../internal/deferred.js'
 
 /**
  * What became of one event:

@@ -1,6 +1,8 @@
 // What is known of the way of this stream's events: outlet's offsets on one side, acknowledgements on the other.
-import { counters } from '../counters.js'
-import { acknowledgedOffset } from '../socket/inspect.js'
+import { counters } from '../internal/counters.js'
+import { acknowledgedOffset } from '../tcp/info.js'
+import { follow, type Segment } from '../transport/fast/lane.js'
+import type { Outlet } from '../transport/transport.js'
 import {
   type Delivered,
   DeliveryLog,
@@ -9,8 +11,6 @@ import {
   TRACKED_EVENTS,
   type Undelivered,
 } from './delivery-log.js'
-import { follow, type Segment } from './lane.js'
-import type { Outlet } from './outlet.js'
 import type { EventQueue } from './queue.js'
 
 /** Follows the events of one stream to the peer's kernel. */

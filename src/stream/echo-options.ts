@@ -1,7 +1,7 @@
 // What a stream asks of a client that answers.
 
-import { TcpSseError } from '../errors.js'
-import { boolean, type Checks, checkOptions, duration } from '../validate.js'
+import { TcpSseError } from '../internal/errors.js'
+import { boolean, type Checks, checkOptions, duration } from '../internal/validate.js'
 
 /** The option `echo` of a stream. Times in milliseconds. */
 export interface EchoOptions {

@@ -1,7 +1,7 @@
 // Which stream an echo is for. One list for all copies of this library in a process (ESM and CommonJS): an echo is answered
 // by whichever copy the route belongs to.
 import { randomBytes } from 'node:crypto'
-import { shared } from '../shared.js'
+import { shared } from '../internal/shared.js'
 
 /** What a client has sent back. */
 export interface Echo {

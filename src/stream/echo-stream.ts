@@ -1,9 +1,10 @@
 // A stream whose client answers. A class of its own, so that streams without it carry nothing for it.
-import { systemClock } from '../clock.js'
-import { counters } from '../counters.js'
+import { systemClock } from '../internal/clock.js'
+import { counters } from '../internal/counters.js'
+import { wallClockNow } from '../internal/scheduling.js'
 import type { Verdict } from '../liveness/verdict.js'
-import { wallClockNow } from '../scheduling.js'
 import { EncodedEvent, encodeComment } from '../sse/encode.js'
+import type { Outlet } from '../transport/transport.js'
 import type { Refusal } from './admission.js'
 import { AgingStream } from './aging-stream.js'
 import { type CloseInfo, noEcho } from './close-info.js'
@@ -11,7 +12,6 @@ import type { EchoSettings } from './echo-options.js'
 import { type EchoTarget, register, unregister } from './echo-registry.js'
 import { EchoWatch } from './echo-watch.js'
 import type { StreamSettings } from './options.js'
-import type { Outlet } from './outlet.js'
 
 /** Says that the end is meant: a client which sees another one connects again. */
 const GOODBYE = new EncodedEvent(encodeComment('bye').bytes, undefined, undefined, true)

@@ -1,8 +1,8 @@
 // One client, as the application sees it.
 
 import type { Verdict } from '../liveness/verdict.js'
-import type { SocketSnapshot } from '../socket/inspect.js'
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
+import type { SocketSnapshot } from '../tcp/info.js'
 import type { CloseInfo } from './close-info.js'
 import type { Delivered, DeliveryOutcome } from './delivery-log.js'
 import type { Dropped } from './queue.js'

@@ -1,15 +1,17 @@
 // One client. Data flows down (event -> bytes -> outlet), knowledge flows up (kernel -> monitor -> stream).
 //   open --close()--> draining --everything acknowledged--> closed
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
-import { systemClock } from '../clock.js'
-import { asError } from '../errors.js'
+
+import { onAbort } from '../internal/abort.js'
+import { systemClock } from '../internal/clock.js'
+import { Deferred } from '../internal/deferred.js'
+import { asError } from '../internal/errors.js'
+import { isolated } from '../internal/rethrow.js'
+import { inRootContext } from '../internal/scheduling.js'
 import type { LivenessPlan } from '../liveness/plan.js'
 import { evidenceOfWatch } from '../liveness/subject.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
-import { isolated } from '../rethrow.js'
-import { inRootContext } from '../scheduling.js'
-import { inspectSocket, type SocketSnapshot } from '../socket/inspect.js'
 import {
   type EncodedEvent,
   type EventInput,
@@ -17,7 +19,8 @@ import {
   eventText,
   isEncoded,
 } from '../sse/encode.js'
-import { onAbort } from './abort.js'
+import { inspectSocket, type SocketSnapshot } from '../tcp/info.js'
+import type { Outlet, OutletListener } from '../transport/transport.js'
 import { enter, leave, type Refusal } from './admission.js'
 import {
   type CloseInfo,
@@ -31,13 +34,11 @@ import {
   stalled,
 } from './close-info.js'
 import { checkDeadlines } from './deadlines.js'
-import { Deferred } from './deferred.js'
 import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
 import type { EventStream } from './event-stream.js'
+import * as news from './instrumentation.js'
 import { Mute } from './mute.js'
-import * as news from './news.js'
 import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
-import type { Outlet, OutletListener } from './outlet.js'
 import type { Dropped, EventQueue } from './queue.js'
 import { Sender, type SenderOwner } from './sender.js'
 import type { EventSourceLike } from './source.js'

@@ -1,12 +1,12 @@
-import { systemClock } from '../clock.js'
-import { brand } from '../shared.js'
+import { systemClock } from '../internal/clock.js'
+import { brand } from '../internal/shared.js'
+import type { Outlet } from '../transport/transport.js'
 import type { Refusal } from './admission.js'
 import { AgingStream } from './aging-stream.js'
 import { lifetime } from './deadlines.js'
 import { EchoStream } from './echo-stream.js'
 import { LiveStream } from './live-stream.js'
 import type { StreamSettings } from './options.js'
-import type { Outlet } from './outlet.js'
 
 // Here, where all of them are made.
 brand(LiveStream, 'EventStream')

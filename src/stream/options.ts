@@ -1,10 +1,7 @@
 // The options of a stream: one row each.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { TcpSseError } from '../errors.js'
-import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
-import { isBranded } from '../shared.js'
-import { checkNotSentLowWater } from '../socket/options.js'
-import { encodeEvent, encodePadding, type Serialize } from '../sse/encode.js'
+import { TcpSseError } from '../internal/errors.js'
+import { isBranded } from '../internal/shared.js'
 import {
   abortSignal,
   boolean,
@@ -17,7 +14,10 @@ import {
   oneOf,
   orFalse,
   wrongType,
-} from '../validate.js'
+} from '../internal/validate.js'
+import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import { encodeEvent, encodePadding, type Serialize } from '../sse/encode.js'
+import { checkNotSentLowWater } from '../tcp/options.js'
 import type { Admission } from './admission.js'
 import { checkEcho, type EchoOptions, type EchoSettings } from './echo-options.js'
 import type { OverflowPolicy, QueueLimits } from './queue.js'

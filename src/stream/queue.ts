@@ -1,6 +1,7 @@
 // What a client has not room for, and what becomes of it. No clock, no socket: tested by tables.
+
+import { Deferred } from '../internal/deferred.js'
 import type { EncodedEvent } from '../sse/encode.js'
-import { Deferred } from './deferred.js'
 import type { DeliveryOutcome, Ticket } from './delivery-log.js'
 
 /**

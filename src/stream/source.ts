@@ -1,7 +1,7 @@
 // Whatever yields events, as one thing that is pulled from and that can be told to stop.
 import type { Readable } from 'node:stream'
 import type { ReadableStream, ReadableStreamDefaultReader } from 'node:stream/web'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
 
 /** What `sendAll` sends: `EventInput`s or `EncodedEvent`s, from anything that yields them one by one. */

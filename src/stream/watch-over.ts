@@ -1,8 +1,8 @@
 // Who calls a stream back now and then: the monitor, or where there is no socket to look at, a timer.
 import type { Socket } from 'node:net'
-import { type Clock, systemClock } from '../clock.js'
+import { type Clock, systemClock } from '../internal/clock.js'
+import { processMonitor } from '../liveness/process-monitors.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
-import { processMonitor } from '../monitors.js'
 
 /** Has the socket watched; without one, has at least the deadlines (heartbeats, stalls) looked at. */
 export function watchOver(socket: Socket | undefined, watcher: Watcher): Watch {

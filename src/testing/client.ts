@@ -1,5 +1,5 @@
 // Clients as a test holds them: the same in a rig and on loopback, as far as loopback can.
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 import { Reader, type Reading, type Received } from './reader.js'
 import { requestFor } from './request.js'
 

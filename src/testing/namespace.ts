@@ -2,8 +2,8 @@
 // a pipe of ours and ends when that closes, so nothing stays behind however this process ends, SIGKILL included.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
-import { TcpSseError } from '../errors.js'
-import { monotonicNow } from '../scheduling.js'
+import { TcpSseError } from '../internal/errors.js'
+import { monotonicNow } from '../internal/scheduling.js'
 
 /** Long enough for a busy machine; a holder takes some milliseconds. */
 const READY_WITHIN = 5_000

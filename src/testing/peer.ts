@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 
 interface Question {
   id: number

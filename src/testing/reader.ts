@@ -1,7 +1,7 @@
 // A client that reads exactly as fast as it is told to. What it does not read stays in the kernel, so that its window shuts.
 import net from 'node:net'
 import tls from 'node:tls'
-import { callEvery } from '../scheduling.js'
+import { callEvery } from '../internal/scheduling.js'
 
 /** How a client reads: everything, nothing, or so many bytes each so many milliseconds. */
 export type Reading =

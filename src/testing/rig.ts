@@ -4,9 +4,9 @@
 // It works as root, and for other users inside a user namespace of their own. Nothing leaves the namespaces: they have
 // no link to the host's network.
 import { existsSync } from 'node:fs'
-import { TcpSseError } from '../errors.js'
-import { wallClockNow } from '../scheduling.js'
-import { boolean, type Check, type Checks, checkOptions, wrongType } from '../validate.js'
+import { TcpSseError } from '../internal/errors.js'
+import { wallClockNow } from '../internal/scheduling.js'
+import { boolean, type Check, type Checks, checkOptions, wrongType } from '../internal/validate.js'
 import type { ConnectOptions } from './client.js'
 import { busySockets } from './listening.js'
 import { Namespace } from './namespace.js'

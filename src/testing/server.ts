@@ -1,7 +1,7 @@
 // A server of the user's, in a rig.
 
-import { TcpSseError } from '../errors.js'
-import { monotonicNow, sleep } from '../scheduling.js'
+import { TcpSseError } from '../internal/errors.js'
+import { monotonicNow, sleep } from '../internal/scheduling.js'
 import { listenersOf } from './listening.js'
 import type { Peer } from './peer.js'
 

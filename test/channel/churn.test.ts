@@ -3,7 +3,6 @@
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { expect, it, vi } from 'vitest'
-import { Http1Outlet } from '../../src/adapters/http1.js'
 import {
   capabilities,
   createChannel,
@@ -11,6 +10,7 @@ import {
   type EventStream,
 } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
+import { Http1Outlet } from '../../src/transport/http1.js'
 import { waitFor } from '../support/wait-for.js'
 
 const CLIENTS = 10_000

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import net, { type AddressInfo } from 'node:net'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, expect, it } from 'vitest'
-import { diagColumn, dumpSockets, TIMER_KEEPALIVE } from '../../src/socket/diag.js'
+import { diagColumn, dumpSockets, TIMER_KEEPALIVE } from '../../src/tcp/diag.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
 import { waitFor } from '../support/wait-for.js'
 

@@ -6,7 +6,9 @@ const read = (path: string): string =>
   readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
 it('docs/errors.md has a heading for each error code, and for nothing else', () => {
-  const codes = [...read('src/errors.ts').matchAll(/^ {2}\| '(\w+)'/gm)].map(([, code]) => code)
+  const codes = [...read('src/internal/errors.ts').matchAll(/^ {2}\| '(\w+)'/gm)].map(
+    ([, code]) => code,
+  )
   const headings = [...read('docs/errors.md').matchAll(/^## (\w+)$/gm)].map(([, code]) => code)
   expect(codes.length).toBeGreaterThan(20)
   expect(headings).toEqual(codes)

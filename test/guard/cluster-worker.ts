@@ -3,7 +3,7 @@ import cluster from 'node:cluster'
 import http from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { guardServer } from '../../src/index.js'
-import { getKernelOption } from '../../src/socket/binding.js'
+import { getKernelOption } from '../../src/native/binding.js'
 
 const policy = process.env.POLICY === 'none' ? cluster.SCHED_NONE : cluster.SCHED_RR
 

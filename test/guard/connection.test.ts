@@ -1,11 +1,11 @@
 // One connection with thousands of responses on it: what a step costs must not grow with their number.
 import { Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { systemClock } from '../../src/clock.js'
 import { Connection } from '../../src/guard/connection.js'
 import type { Exchange } from '../../src/guard/exchange.js'
 import { guardSettings } from '../../src/guard/options.js'
 import type { GuardCloseInfo } from '../../src/index.js'
+import { systemClock } from '../../src/internal/clock.js'
 
 const MANY = 2_000
 

@@ -4,7 +4,7 @@ import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
-import { activityOf } from '../../src/socket/binding.js'
+import { activityOf } from '../../src/native/binding.js'
 import { waitFor } from '../support/wait-for.js'
 import { Client, guard, listen, SSE, undo } from './scene.js'
 

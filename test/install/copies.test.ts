@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { VERSION } from '../../src/shared.js'
+import { VERSION } from '../../src/internal/shared.js'
 import { Application, root } from './scene.js'
 
 const app = new Application()

@@ -6,7 +6,7 @@ import net, { type AddressInfo, type ListenOptions } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import { addon } from '../../src/socket/binding.js'
+import { addon } from '../../src/native/binding.js'
 import {
   cookieOf,
   type DiagRows,
@@ -21,8 +21,8 @@ import {
   type SocketId,
   setOptionsOf,
   TIMER_KEEPALIVE,
-} from '../../src/socket/diag.js'
-import { column } from '../../src/socket/inspect.js'
+} from '../../src/tcp/diag.js'
+import { column } from '../../src/tcp/info.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
 import { waitFor } from '../support/wait-for.js'
 

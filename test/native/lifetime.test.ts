@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
-import { addon } from '../../src/socket/binding.js'
+import { addon } from '../../src/native/binding.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const file = process.env.TCP_SSE_ADDON ?? join(root, 'build', 'Release', 'addon.node')

@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { devNull } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
-import { addon, fdOf } from '../../src/socket/binding.js'
+import { addon, fdOf } from '../../src/native/binding.js'
 import { waitFor } from '../support/wait-for.js'
 
 const cleanup: (() => void)[] = []

@@ -13,7 +13,7 @@ import {
   drain,
   type EventStream,
 } from '../../src/index.js'
-import { liveStreams } from '../../src/stream/roster.js'
+import { liveStreams } from '../../src/stream/live-streams.js'
 import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 

@@ -2,10 +2,10 @@
 import http2 from 'node:http2'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { NodeResponse } from '../../src/adapters/outlet.js'
 import { createEventStream, type EventStream } from '../../src/index.js'
 import { streamsOn } from '../../src/stream/admission.js'
 import { streamSettings } from '../../src/stream/options.js'
+import type { NodeResponse } from '../../src/transport/node-transport.js'
 import { frameworks, listen, serverOf } from '../support/framework-servers.js'
 import { waitFor } from '../support/wait-for.js'
 

@@ -4,13 +4,13 @@ import { LONGEST_RETRANSMIT_MAX, retransmitMaxFor } from '../../src/liveness/ker
 import { type Observation, Sight } from '../../src/liveness/observation.js'
 import { observe } from '../../src/liveness/observe.js'
 import { judge } from '../../src/liveness/verdict.js'
+import { addon } from '../../src/native/binding.js'
 import type { Arming } from '../../src/port-guard/arming.js'
 import { Connection, type Connections } from '../../src/port-guard/connections.js'
 import { OutsideKernel } from '../../src/port-guard/kernel.js'
 import { portGuardSettings } from '../../src/port-guard/options.js'
 import { readRow } from '../../src/port-guard/reading.js'
-import { addon } from '../../src/socket/binding.js'
-import { column } from '../../src/socket/inspect.js'
+import { column } from '../../src/tcp/info.js'
 import { sight } from '../support/sight.js'
 
 const { armedPlan, plainPlan } = portGuardSettings({ port: 80, detectWithin: 10_000 })

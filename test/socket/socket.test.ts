@@ -16,7 +16,7 @@ import {
   getKernelOption,
   type KernelOption,
   resetConnection,
-} from '../../src/socket/binding.js'
+} from '../../src/native/binding.js'
 import { waitFor } from '../support/wait-for.js'
 
 const cleanup: (() => void)[] = []

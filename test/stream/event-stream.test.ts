@@ -17,7 +17,7 @@ import {
   type EventStreamOptions,
 } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
-import { getKernelOption } from '../../src/socket/binding.js'
+import { getKernelOption } from '../../src/native/binding.js'
 import { fillUp, type OpenStream, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 

@@ -11,7 +11,7 @@ import {
   type EventStream,
   type EventStreamOptions,
 } from '../../src/index.js'
-import { addon } from '../../src/socket/binding.js'
+import { addon } from '../../src/native/binding.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
 import { waitFor } from '../support/wait-for.js'
 

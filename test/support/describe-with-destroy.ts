@@ -1,5 +1,5 @@
 import { describe } from 'vitest'
-import { whyNoDestroy } from '../../src/socket/diag.js'
+import { whyNoDestroy } from '../../src/tcp/diag.js'
 
 /** A `describe` for tests that end connections of others: skipped loudly without the right to, failing with `CI=true`. */
 export function describeWithDestroy(title: string, body: () => void): void {

@@ -1,5 +1,5 @@
 // Time as a test wants it. With room for one timer, which is all that a clock has to have.
-import type { Clock } from '../../src/clock.js'
+import type { Clock } from '../../src/internal/clock.js'
 
 export class FakeClock implements Clock {
   time = 0

@@ -1,5 +1,5 @@
 // An outlet into memory, for the logic above outlets: what the client has, and room as the test says.
-import type { Outlet, OutletListener } from '../../src/stream/outlet.js'
+import type { Outlet, OutletListener } from '../../src/transport/transport.js'
 
 export class MemoryOutlet implements Outlet {
   readonly socket = undefined

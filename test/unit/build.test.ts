@@ -28,7 +28,7 @@ test('both builders use the same definitions', () => {
 test('the addon and its loader speak the same version', () => {
   const inNative = read('native/tcp.h').match(/kAbi = (\d+);/)?.[1]
   expect(inNative).toBeDefined()
-  expect(read('src/socket/load-addon.ts').match(/const ABI = (\d+)\n/)?.[1]).toBe(inNative)
+  expect(read('src/native/load-addon.ts').match(/const ABI = (\d+)\n/)?.[1]).toBe(inNative)
 })
 
 test('every entry point is built, exported, mapped to its source and documented', () => {

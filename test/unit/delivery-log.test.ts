@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Clock } from '../../src/clock.js'
 import { TRACKED_EVENTS } from '../../src/index.js'
-import { onAbort } from '../../src/stream/abort.js'
-import { Deferred } from '../../src/stream/deferred.js'
+import { onAbort } from '../../src/internal/abort.js'
+import type { Clock } from '../../src/internal/clock.js'
+import { Deferred } from '../../src/internal/deferred.js'
+import { Poll } from '../../src/internal/poll.js'
 import { DeliveryLog, type DeliveryOutcome } from '../../src/stream/delivery-log.js'
-import { Poll } from '../../src/stream/poll.js'
 
 describe('DeliveryLog', () => {
   it('knows what a list of all events would know', () => {

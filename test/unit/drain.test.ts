@@ -1,10 +1,10 @@
 // The staggering of a drain on a fake clock, over outlets into memory.
 import { describe, expect, it } from 'vitest'
-import { Drain, type DrainSettings } from '../../src/drain.js'
 import { encodeEvent, type TcpSseError } from '../../src/index.js'
-import { Farewell } from '../../src/stream/farewell.js'
+import { Drain, type DrainSettings } from '../../src/lifecycle/drain.js'
 import { LiveStream } from '../../src/stream/live-stream.js'
 import { streamSettings } from '../../src/stream/options.js'
+import { Farewell } from '../../src/stream/shutdown-message.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { MemoryOutlet } from '../support/memory-outlet.js'
 

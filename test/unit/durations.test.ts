@@ -1,8 +1,8 @@
 // Durations are differences of one clock: however short, none is negative.
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { systemClock } from '../../src/clock.js'
 import { look } from '../../src/dashboard/look.js'
 import { Registry } from '../../src/dashboard/registry.js'
+import { systemClock } from '../../src/internal/clock.js'
 import { client } from '../support/memory-clients.js'
 
 afterEach(() => void vi.restoreAllMocks())

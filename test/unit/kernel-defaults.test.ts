@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { defaultsThatBreakThePromise } from '../../src/socket/kernel-defaults.js'
+import { defaultsThatBreakThePromise } from '../../src/native/kernel-defaults.js'
 
 const warn = (settings: Record<string, number>) =>
   defaultsThatBreakThePromise((name) => settings[name])

@@ -1,8 +1,8 @@
 // What a web response's outlet makes of the response below it, told by hand.
 import { describe, expect, it } from 'vitest'
-import type { AnyNodeOutlet } from '../../src/adapters/node.js'
-import { WebOutlet } from '../../src/adapters/web-outlet.js'
-import { systemClock } from '../../src/clock.js'
+import { systemClock } from '../../src/internal/clock.js'
+import type { AnyNodeOutlet } from '../../src/transport/node-transport.js'
+import { WebOutlet } from '../../src/transport/web.js'
 
 class Below {
   readonly socket = undefined

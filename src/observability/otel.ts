@@ -12,10 +12,10 @@ import type {
   MeterProvider,
   Observable,
 } from '@opentelemetry/api'
+import { wrongType } from '../internal/validate.js'
+import type { StreamCloseMessage } from '../stream/instrumentation.js'
 import { METRICS, type MetricRow } from './metric-table.js'
 import { metrics } from './metrics.js'
-import type { StreamCloseMessage } from './stream/news.js'
-import { wrongType } from './validate.js'
 
 const PREFIX = 'tcp_sse.'
 

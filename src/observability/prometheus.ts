@@ -11,9 +11,9 @@ import {
   type PrometheusContentType,
   type Registry,
 } from 'prom-client'
+import { type Checks, checkOptions, wrongType } from '../internal/validate.js'
 import { METRICS, type MetricRow } from './metric-table.js'
 import { type HistogramSnapshot, type Metrics, metrics } from './metrics.js'
-import { type Checks, checkOptions, wrongType } from './validate.js'
 
 /** Options of `registerMetrics`. */
 export interface PrometheusOptions {

@@ -4,7 +4,7 @@
 // next connection, and a stored one would silently configure a stranger's socket.
 import type { ServerResponse } from 'node:http'
 import { type Server, Socket } from 'node:net'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 import { type Addon, loadAddon } from './load-addon.js'
 
 /** The kernel options that this library sets, by their kernel names. */

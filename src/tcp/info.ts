@@ -1,6 +1,6 @@
 // What the kernel knows about a connection.
 import type { Socket } from 'node:net'
-import { addon, fdOf, handedOf, libuvQueueOf, socketOf } from './binding.js'
+import { addon, fdOf, handedOf, libuvQueueOf, socketOf } from '../native/binding.js'
 
 /** The states of tcp(7), in the kernel's numbering (include/net/tcp_states.h). */
 const TCP_STATES = [

@@ -1,10 +1,10 @@
 // A web Response's body as an outlet: bytes go into a ReadableStream, and somebody else's code carries them on.
 import type { Socket } from 'node:net'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 import { StallClock } from '../liveness/stall-clock.js'
-import type { Outlet, OutletListener } from '../stream/outlet.js'
 import { FIRST_BYTES } from './head.js'
-import type { AnyNodeOutlet } from './node.js'
+import type { AnyNodeOutlet } from './node-transport.js'
+import type { Outlet, OutletListener } from './transport.js'
 
 /** A large event goes in pieces, so that its reader has something to wait between. */
 const PIECE = 16_384

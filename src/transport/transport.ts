@@ -1,6 +1,6 @@
 // The narrow waist between a stream and whatever carries its bytes.
 import type { Socket } from 'node:net'
-import type { Lane } from './lane.js'
+import type { Lane } from './fast/lane.js'
 
 /** What an outlet tells its stream. */
 export interface OutletListener {

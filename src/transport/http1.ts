@@ -1,16 +1,22 @@
 // A response over HTTP/1, plain or TLS: while it lasts, the connection is its own.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { callAtEndOfTick } from '../scheduling.js'
-import { type Berth, LARGEST_PIECE, sharedBatch } from '../socket/batch.js'
-import { countsFor, libuvQueueOf, resetConnection, wireOffset } from '../socket/binding.js'
-import { acknowledgedOffset, isDrained } from '../socket/inspect.js'
+import { callAtEndOfTick } from '../internal/scheduling.js'
+import { countsFor, libuvQueueOf, resetConnection, wireOffset } from '../native/binding.js'
 import type { EncodedEvent } from '../sse/encode.js'
-import { chunked, type Lane, type Segment } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
-import type { OutletListener } from '../stream/outlet.js'
-import { isPassing, isTakenOver, sendError, takeOver, writesDirectly } from './fast-path.js'
-import { type Carrier, NodeOutlet, OUTLET } from './outlet.js'
+import { acknowledgedOffset, isDrained } from '../tcp/info.js'
+import { type Berth, LARGEST_PIECE, sharedBatch } from './fast/batch.js'
+import { chunked, type Lane, type Segment } from './fast/lane.js'
+import {
+  isPassing,
+  isTakenOver,
+  sendError,
+  takeOver,
+  writesDirectly,
+} from './fast/response-hooks.js'
+import { type Carrier, NodeOutlet, OUTLET } from './node-transport.js'
+import type { OutletListener } from './transport.js'
 
 interface PeerEndCarrier extends Omit<Carrier, typeof OUTLET> {
   [OUTLET]?: Http1Outlet | undefined

@@ -3,14 +3,13 @@ import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
-import { TcpSseError } from '../errors.js'
-import { isolated } from '../rethrow.js'
-import { callAtEndOfTick } from '../scheduling.js'
+import { TcpSseError } from '../internal/errors.js'
+import { isolated } from '../internal/rethrow.js'
+import { callAtEndOfTick } from '../internal/scheduling.js'
 import type { Refusal } from '../stream/admission.js'
-import type { Lane } from '../stream/lane.js'
 import type { StreamSettings } from '../stream/options.js'
-import type { Outlet, OutletListener } from '../stream/outlet.js'
-import { isBypassable } from './fast-path.js'
+import type { Lane } from './fast/lane.js'
+import { isBypassable } from './fast/response-hooks.js'
 import {
   checkForHttp2,
   FIRST_BYTES,
@@ -21,6 +20,7 @@ import {
   takeOff,
 } from './head.js'
 import { giveBackIdleTimer, holdIdleTimer, type Timed } from './idle-timer.js'
+import type { Outlet, OutletListener } from './transport.js'
 
 /** A request of `node:http`, `node:https` or `node:http2`. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest
@@ -244,3 +244,8 @@ function flushAll(responses: Set<Written>): void {
   responses.clear()
   for (const res of all) isolated(() => res.flush?.())
 }
+
+/** Any of the outlets over a response of Node's. */
+export type AnyNodeOutlet =
+  | NodeOutlet<IncomingMessage, ServerResponse>
+  | NodeOutlet<Http2ServerRequest, Http2ServerResponse>

@@ -1,5 +1,5 @@
 // A question that is asked again until the answer no longer matters.
-import type { Clock } from '../clock.js'
+import type { Clock } from './clock.js'
 
 /** Most acknowledgements on a near path are there by then. */
 const FIRST = 4

@@ -1,6 +1,7 @@
 // All live streams of the process, from where they are known anyway: a list of its own would cost each of them.
-import { monitors } from '../monitors.js'
-import { isBranded, versionOf } from '../shared.js'
+
+import { isBranded, versionOf } from '../internal/shared.js'
+import { monitors } from '../liveness/process-monitors.js'
 import type { LiveStream } from './live-stream.js'
 import { unwatched } from './unwatched.js'
 

@@ -1,4 +1,4 @@
-import { inRootContext } from '../scheduling.js'
+import { inRootContext } from './scheduling.js'
 
 /**
  * A promise with its resolver outside. Several may wait for one, and it can be as old as its stream: so it keeps no request's

@@ -1,7 +1,8 @@
 // The monitors of this process: one, unless copies of this library differ in whether they have found the addon.
-import { type Monitor, sharedMonitor } from './liveness/monitor.js'
-import { shared } from './shared.js'
-import { addon } from './socket/binding.js'
+
+import { shared } from '../internal/shared.js'
+import { addon } from '../native/binding.js'
+import { type Monitor, sharedMonitor } from './monitor.js'
 
 /** The one that this copy uses. Two on one socket would each put back what the other has set. */
 export const processMonitor: Monitor = shared(

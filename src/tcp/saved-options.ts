@@ -1,6 +1,6 @@
 // What a connection's options were before we changed them: it may serve others after us.
 import type { Socket } from 'node:net'
-import { addon, getKernelOption, type KernelOption, setKernelOption } from './binding.js'
+import { addon, getKernelOption, type KernelOption, setKernelOption } from '../native/binding.js'
 import type { KernelSettings } from './options.js'
 
 /** Reads options. Those that this system or this kind of socket has not are left out. */

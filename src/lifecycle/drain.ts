@@ -1,17 +1,11 @@
 // The server goes: nobody new, and those who are there leave one after the other.
 import { Server } from 'node:net'
-import type { Channel } from './channel/channel.js'
-import { type Clock, systemClock } from './clock.js'
-import { TcpSseError } from './errors.js'
-import { isolated } from './rethrow.js'
-import { isBranded } from './shared.js'
-import { type EncodedEvent, type EventInput, encodeEvent, isEncoded } from './sse/encode.js'
-import { onAbort } from './stream/abort.js'
-import { serverOf, stopAdmission } from './stream/admission.js'
-import type { EventStream } from './stream/event-stream.js'
-import { Farewell } from './stream/farewell.js'
-import type { LiveStream } from './stream/live-stream.js'
-import { isStream, liveStreams, notAStream } from './stream/roster.js'
+import type { Channel } from '../channel/channel.js'
+import { onAbort } from '../internal/abort.js'
+import { type Clock, systemClock } from '../internal/clock.js'
+import { TcpSseError } from '../internal/errors.js'
+import { isolated } from '../internal/rethrow.js'
+import { isBranded } from '../internal/shared.js'
 import {
   abortSignal,
   type Checks,
@@ -20,7 +14,13 @@ import {
   integer,
   orFalse,
   wrongType,
-} from './validate.js'
+} from '../internal/validate.js'
+import { type EncodedEvent, type EventInput, encodeEvent, isEncoded } from '../sse/encode.js'
+import { serverOf, stopAdmission } from '../stream/admission.js'
+import type { EventStream } from '../stream/event-stream.js'
+import type { LiveStream } from '../stream/live-stream.js'
+import { isStream, liveStreams, notAStream } from '../stream/live-streams.js'
+import { Farewell } from '../stream/shutdown-message.js'
 
 /** What `drain` can end: a stream, a channel's streams, those on a server's connections, or all of the process. */
 export type DrainTarget = EventStream | Channel | Server | 'all'

@@ -1,7 +1,7 @@
 // TCP sockets of the network namespace, whoever holds them: what sock_diag tells, and the end of a connection. Linux.
-import { TcpSseError } from '../errors.js'
-import { addon, addonMissing, type KernelOption } from './binding.js'
-import type { Rows } from './inspect.js'
+import { TcpSseError } from '../internal/errors.js'
+import { addon, addonMissing, type KernelOption } from '../native/binding.js'
+import type { Rows } from './info.js'
 
 /** Rows about sockets: the columns of `inspect.column`, then those of `diagColumn`. */
 export interface DiagRows extends Rows {

@@ -1,6 +1,6 @@
 // Socket options: milliseconds and bytes in, kernel units out.
 import type { Server, Socket } from 'node:net'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 import {
   boolean,
   type Checks,
@@ -9,7 +9,7 @@ import {
   integer,
   nested,
   orFalse,
-} from '../validate.js'
+} from '../internal/validate.js'
 import {
   addon,
   fdOf,
@@ -19,7 +19,7 @@ import {
   nodeSetsProbes,
   setKernelOption,
   socketOf,
-} from './binding.js'
+} from '../native/binding.js'
 
 /** When and how often the kernel asks an idle peer whether it is there. tcp(7). */
 export interface KeepAliveOptions {

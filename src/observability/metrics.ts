@@ -1,13 +1,13 @@
 // The process in numbers, as of now.
 
-import { counters, Histogram, type HistogramSnapshot } from './counters.js'
-import { GUARD_CLOSE_REASONS, type GuardCloseReason } from './guard/options.js'
-import { CLOSE_REASONS, type CloseReason } from './stream/close-info.js'
-import type { LiveStream } from './stream/live-stream.js'
-import type { Dropped } from './stream/queue.js'
-import { liveStreams } from './stream/roster.js'
+import { GUARD_CLOSE_REASONS, type GuardCloseReason } from '../guard/options.js'
+import { counters, Histogram, type HistogramSnapshot } from '../internal/counters.js'
+import { CLOSE_REASONS, type CloseReason } from '../stream/close-info.js'
+import type { LiveStream } from '../stream/live-stream.js'
+import { liveStreams } from '../stream/live-streams.js'
+import type { Dropped } from '../stream/queue.js'
 
-export type { HistogramSnapshot } from './counters.js'
+export type { HistogramSnapshot } from '../internal/counters.js'
 
 /**
  * What the streams of this process have done since it began. Times in milliseconds, sizes in bytes. All but `active` and

@@ -2,7 +2,7 @@
 //
 // A broadcast to thousands of clients is paid for in cache lines: of each client as few as can be may be touched. So a
 // client that is not behind gets its bytes from the lane, and what the stream wants to know of them it reads up later.
-import type { EncodedEvent } from '../sse/encode.js'
+import type { EncodedEvent } from '../../sse/encode.js'
 
 /** How many broadcasts a segment lists. */
 export const SEGMENT = 256

@@ -2,9 +2,9 @@
 //
 // Whoever adds has made sure that nothing else waits to be written to the socket, and flushes before anybody else writes.
 import type { Socket } from 'node:net'
-import { isolated } from '../rethrow.js'
-import { callAtEndOfTick, inRootContext } from '../scheduling.js'
-import { addon, fdOf, noteActivity } from './binding.js'
+import { isolated } from '../../internal/rethrow.js'
+import { callAtEndOfTick, inRootContext } from '../../internal/scheduling.js'
+import { addon, fdOf, noteActivity } from '../../native/binding.js'
 
 /** One socket's side of the batch. Its owner keeps it as long as the socket. */
 export interface Berth {

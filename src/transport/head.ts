@@ -1,6 +1,6 @@
 // The head of a stream's response, and of the 503 in place of one: what goes into it, what is taken off, what is refused.
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http'
-import { TcpSseError } from '../errors.js'
+import { TcpSseError } from '../internal/errors.js'
 import type { Refusal } from '../stream/admission.js'
 import type { StreamSettings } from '../stream/options.js'
 

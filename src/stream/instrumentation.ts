@@ -1,11 +1,11 @@
 // What streams tell the process's counters, and those who listen. What happens to a stream later may come from anybody's turn, so
 // that its subscribers are called in the root context; its beginning is announced in that of its request.
-import { systemClock } from '../clock.js'
-import { counters, countUp } from '../counters.js'
+import { systemClock } from '../internal/clock.js'
+import { counters, countUp } from '../internal/counters.js'
+import * as telemetry from '../internal/diagnostics.js'
+import { inRootContext } from '../internal/scheduling.js'
 import { silentFor, type Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch } from '../liveness/watch.js'
-import { inRootContext } from '../scheduling.js'
-import * as telemetry from '../telemetry.js'
 import type { CloseInfo, CloseReason } from './close-info.js'
 import type { EventStream } from './event-stream.js'
 

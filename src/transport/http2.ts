@@ -2,10 +2,10 @@
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { StallClock } from '../liveness/stall-clock.js'
-import { resetConnection } from '../socket/binding.js'
-import { type Flushable, isBypassable, isTakenOver, takeOver } from './fast-path.js'
+import { resetConnection } from '../native/binding.js'
+import { type Flushable, isBypassable, isTakenOver, takeOver } from './fast/response-hooks.js'
 import type { Timed } from './idle-timer.js'
-import { NodeOutlet } from './outlet.js'
+import { NodeOutlet } from './node-transport.js'
 
 /** RFC 9113, 7: the stream is no longer needed. */
 const HTTP2_CANCEL = 8

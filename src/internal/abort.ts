@@ -1,5 +1,5 @@
 // One listener on a signal, however many streams share it: Node warns of more than ten.
-import { isolated } from '../rethrow.js'
+import { isolated } from './rethrow.js'
 
 const listeners = new WeakMap<AbortSignal, Set<() => void>>()
 
