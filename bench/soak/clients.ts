@@ -143,9 +143,10 @@ class Client {
     let vanishes: Promise<void> | undefined
     socket.on('error', () => {})
     socket.on('connect', () => {
-      key = `${this.address}:${socket.localPort}`
+      // Not the port: another connection has it again some minutes later.
+      key = `${this.address}-${tally.sessions}`
       const resume = this.#last > 0 ? `last-event-id: ${this.#last}\r\n` : ''
-      socket.write(`GET /?kind=${this.#kind++} HTTP/1.1\r\nhost: soak\r\n${resume}\r\n`)
+      socket.write(`GET /?kind=${this.#kind++}&key=${key} HTTP/1.1\r\nhost: soak\r\n${resume}\r\n`)
     })
     socket.on('data', (chunk: Buffer) => this.#take(decoder, chunk))
     this.#pace(socket)

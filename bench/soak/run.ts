@@ -27,13 +27,15 @@ const server = rig.spawnServer(here('server'), {
 })
 const clients = rig.spawnClients(here('clients'))
 
-/** What is known of clients that vanished, by address and port. */
+/** What is known of clients that vanished, by the name of their connection. */
 const vanished = new Map<string, { at: number; closed?: Closed; last?: number }>()
 /** Other streams that have ended: a client may be about to vanish from one. */
 const ended = new Set<string>()
 const healAt: { index: number; key: string; from: number; at: number }[] = []
 /** Clients whose outage was longer than is tolerated. */
 const overlong = new Set<string>()
+/** By client: when it was cut off for a while, and for how many milliseconds. */
+const outages = new Map<string, { from: number; lasted: number }>()
 const times: number[] = []
 const found = { late: [] as string[], falseKills: [] as string[], over: [] as string[] }
 let checked = 0
@@ -62,6 +64,7 @@ async function soak(): Promise<Account> {
     // The first one has all caches filled.
     first ??= account
     await progress(account, end)
+    for (const each of found.falseKills) console.log(`  ${each}`)
   }
   await clients.call('stop')
   // Those that vanished last have their time, too.
@@ -110,7 +113,11 @@ async function heal(): Promise<void> {
   rig.heal(indexes)
   // A busy machine heals late, and the outage was longer than is tolerated.
   const { toleratedOutage } = livenessPlan(detectWithin)
-  for (const { key, from } of due) if (Date.now() - from > toleratedOutage) overlong.add(key)
+  for (const { key, from } of due) {
+    const lasted = Date.now() - from
+    outages.set(key, { from, lasted })
+    if (lasted > toleratedOutage) overlong.add(key)
+  }
   await clients.call('healed', indexes)
 }
 
@@ -122,7 +129,9 @@ function judge(closed: Closed): void {
   }
   ended.add(closed.key)
   if (closed.reason === 'peer-dead' && !overlong.has(closed.key))
-    found.falseKills.push(`${closed.key} at ${closed.at}`)
+    found.falseKills.push(
+      `${closed.key} at ${closed.at}, outage ${JSON.stringify(outages.get(closed.key))}: ${closed.evidence}`,
+    )
 }
 
 function settle(key: string, one: { at: number; closed?: Closed; last?: number }): void {

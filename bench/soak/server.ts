@@ -6,12 +6,14 @@ import { answer } from 'tcp-sse/testing'
 
 /** A stream that has ended. */
 export interface Closed {
-  /** The client's address and port. */
+  /** The client's name for its connection. */
   readonly key: string
   readonly at: number
   readonly reason: string
   /** The last event that is said to be acknowledged. */
   readonly delivered: number | undefined
+  /** What the monitor saw, where it found the client dead. */
+  readonly evidence: string | undefined
 }
 
 /** What the process weighs, and what went wrong. */
@@ -48,8 +50,9 @@ const add = (counts: Record<string, number>, word: string): void => {
 }
 
 const server = http.createServer((request, response) => {
-  const { remoteAddress, remotePort } = request.socket
-  const kind = Number(new URL(String(request.url), 'http://soak').searchParams.get('kind'))
+  const { searchParams } = new URL(String(request.url), 'http://soak')
+  const kind = Number(searchParams.get('kind'))
+  const key = String(searchParams.get('key'))
   const stream = createEventStream(request, response, {
     detectWithin,
     maxBufferedBytes: 300_000,
@@ -58,11 +61,11 @@ const server = http.createServer((request, response) => {
     ...(kind % 3 === 0 ? { heartbeat: false } : {}),
   })
   add(replays, channel.subscribe(stream).replay)
-  stream.closed.then(({ reason, delivered }) => {
+  stream.closed.then(({ reason, delivered, evidence, error }) => {
     add(reasons, reason)
-    const key = `${remoteAddress}:${remotePort}`
     const last = delivered?.id === undefined ? undefined : Number(delivered.id)
-    closed.push({ key, at: Date.now(), reason, delivered: last })
+    const seen = reason === 'peer-dead' ? JSON.stringify({ evidence, error }) : undefined
+    closed.push({ key, at: Date.now(), reason, delivered: last, evidence: seen })
   })
   if (kind % 4 === 0) {
     openConfirmations++
