@@ -5,7 +5,7 @@
  */
 export { type EchoRouteOptions, echo } from './adapters/echo.js'
 export { createEventStream, type NodeRequest, type NodeResponse } from './adapters/node.js'
-export type { BroadcastOptions, Tally } from './channel/broadcast.js'
+export type { BroadcastOptions, BroadcastResult } from './channel/broadcast.js'
 export {
   type Channel,
   type ChannelBroadcastMessage,
@@ -16,9 +16,9 @@ export {
 } from './channel/channel.js'
 export {
   type History,
+  type HistoryReplay,
   MemoryHistory,
   type MemoryHistoryOptions,
-  type Replay,
   type ReplayOutcome,
 } from './channel/history.js'
 export type { Hub, Message } from './channel/hub.js'
@@ -74,10 +74,10 @@ export type {
   StreamRefusedMessage,
   StreamVerdictMessage,
 } from './stream/instrumentation.js'
-export type { EventStreamOptions, SendOptions } from './stream/options.js'
+export type { EventStreamOptions } from './stream/options.js'
 export type { Dropped, OverflowPolicy } from './stream/queue.js'
-export type { EventSourceLike } from './stream/source.js'
-export type { QueueSizes, SendResult, StreamState } from './stream/states.js'
+export type { EventIterable } from './stream/source.js'
+export type { BufferedBytes, SendResult, StreamState } from './stream/states.js'
 export type { SendAllOptions, SendAllResult } from './stream/transfer.js'
 export {
   inspectSocket,

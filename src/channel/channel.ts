@@ -20,7 +20,12 @@ import type { EventStream } from '../stream/event-stream.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import { isStream, notAStream } from '../stream/live-streams.js'
 import type { Farewell } from '../stream/shutdown-message.js'
-import { Broadcast, BroadcastLog, type BroadcastOptions, type Tally } from './broadcast.js'
+import {
+  Broadcast,
+  BroadcastLog,
+  type BroadcastOptions,
+  type BroadcastResult,
+} from './broadcast.js'
 import type { History } from './history.js'
 import { type Hub, LocalHub, type Message } from './hub.js'
 import { type Member, Members } from './members.js'
@@ -41,7 +46,7 @@ export interface ChannelBroadcastMessage {
   /** Where it was broadcast. */
   readonly channel: Channel
   /** What became of it. */
-  readonly tally: Tally
+  readonly result: BroadcastResult
   /** Bytes of the event, as each subscriber gets them. */
   readonly bytes: number
   /** Milliseconds from the hub's delivery until the last subscriber's turn was over. */
@@ -162,7 +167,7 @@ export class Channel {
   async broadcast(
     event: EventInput | EncodedEvent,
     options: BroadcastOptions = {},
-  ): Promise<Tally> {
+  ): Promise<BroadcastResult> {
     this.#checkOpen()
     const { filter, except } = checkOptions(options, broadcastChecks, 'BroadcastOptions')
     // Slices run in the root context, and this callback is the caller's.
@@ -228,8 +233,8 @@ export class Channel {
     }
   }
 
-  async #publish(message: Message, whom: BroadcastOptions): Promise<Tally> {
-    const published = { whom, tally: new Deferred<Tally>() }
+  async #publish(message: Message, whom: BroadcastOptions): Promise<BroadcastResult> {
+    const published = { whom, tally: new Deferred<BroadcastResult>() }
     this.#published.set(message.token, published)
     // The hub may bring the message back, and a filter throw, before it says that it has published it: not unhandled.
     published.tally.promise.catch(() => {})
@@ -280,7 +285,7 @@ export class Channel {
       const took = monotonicNow() - startedAt
       channelBroadcast.publish({
         channel: this,
-        tally,
+        result: tally,
         bytes,
         took,
       } satisfies ChannelBroadcastMessage)
@@ -318,5 +323,5 @@ const BETWEEN_TURNS = 256
 
 interface Published {
   readonly whom: BroadcastOptions
-  readonly tally: Deferred<Tally>
+  readonly tally: Deferred<BroadcastResult>
 }

@@ -13,7 +13,7 @@ import type { EncodedEvent } from '../sse/encode.js'
 export type ReplayOutcome = 'complete' | 'partial' | 'unknown'
 
 /** The answer of a history. */
-export interface Replay {
+export interface HistoryReplay {
   /** How much of what was missed is there. */
   readonly outcome: ReplayOutcome
   /** Oldest first. A later `append` must not change it. */
@@ -31,7 +31,7 @@ export interface History {
    */
   append(event: EncodedEvent): void
   /** What came after the latest event with this id; never called with `''`. */
-  since(id: string): Replay
+  since(id: string): HistoryReplay
 }
 
 /** How much is remembered. Whatever limit comes first counts. */
@@ -109,7 +109,7 @@ export class MemoryHistory implements History {
     this.#trim()
   }
 
-  since(id: string): Replay {
+  since(id: string): HistoryReplay {
     this.#trim()
     const number = this.#numbers.get(id) ?? this.#forgotten.get(id)
     if (number === undefined) return { outcome: 'unknown', events: [] }

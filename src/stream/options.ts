@@ -199,19 +199,6 @@ function badHeader(name: string, header: string, what: string): TcpSseError {
   return new TcpSseError('ERR_OPTION_VALUE', `${option} ${what}.`, { option })
 }
 
-/** Options of `send`. */
-export interface SendOptions {
-  /** A promise for what becomes of the event, in place of the result of the send. */
-  confirm?: boolean | undefined
-}
-
-const sendChecks: Checks<SendOptions> = { confirm: boolean }
-
-/** Whether the caller wants to hear what becomes of an event. */
-export function wantsConfirmation(options: SendOptions): boolean {
-  return checkOptions(options, sendChecks, 'SendOptions').confirm === true
-}
-
 const known = new WeakMap<EventStreamOptions, StreamSettings>()
 
 /**

@@ -147,7 +147,7 @@ function noteEvidence(served: Served, evidence: PeerEvidence | undefined): void 
 }
 
 function waiting({ stream, response }: Connection): number {
-  return stream === undefined ? response.writableLength : stream.queue().pending
+  return stream === undefined ? response.writableLength : stream.buffered().pending
 }
 
 function send(claim: number, { stream, response }: Connection, data: string): void {

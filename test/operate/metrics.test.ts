@@ -86,7 +86,7 @@ describe('metrics()', () => {
     expect(dropped.bytes - before.dropped.bytes).toBe(stream.dropped.bytes)
     expect(queueDepth.count).toBe(2)
     expect(queueDepth.buckets[0]).toEqual({ le: 0, count: 1 })
-    expect(queueDepth.sum).toBe(stream.queue().pending)
+    expect(queueDepth.sum).toBe(stream.buffered().pending)
   })
 
   it('counts heartbeats', async () => {

@@ -111,7 +111,7 @@ describe('the diagnostics channels', () => {
     const tally = await channel.broadcast(event)
     expect(tally).toMatchObject({ sent: 3 })
     expect(broadcasts).toEqual([
-      { channel, tally, bytes: event.bytes.length, took: expect.any(Number) },
+      { channel, result: tally, bytes: event.bytes.length, took: expect.any(Number) },
     ])
     expect(broadcasts[0]?.took).toBeLessThan(1_000)
   })

@@ -73,21 +73,6 @@ describe('events', () => {
     }
   })
 
-  it('refuses options of send that are none, and has sent nothing', async () => {
-    const { stream } = await (await opener(cleanup)).open()
-    for (const [options, code] of [
-      [{ confirm: 1 }, 'ERR_OPTION_TYPE'],
-      [{ confrim: true }, 'ERR_OPTION_UNKNOWN'],
-      [5, 'ERR_OPTION_TYPE'],
-    ] as const) {
-      expect(() => stream.send({ id: '1' }, options as never)).toThrow(
-        expect.objectContaining({ code }),
-      )
-    }
-    stream.abort()
-    expect((await stream.closed).bytesSent).toBe(0)
-  })
-
   it('takes events that another copy of this library has encoded', async () => {
     const { bytes } = encodeEvent({ id: '1', data: 'x' })
     const ours = new EncodedEvent(bytes, '1')

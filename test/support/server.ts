@@ -78,7 +78,7 @@ answer({
     const data = 'x'.repeat(bytes)
     timer = setInterval(() => {
       for (const { stream } of streams) {
-        if (stream !== undefined && stream.queue().pending < 65_536) {
+        if (stream !== undefined && stream.buffered().pending < 65_536) {
           tick += 1
           stream.send({ id: tick, data })
         }
@@ -100,7 +100,7 @@ answer({
     clearInterval(timer)
     return tick
   },
-  queues: () => streams.map(({ stream }) => stream?.queue()),
+  queues: () => streams.map(({ stream }) => stream?.buffered()),
   snapshots: () => streams.map(({ stream }) => stream?.inspect()),
   /** What is left when everybody has gone. */
   rest() {
