@@ -1,15 +1,10 @@
 // The three steps that every event and every look goes through, each as many operations as the process can do.
 import net, { type AddressInfo, type Socket } from 'node:net'
-import {
-  type EventInput,
-  encodeEvent,
-  inspectSockets,
-  judge,
-  livenessPlan,
-} from '../../src/index.js'
+import { type EventInput, encodeEvent, inspectSockets, livenessPlan } from '../../src/index.js'
 import { systemKernel } from '../../src/liveness/kernel.js'
 import { copyOf, Sight } from '../../src/liveness/observation.js'
 import { observe } from '../../src/liveness/observe.js'
+import { judge } from '../../src/liveness/verdict.js'
 
 export interface MicroCase {
   readonly name: string

@@ -41,16 +41,19 @@ import { Turns } from './turns.js'
 
 export type { ChannelOptions, SubscribeOptions, Subscription } from './options.js'
 
-/** Published on `tcp-sse:channel:broadcast`. */
-export interface ChannelBroadcastMessage {
-  /** Where it was broadcast. */
-  readonly channel: Channel
-  /** What became of it. */
-  readonly result: BroadcastResult
-  /** Bytes of the event, as each subscriber gets them. */
-  readonly bytes: number
-  /** Milliseconds from the hub's delivery until the last subscriber's turn was over. */
-  readonly took: number
+/** What channels publish, by the name of the diagnostics channel. */
+export interface ChannelMessages {
+  /** A broadcast is out to the last subscriber. */
+  readonly 'tcp-sse:channel:broadcast': {
+    /** Where it was broadcast. */
+    readonly channel: Channel
+    /** What became of it. */
+    readonly result: BroadcastResult
+    /** Bytes of the event, as each subscriber gets them. */
+    readonly bytes: number
+    /** Milliseconds from the hub's delivery until the last subscriber's turn was over. */
+    readonly took: number
+  }
 }
 
 /**
@@ -288,7 +291,7 @@ export class Channel {
         result: tally,
         bytes,
         took,
-      } satisfies ChannelBroadcastMessage)
+      } satisfies ChannelMessages['tcp-sse:channel:broadcast'])
     }
     done.then(tell, tell)
   }

@@ -10,9 +10,9 @@ import {
   duration,
   orFalse,
 } from '../internal/validate.js'
+import type { PeerEvidence } from '../liveness/evidence.js'
 import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence } from '../liveness/watch.js'
 import { checkNotSentLowWater } from '../tcp/options.js'
 
 /** The request as `filter` gets it: `undefined` on a server that knows none, and from HTTP/2's core API. */
@@ -59,16 +59,19 @@ export interface GuardCloseInfo {
   readonly verdict: Verdict
   /** Milliseconds for which no byte had been taken; only with `stalled`. */
   readonly stalledFor: number | undefined
-  /** The last look at the connection; without the addon it has no observation. */
+  /** The last look at the connection; without the addon `tcp` is `undefined`. */
   readonly evidence: PeerEvidence
 }
 
-/** Published on `tcp-sse:guard:close`. */
-export interface GuardCloseMessage {
-  /** The guarded one. */
-  readonly server: Server
-  /** What `onClose` gets. */
-  readonly info: GuardCloseInfo
+/** What guards publish, by the name of the channel. */
+export interface GuardMessages {
+  /** A guard has ended something. */
+  readonly 'tcp-sse:guard:close': {
+    /** The guarded one. */
+    readonly server: Server
+    /** What `onClose` gets. */
+    readonly info: GuardCloseInfo
+  }
 }
 
 /**

@@ -3,12 +3,12 @@ import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../tcp/info.js'
 import type { KernelSettings } from '../tcp/options.js'
 import type { Kernel } from './kernel.js'
-import { copyOf, isWindowShut, type Observation } from './observation.js'
+import { isWindowShut, type Observation } from './observation.js'
 import { answerWithin, retransmitAfter, SHORT_PATH } from './path.js'
 import type { LivenessPlan } from './plan.js'
 import { Row } from './row.js'
-import { deadAt, silentFor, type Verdict } from './verdict.js'
-import type { PeerEvidence, Watch, Watchable, Watcher } from './watch.js'
+import { deadAt, type Verdict } from './verdict.js'
+import type { Watch, Watchable, Watcher } from './watch.js'
 import { Watchers } from './watchers.js'
 
 /** Who keeps subjects: the monitor. */
@@ -184,17 +184,6 @@ export function countStall(
   const began = waiting && !subject.waiting
   subject.waiting = waiting
   if (!waiting || moved || began) subject.progressAt = loopTime
-}
-
-/** What is known of a peer that is given up: a copy, because the observation is overwritten. */
-export function evidenceOf({ verdict, observation }: Watch, silence: number): PeerEvidence {
-  return { verdict, silentFor: silence, observation: observation && copyOf(observation) }
-}
-
-/** Evidence of a connection that is given up for another reason than its peer's silence. */
-export function evidenceOfWatch(watch: Watch): PeerEvidence {
-  const { observation } = watch
-  return evidenceOf(watch, observation === undefined ? 0 : silentFor(observation))
 }
 
 /**

@@ -24,8 +24,6 @@ export function silentFor(observation: Observation, now: number = observation.at
  * @param previous - the look before, or `undefined` at the first
  * @param current - this look
  * @param now - the time of the judgement, on the clock of the observations
- * @example
- * judge(before, after, livenessPlan(10_000), after.at) // 'alive', 'congested', 'slow', 'half-closed' or 'dead'
  */
 export function judge(
   previous: Observation | undefined,

@@ -12,9 +12,9 @@ import {
   orFalse,
   wrongType,
 } from '../internal/validate.js'
+import type { PeerEvidence } from '../liveness/evidence.js'
 import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence } from '../liveness/watch.js'
 
 /** Every reason there is. */
 export const PORT_CLOSE_REASONS = ['peer-dead', 'stalled'] as const

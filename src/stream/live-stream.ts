@@ -8,10 +8,10 @@ import { Deferred } from '../internal/deferred.js'
 import { asError } from '../internal/errors.js'
 import { isolated } from '../internal/rethrow.js'
 import { inRootContext } from '../internal/scheduling.js'
+import { type Evidence, evidenceOfWatch, publicEvidence } from '../liveness/evidence.js'
 import type { LivenessPlan } from '../liveness/plan.js'
-import { evidenceOfWatch } from '../liveness/subject.js'
 import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import type { Watch, Watcher } from '../liveness/watch.js'
 import {
   type EncodedEvent,
   type EventInput,
@@ -248,11 +248,11 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     else this.#close(reasonOf(error), error)
   }
 
-  onPeerDead(evidence: PeerEvidence): void {
+  onPeerDead(evidence: Evidence): void {
     this.#close('peer-dead', fellSilent(evidence.silentFor), evidence)
   }
 
-  onPeerGone(evidence: PeerEvidence): void {
+  onPeerGone(evidence: Evidence): void {
     const { error, finished, socket } = this.#sender.outlet
     if (finished) this.onClose()
     else this.#close(reasonOfGone(evidence.verdict, error, socket), error, evidence)
@@ -311,7 +311,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   }
 
   /** The one way into `closed`. After it nothing of the stream's runs on. */
-  #close(reason: CloseReason, error?: Error, evidence?: PeerEvidence): void {
+  #close(reason: CloseReason, error?: Error, evidence?: Evidence): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#sender.outlet.unlisten()
@@ -323,17 +323,18 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     news.closed(this, info, silence)
   }
 
-  #settle(
-    reason: CloseReason,
-    openedFor: number,
-    error?: Error,
-    evidence?: PeerEvidence,
-  ): CloseInfo {
+  #settle(reason: CloseReason, openedFor: number, error?: Error, evidence?: Evidence): CloseInfo {
     this.#state = 'closed'
     const account = this.#sender.account()
     this.beforeEnd()
     this.#forgetSignal?.()
-    const info = { reason, error, openedFor, ...account, evidence }
+    const info = {
+      reason,
+      error,
+      openedFor,
+      ...account,
+      evidence: evidence && publicEvidence(evidence),
+    }
     this.#info = info
     this.#sender.stop()
     this.#closed?.resolve(info)

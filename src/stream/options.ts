@@ -61,8 +61,9 @@ export interface EventStreamOptions extends LivenessOverrides {
    */
   notSentLowWater?: number | false | undefined
   /**
-   * Whether events may go past Node's streams to the kernel, many with one call, where that is right (plain HTTP/1 over
-   * TCP, with the addon). TCP_SSE_NO_FAST_PATH=1 switches it off for the process.
+   * An escape, to be set to `false` if the fast path is suspected of a fault: it hands events past Node's streams to the
+   * kernel, many with one call, where that is right (plain HTTP/1 over TCP, with the addon). The environment variable
+   * `TCP_SSE_NO_FAST_PATH=1` switches it off for the process. Please report what made you use it.
    * @defaultValue `true`
    */
   fastPath?: boolean | undefined

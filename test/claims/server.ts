@@ -142,7 +142,7 @@ function accept(request: IncomingMessage, response: ServerResponse): void {
 }
 
 function noteEvidence(served: Served, evidence: PeerEvidence | undefined): void {
-  const last = evidence?.observation?.lastAckReceived
+  const last = evidence?.tcp?.lastAckReceived
   if (last !== undefined) served.unheard = last
 }
 

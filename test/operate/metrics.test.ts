@@ -80,7 +80,7 @@ describe('metrics()', () => {
     stream.send({ data: 'x'.repeat(2_000) })
     expect(stream.send({ data: 'abc' })).toBe('dropped')
     // Only the kernel tells that a window is shut.
-    if (capabilities().inspect) await waitFor('slow', () => metrics().stalls > before.stalls)
+    if (capabilities().addon) await waitFor('slow', () => metrics().stalls > before.stalls)
     const { dropped, queueDepth } = metrics()
     expect(dropped.events - before.dropped.events).toBe(stream.dropped.events)
     expect(dropped.bytes - before.dropped.bytes).toBe(stream.dropped.bytes)

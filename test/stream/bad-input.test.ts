@@ -2,12 +2,8 @@
 import http from 'node:http'
 import { Duplex } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
-import {
-  createEventStream,
-  EncodedEvent,
-  type EventStreamOptions,
-  encodeEvent,
-} from '../../src/index.js'
+import { createEventStream, type EventStreamOptions, encodeEvent } from '../../src/index.js'
+import { EncodedEvent } from '../../src/sse/encode.js'
 import { type Cleanup, GET, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
