@@ -80,6 +80,7 @@ export {
   type AppliedOptions,
   applySocketOptions,
   type KeepAliveOptions,
+  readSocketOptions,
   type SocketOptionName,
   type SocketOptions,
 } from './tcp/options.js'

@@ -5,7 +5,7 @@ import { rethrowLater } from '../internal/rethrow.js'
 import { callAtEndOfTick } from '../internal/scheduling.js'
 import { type Evidence, evidenceOfWatch, publicEvidence } from '../liveness/evidence.js'
 import { isPeerDeath } from '../liveness/peer-errors.js'
-import type { LivenessPlan } from '../liveness/plan.js'
+import type { MonitorPlan } from '../liveness/plan.js'
 import { processMonitor } from '../liveness/process-monitors.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
@@ -37,7 +37,7 @@ interface Judged {
 /** Watches one socket for a guard, until either of them goes. */
 export class Connection implements Watcher {
   readonly socket: Socket
-  readonly plan: LivenessPlan
+  readonly plan: MonitorPlan
   readonly notSentLowWater: number | undefined
   readonly #keeper: Keeper
   readonly #watch: Watch

@@ -5,7 +5,7 @@ import type { KernelSettings } from '../tcp/options.js'
 import type { Kernel } from './kernel.js'
 import { isWindowShut, type Observation } from './observation.js'
 import { answerWithin, retransmitAfter, SHORT_PATH } from './path.js'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 import { Row } from './row.js'
 import { deadAt, type Verdict } from './verdict.js'
 import type { Watch, Watchable, Watcher } from './watch.js'
@@ -22,7 +22,7 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
   readonly #keeper: Keeper<S>
   readonly socket: S
   /** The strictest of its watchers'. */
-  plan: LivenessPlan
+  plan: MonitorPlan
   /** One or several: nearly every socket has one, which needs no set. */
   #watchers: Watcher | Watchers | undefined
   /** What was in force before the watch. */
@@ -34,7 +34,7 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
   constructor(
     keeper: Keeper<S>,
     socket: S,
-    plan: LivenessPlan,
+    plan: MonitorPlan,
     saved: KernelSettings,
     now: number,
     loopTime: number,
@@ -80,7 +80,7 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
   }
 
   /** The strictest plan of the watchers; `undefined` without any. */
-  get strictest(): LivenessPlan | undefined {
+  get strictest(): MonitorPlan | undefined {
     return this.#watchers?.plan
   }
 
@@ -190,7 +190,7 @@ export function countStall(
  * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the peer would be
  * dead.
  */
-export function paceOf(current: Observation, plan: LivenessPlan): number {
+export function paceOf(current: Observation, plan: MonitorPlan): number {
   const { at, asked, answeredAt, unsent, retransmits, probes } = current
   const overdue = asked > 0 && !(at - answeredAt < retransmitAfter(current))
   if (overdue) return Math.min(plan.urgentPace, Math.max(1, deadAt(current, plan) - at))
@@ -202,7 +202,7 @@ export function paceOf(current: Observation, plan: LivenessPlan): number {
  * The latest time of the next look at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
  * the last answer tells since when it has been silent, however late the look.
  */
-export function quietUntil(current: Observation, plan: LivenessPlan): number {
+export function quietUntil(current: Observation, plan: MonitorPlan): number {
   const { at, answeredAt } = current
   if (plan.keepAlive === false) return at + plan.quietPace
   // The plan has the time that an answer takes on a short path.

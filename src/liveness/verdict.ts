@@ -2,7 +2,7 @@
 import { TCP_CLOSE, TCP_CLOSE_WAIT } from '../tcp/info.js'
 import { isWindowShut, type Observation } from './observation.js'
 import { answerWithin } from './path.js'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 
 /**
  * - `alive`: nothing wrong is known.
@@ -28,7 +28,7 @@ export function silentFor(observation: Observation, now: number = observation.at
 export function judge(
   previous: Observation | undefined,
   current: Observation,
-  plan: LivenessPlan,
+  plan: MonitorPlan,
   now: number,
 ): Verdict {
   if (current.state === TCP_CLOSE) return 'dead'
@@ -45,7 +45,7 @@ export function judge(
  * as often as its path needs, and the last of these questions has had the time that an answer takes on it. `Infinity`
  * as long as it has not been asked that often.
  */
-export function deadAt(current: Observation, plan: LivenessPlan): number {
+export function deadAt(current: Observation, plan: MonitorPlan): number {
   if (current.provedAt === undefined) return Number.POSITIVE_INFINITY
   const answerTime = answerWithin(current)
   // Where the kernel does not tell the path's round trip, it is a short one.

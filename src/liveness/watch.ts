@@ -2,7 +2,7 @@
 
 import type { Evidence } from './evidence.js'
 import type { Observation } from './observation.js'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 import type { Verdict } from './verdict.js'
 
 /** What can be watched: a `net.Socket`, or anything else that a `Kernel` knows. */
@@ -14,7 +14,7 @@ export interface Watchable {
 /** Who is told about a socket. Called from the tick; what it throws is thrown again outside of it. */
 export interface Watcher {
   /** What it needs of the connection. */
-  readonly plan: LivenessPlan
+  readonly plan: MonitorPlan
   /** TCP_NOTSENT_LOWAT while the socket is under watch, bytes; the lowest of all watchers'. */
   readonly notSentLowWater?: number | undefined
   /** The peer is dead. The monitor resets the connection right after. */

@@ -6,7 +6,7 @@ import { type Evidence, evidenceOf, publicEvidence, tcpSnapshotOf } from '../liv
 import type { Monitor } from '../liveness/monitor.js'
 import { Sight } from '../liveness/observation.js'
 import { observe } from '../liveness/observe.js'
-import type { LivenessPlan } from '../liveness/plan.js'
+import type { MonitorPlan } from '../liveness/plan.js'
 import { judge, silentFor, type Verdict } from '../liveness/verdict.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
 import { destroySocket, type Endpoint, findSockets, GONE, localOf, remoteOf } from '../tcp/diag.js'
@@ -83,7 +83,7 @@ export class Peer {
     this.#watch?.release(before)
   }
 
-  get #plan(): LivenessPlan {
+  get #plan(): MonitorPlan {
     const { armedPlan, plainPlan } = this.#owner.settings
     return this.armed ? armedPlan : plainPlan
   }

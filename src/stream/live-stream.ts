@@ -9,7 +9,7 @@ import { asError } from '../internal/errors.js'
 import { isolated } from '../internal/rethrow.js'
 import { inRootContext } from '../internal/scheduling.js'
 import { type Evidence, evidenceOfWatch, publicEvidence } from '../liveness/evidence.js'
-import type { LivenessPlan } from '../liveness/plan.js'
+import type { MonitorPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
 import {
@@ -222,7 +222,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     return 'closed'
   }
 
-  get plan(): LivenessPlan {
+  get plan(): MonitorPlan {
     return this.#sender.settings.plan
   }
 

@@ -15,7 +15,7 @@ import {
   orFalse,
   wrongType,
 } from '../internal/validate.js'
-import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import { type LivenessOverrides, type MonitorPlan, monitorPlan } from '../liveness/plan.js'
 import { encodeEvent, encodePadding, type Serialize } from '../sse/encode.js'
 import { checkNotSentLowWater } from '../tcp/options.js'
 import type { Admission } from './admission.js'
@@ -107,7 +107,7 @@ export interface EventStreamOptions extends LivenessOverrides {
 
 /** The options with everything filled in. */
 export interface StreamSettings {
-  readonly plan: LivenessPlan
+  readonly plan: MonitorPlan
   readonly limits: QueueLimits
   readonly stallTimeout: number | false
   readonly notSentLowWater: number | false
@@ -128,15 +128,12 @@ const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
 const DEFAULT_NOT_SENT_LOW_WATER = 64 * 1024
 const DEFAULT_MAX_STREAMS_PER_CONNECTION = 1_000
 
-/** Passed on to `livenessPlan`, which checks them. */
+/** Passed on to `monitorPlan`, which checks them. */
 const pass: Check<never> = (value) => value as never
 
 /** The table of a stream's options. */
 export const streamChecks: Checks<EventStreamOptions> = {
   detectWithin: pass,
-  userTimeout: pass,
-  keepAlive: pass,
-  retransmitMax: pass,
   heartbeat: pass,
   stallTimeout: orFalse(duration({ min: 1_000 })),
   maxBufferedBytes: integer('bytes', { min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -227,9 +224,8 @@ export function checkedOnce<O extends object, S>(
 
 /** Fills in the defaults of options that have been checked. */
 export function settingsOf(given: EventStreamOptions): StreamSettings {
-  const { userTimeout, keepAlive, retransmitMax, heartbeat } = given
   return {
-    plan: livenessPlan(given.detectWithin, { userTimeout, keepAlive, retransmitMax, heartbeat }),
+    plan: monitorPlan(given.detectWithin, { heartbeat: given.heartbeat }),
     limits: {
       maxBufferedBytes: given.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES,
       maxBufferedEvents: given.maxBufferedEvents ?? Number.POSITIVE_INFINITY,
