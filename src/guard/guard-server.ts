@@ -47,7 +47,7 @@ export interface GuardStats {
  * console.log(guard.stats().closed['peer-dead'])
  * guard.stop()
  */
-export class Guard implements Keeper {
+export class Guard {
   /** @internal */
   readonly settings: GuardSettings
   /** @internal */
