@@ -24,6 +24,8 @@ function declarations() {
     declaration: true,
     emitDeclarationOnly: true,
     stripInternal: true,
+    incremental: false,
+    tsBuildInfoFile: undefined,
     rootDir: root,
     outDir: out,
   }
@@ -64,6 +66,8 @@ const declarationOf = (entry) => join(out, entry.replace(/\.ts$/, '.d.ts'))
 /** The report, what a user's compiler would say of our declarations, and their texts. */
 export function checkedReport() {
   const { program, texts } = declarationProgram()
+  // First: the order in which a union is printed is that in which its types were first seen.
+  const report = reportOf(program)
   // Only ours: what a user's compiler says of other packages is not about us, and takes minutes.
   const problems = program
     .getSourceFiles()
@@ -73,7 +77,7 @@ export function checkedReport() {
       ({ file, messageText }) =>
         `${file.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
     )
-  return { report: reportOf(program), problems, texts: [...texts.values()] }
+  return { report, problems, texts: [...texts.values()] }
 }
 
 /** @returns {string} */
