@@ -40,7 +40,7 @@ export const driver: Driver<EventStream> = {
       send: (stream, data) => stream.send({ data }),
       room: async (stream) => stream.writable(),
       pump: async (stream, source) => stream.sendAll(events(source)),
-      held: (stream) => stream.queue().pending,
+      held: (stream) => stream.buffered().pending,
       onClose: (stream, listener) => void stream.closed.then(({ reason }) => listener(reason)),
       close: () => shut(server),
     } satisfies Service<EventStream>

@@ -1,15 +1,11 @@
 // The three steps that every event and every look goes through, each as many operations as the process can do.
 import net, { type AddressInfo, type Socket } from 'node:net'
-import {
-  type EventInput,
-  encodeEvent,
-  inspectSockets,
-  judge,
-  livenessPlan,
-} from '../../src/index.js'
+import { type EventInput, encodeEvent, inspectSockets } from '../../src/index.js'
 import { systemKernel } from '../../src/liveness/kernel.js'
 import { copyOf, Sight } from '../../src/liveness/observation.js'
 import { observe } from '../../src/liveness/observe.js'
+import { monitorPlan } from '../../src/liveness/plan.js'
+import { judge } from '../../src/liveness/verdict.js'
 
 export interface MicroCase {
   readonly name: string
@@ -28,7 +24,7 @@ const events: [string, EventInput][] = [
 
 /** Needs connected sockets. */
 export function microCases(sockets: readonly Socket[]): MicroCase[] {
-  const plan = livenessPlan()
+  const plan = monitorPlan()
   const sights = sockets.map(() => new Sight())
   const [told] = systemKernel.look(sockets.slice(0, 1), sights)
   const look = told ? sights[0] : undefined

@@ -69,7 +69,7 @@ const server = http.createServer((request, response) => {
   })
   if (kind % 4 === 0) {
     openConfirmations++
-    stream.send({ comment: 'confirmed' }, { confirm: true }).then(() => openConfirmations--)
+    stream.sendConfirmed({ comment: 'confirmed' }).then(() => openConfirmations--)
   }
 })
 

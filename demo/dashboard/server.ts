@@ -61,7 +61,7 @@ function serve(setting: Setting): http.Server {
     about.set(stream, { client, label })
     let id = 0
     const timer = setInterval(() => {
-      if (stream.queue().pending < 4 * bytes) stream.send({ id: ++id, data })
+      if (stream.buffered().pending < 4 * bytes) stream.send({ id: ++id, data })
     }, everyMs)
     void stream.closed.then(() => {
       clearInterval(timer)

@@ -9,7 +9,7 @@ http
   .createServer((req, res) => {
     const stream = createEventStream(req, res, { detectWithin: 4_000, stallTimeout: 1_000 })
     const timer = setInterval(() => {
-      if (stream.queue().pending === 0) stream.send({ data: 'x'.repeat(16_000) })
+      if (stream.buffered().pending === 0) stream.send({ data: 'x'.repeat(16_000) })
     }, 5)
     stream.closed.then(({ reason }) => {
       clearInterval(timer)

@@ -51,7 +51,7 @@ export interface NodeBindings {
  * has returned the response.
  *
  * Where the server shows Node's request and response, the connection is watched as everywhere: `detectWithin` holds, the
- * reasons are exact, `inspect()`, `verdict` and `queue()` tell. They are found in `env` (@hono/node-server), or on the
+ * reasons are exact, `inspect()`, `verdict` and `buffered()` tell. They are found in `env` (@hono/node-server), or on the
  * request itself (`request.runtime.node`, srvx and h3). Elsewhere nobody can ask the kernel: `inspect()` is `undefined`,
  * `verdict` stays `alive`, and a client has gone when the body is cancelled or `request.signal` aborts; heartbeats and
  * `stallTimeout` work. `delivered()` is `undefined` and confirmations are `unknown` in either case: the bytes

@@ -12,7 +12,7 @@ import type { Member, Roll } from './members.js'
 import type { Work } from './turns.js'
 
 /** What became of a broadcast, in streams; see `SendResult`. */
-export interface Tally {
+export interface BroadcastResult {
   /** Written at once. */
   sent: number
   /** Waiting for their client. */
@@ -62,10 +62,10 @@ const BETWEEN_LOOKS = 96
 
 /** Sends one event, slice by slice. */
 export class Broadcast implements Work {
-  readonly tally: Tally = { sent: 0, queued: 0, dropped: 0, closed: 0 }
+  readonly tally: BroadcastResult = { sent: 0, queued: 0, dropped: 0, closed: 0 }
   /** The id of the channel's last event before this one that had one; `''` for none. */
   readonly previousId: string
-  readonly #done = new Deferred<Tally>()
+  readonly #done = new Deferred<BroadcastResult>()
   readonly #event: EncodedEvent
   readonly #number: number
   readonly #segment: Segment
@@ -95,7 +95,7 @@ export class Broadcast implements Work {
   }
 
   /** Settles once the last slice is out. Rejects with what the broadcast's own filter threw. */
-  get done(): Promise<Tally> {
+  get done(): Promise<BroadcastResult> {
     return this.#done.promise
   }
 

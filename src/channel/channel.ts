@@ -20,7 +20,12 @@ import type { EventStream } from '../stream/event-stream.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import { isStream, notAStream } from '../stream/live-streams.js'
 import type { Farewell } from '../stream/shutdown-message.js'
-import { Broadcast, BroadcastLog, type BroadcastOptions, type Tally } from './broadcast.js'
+import {
+  Broadcast,
+  BroadcastLog,
+  type BroadcastOptions,
+  type BroadcastResult,
+} from './broadcast.js'
 import type { History } from './history.js'
 import { type Hub, LocalHub, type Message } from './hub.js'
 import { type Member, Members } from './members.js'
@@ -36,16 +41,19 @@ import { Turns } from './turns.js'
 
 export type { ChannelOptions, SubscribeOptions, Subscription } from './options.js'
 
-/** Published on `tcp-sse:channel:broadcast`. */
-export interface ChannelBroadcastMessage {
-  /** Where it was broadcast. */
-  readonly channel: Channel
-  /** What became of it. */
-  readonly tally: Tally
-  /** Bytes of the event, as each subscriber gets them. */
-  readonly bytes: number
-  /** Milliseconds from the hub's delivery until the last subscriber's turn was over. */
-  readonly took: number
+/** What channels publish, by the name of the diagnostics channel. */
+export interface ChannelMessages {
+  /** A broadcast is out to the last subscriber. */
+  readonly 'tcp-sse:channel:broadcast': {
+    /** Where it was broadcast. */
+    readonly channel: Channel
+    /** What became of it. */
+    readonly result: BroadcastResult
+    /** Bytes of the event, as each subscriber gets them. */
+    readonly bytes: number
+    /** Milliseconds from the hub's delivery until the last subscriber's turn was over. */
+    readonly took: number
+  }
 }
 
 /**
@@ -162,7 +170,7 @@ export class Channel {
   async broadcast(
     event: EventInput | EncodedEvent,
     options: BroadcastOptions = {},
-  ): Promise<Tally> {
+  ): Promise<BroadcastResult> {
     this.#checkOpen()
     const { filter, except } = checkOptions(options, broadcastChecks, 'BroadcastOptions')
     // Slices run in the root context, and this callback is the caller's.
@@ -228,8 +236,8 @@ export class Channel {
     }
   }
 
-  async #publish(message: Message, whom: BroadcastOptions): Promise<Tally> {
-    const published = { whom, tally: new Deferred<Tally>() }
+  async #publish(message: Message, whom: BroadcastOptions): Promise<BroadcastResult> {
+    const published = { whom, tally: new Deferred<BroadcastResult>() }
     this.#published.set(message.token, published)
     // The hub may bring the message back, and a filter throw, before it says that it has published it: not unhandled.
     published.tally.promise.catch(() => {})
@@ -280,10 +288,10 @@ export class Channel {
       const took = monotonicNow() - startedAt
       channelBroadcast.publish({
         channel: this,
-        tally,
+        result: tally,
         bytes,
         took,
-      } satisfies ChannelBroadcastMessage)
+      } satisfies ChannelMessages['tcp-sse:channel:broadcast'])
     }
     done.then(tell, tell)
   }
@@ -318,5 +326,5 @@ const BETWEEN_TURNS = 256
 
 interface Published {
   readonly whom: BroadcastOptions
-  readonly tally: Deferred<Tally>
+  readonly tally: Deferred<BroadcastResult>
 }

@@ -1,5 +1,5 @@
 // What has been broadcast, for clients that come back. No clock of its own, no socket: tested by tables.
-import { systemClock } from '../internal/clock.js'
+import { type Clock, systemClock } from '../internal/clock.js'
 import { type Checks, checkOptions, duration, integer } from '../internal/validate.js'
 import type { EncodedEvent } from '../sse/encode.js'
 
@@ -13,7 +13,7 @@ import type { EncodedEvent } from '../sse/encode.js'
 export type ReplayOutcome = 'complete' | 'partial' | 'unknown'
 
 /** The answer of a history. */
-export interface Replay {
+export interface HistoryReplay {
   /** How much of what was missed is there. */
   readonly outcome: ReplayOutcome
   /** Oldest first. A later `append` must not change it. */
@@ -31,7 +31,7 @@ export interface History {
    */
   append(event: EncodedEvent): void
   /** What came after the latest event with this id; never called with `''`. */
-  since(id: string): Replay
+  since(id: string): HistoryReplay
 }
 
 /** How much is remembered. Whatever limit comes first counts. */
@@ -68,7 +68,7 @@ export class MemoryHistory implements History {
   readonly #maxEvents: number
   readonly #maxAge: number
   readonly #maxBytes: number
-  readonly #clock: { now(): number }
+  readonly #clock: Pick<Clock, 'now'>
   /** Numbered from the first ever on: `#entries[i]` is number `#first + i - #head`. */
   #entries: (Entry | undefined)[] = []
   #head = 0
@@ -81,7 +81,10 @@ export class MemoryHistory implements History {
   /**
    * @throws {TcpSseError} `ERR_OPTION_*`
    */
-  constructor(options: MemoryHistoryOptions = {}, clock: { now(): number } = systemClock) {
+  constructor(options?: MemoryHistoryOptions)
+  /** @internal */
+  constructor(options: MemoryHistoryOptions, clock: Pick<Clock, 'now'>)
+  constructor(options: MemoryHistoryOptions = {}, clock: Pick<Clock, 'now'> = systemClock) {
     const given = checkOptions(options, checks, 'MemoryHistoryOptions')
     this.#maxEvents = given.maxEvents ?? 1_000
     this.#maxAge = given.maxAge ?? Number.POSITIVE_INFINITY
@@ -109,7 +112,7 @@ export class MemoryHistory implements History {
     this.#trim()
   }
 
-  since(id: string): Replay {
+  since(id: string): HistoryReplay {
     this.#trim()
     const number = this.#numbers.get(id) ?? this.#forgotten.get(id)
     if (number === undefined) return { outcome: 'unknown', events: [] }

@@ -7,7 +7,7 @@ const ORDER = ['dead', 'half-closed', 'slow', 'congested', 'alive'] as const
 /** The worst first; among equals the longest silence, then what waits. */
 export function byTrouble(peers: readonly PeerSnapshot[]): PeerSnapshot[] {
   const rank = (peer: PeerSnapshot): number => ORDER.indexOf(peer.verdict)
-  const waiting = ({ observation }: PeerSnapshot): number => observation?.unsent ?? 0
+  const waiting = ({ tcp }: PeerSnapshot): number => tcp?.unsent ?? 0
   return [...peers].sort(
     (a, b) => rank(a) - rank(b) || b.silentFor - a.silentFor || waiting(b) - waiting(a),
   )
@@ -34,15 +34,15 @@ const COLUMNS: readonly Column[] = [
     width: 7,
     cell: ({ silentFor }) => (silentFor > 0 ? seconds(silentFor) : '-'),
   },
-  { title: 'WAITING', width: 8, cell: ({ observation }) => bytes(observation?.unsent) },
-  { title: 'UNACKED', width: 7, cell: ({ observation }) => plain(observation?.unacked) },
+  { title: 'WAITING', width: 8, cell: ({ tcp }) => bytes(tcp?.unsent) },
+  { title: 'UNACKED', width: 7, cell: ({ tcp }) => plain(tcp?.unackedSegments) },
   {
     title: 'RETRIES',
     width: 7,
-    cell: ({ observation }) => plain(observation && observation.retransmits + observation.probes),
+    cell: ({ tcp }) => plain(tcp && (tcp.retransmits ?? 0) + (tcp.probes ?? 0)),
   },
-  { title: 'LAST ACK', width: 8, cell: ({ observation }) => seconds(observation?.lastAckReceived) },
-  { title: 'ACKED', width: 8, cell: ({ observation }) => bytes(observation?.bytesAcked) },
+  { title: 'LAST ACK', width: 8, cell: ({ tcp }) => seconds(tcp?.lastAckReceived) },
+  { title: 'ACKED', width: 8, cell: ({ tcp }) => bytes(tcp?.bytesAcked) },
   { title: 'PORT', width: 5, cell: ({ localPort }) => String(localPort) },
   { title: 'SEEN', width: 7, cell: ({ seenFor }) => seconds(seenFor) },
 ]
@@ -89,7 +89,7 @@ function endpoint(address: string, port: number): string {
 
 /** What the kernel does not tell is a dash, never 0. */
 function plain(value: number | undefined): string {
-  return value === undefined || Number.isNaN(value) ? '-' : String(value)
+  return value === undefined ? '-' : String(value)
 }
 
 function seconds(milliseconds: number | undefined): string {
@@ -100,7 +100,7 @@ function seconds(milliseconds: number | undefined): string {
 }
 
 function bytes(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return '-'
+  if (value === undefined) return '-'
   const units = ['', 'K', 'M', 'G', 'T']
   let size = value
   let unit = 0

@@ -66,7 +66,7 @@ export function look(registry: Registry, maxRows: number, describe: Describe): L
 }
 
 function row(stream: EventStream, { id, openedAt }: Entry, now: number, describe: Describe): Row {
-  const { pending, unsent, unacked } = stream.queue()
+  const { pending, unsent, unacked } = stream.buffered()
   const snapshot = stream.inspect()
   const delivered = stream.delivered()
   return {

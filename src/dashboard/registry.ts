@@ -6,11 +6,7 @@ import { wallClockNow } from '../internal/scheduling.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { CloseReason } from '../stream/close-info.js'
 import type { EventStream } from '../stream/event-stream.js'
-import type {
-  StreamCloseMessage,
-  StreamOpenMessage,
-  StreamVerdictMessage,
-} from '../stream/instrumentation.js'
+import type { StreamMessages } from '../stream/instrumentation.js'
 import { shortened } from './text.js'
 
 /** A live stream, as the registry knows it. */
@@ -85,18 +81,18 @@ export class Registry {
 
   readonly #onOpen = (message: unknown): void => {
     if (this.#ignoring) return
-    const { stream } = message as StreamOpenMessage
+    const { stream } = message as StreamMessages['tcp-sse:stream:open']
     this.live.set(stream, { id: this.#next++, openedAt: systemClock.now(), verdict: 'alive' })
   }
 
   readonly #onVerdict = (message: unknown): void => {
-    const { stream, verdict } = message as StreamVerdictMessage
+    const { stream, verdict } = message as StreamMessages['tcp-sse:stream:verdict']
     const entry = this.live.get(stream)
     if (entry !== undefined) entry.verdict = verdict
   }
 
   readonly #onClose = (message: unknown): void => {
-    const { stream, info } = message as StreamCloseMessage
+    const { stream, info } = message as StreamMessages['tcp-sse:stream:close']
     const entry = this.live.get(stream)
     if (entry === undefined) return
     this.live.delete(stream)

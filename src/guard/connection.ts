@@ -3,12 +3,12 @@ import type { Socket } from 'node:net'
 import { systemClock } from '../internal/clock.js'
 import { rethrowLater } from '../internal/rethrow.js'
 import { callAtEndOfTick } from '../internal/scheduling.js'
+import { type Evidence, evidenceOfWatch, publicEvidence } from '../liveness/evidence.js'
 import { isPeerDeath } from '../liveness/peer-errors.js'
-import type { LivenessPlan } from '../liveness/plan.js'
+import type { MonitorPlan } from '../liveness/plan.js'
 import { processMonitor } from '../liveness/process-monitors.js'
-import { evidenceOfWatch } from '../liveness/subject.js'
 import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import type { Watch, Watcher } from '../liveness/watch.js'
 import { resetConnection } from '../native/binding.js'
 import { applySocketOptions, type KernelSettings } from '../tcp/options.js'
 import { restoreOptions, saveOptions } from '../tcp/saved-options.js'
@@ -37,7 +37,7 @@ interface Judged {
 /** Watches one socket for a guard, until either of them goes. */
 export class Connection implements Watcher {
   readonly socket: Socket
-  readonly plan: LivenessPlan
+  readonly plan: MonitorPlan
   readonly notSentLowWater: number | undefined
   readonly #keeper: Keeper
   readonly #watch: Watch
@@ -103,13 +103,13 @@ export class Connection implements Watcher {
   }
 
   /** The monitor forgets the connection by itself, and `close` may never be heard. */
-  onPeerDead(evidence: PeerEvidence): void {
+  onPeerDead(evidence: Evidence): void {
     this.#leave()
     this.#report('peer-dead', evidence)
   }
 
   /** Of a socket that Node has closed already nothing can be said but what its error says. */
-  onPeerGone(evidence: PeerEvidence): void {
+  onPeerGone(evidence: Evidence): void {
     if (this.checkClosed()) return
     this.#leave()
     if (evidence.verdict === 'half-closed') this.#report('client-closed', evidence)
@@ -237,7 +237,7 @@ export class Connection implements Watcher {
   }
 
   /** Tells once of a connection, and once of each stream that did not end with one. */
-  #report(reason: GuardCloseReason, evidence: PeerEvidence, stream?: StreamEnd): void {
+  #report(reason: GuardCloseReason, evidence: Evidence, stream?: StreamEnd): void {
     if (this.#reported) return
     this.#reported = stream === undefined || this.socket.destroyed
     this.#keeper.report({
@@ -249,7 +249,7 @@ export class Connection implements Watcher {
       openedFor: systemClock.now() - (stream?.openedAt ?? this.#openedAt),
       verdict: evidence.verdict,
       stalledFor: stream?.stalledFor,
-      evidence,
+      evidence: publicEvidence(evidence),
     })
   }
 

@@ -20,8 +20,8 @@ import { BareExchange, type Exchange, Http1Exchange, Http2Exchange } from './exc
 import { Inheritance } from './inheritance.js'
 import {
   type GuardCloseInfo,
-  type GuardCloseMessage,
   type GuardCloseReason,
+  type GuardMessages,
   type GuardOptions,
   type GuardSettings,
   guardSettings,
@@ -47,7 +47,7 @@ export interface GuardStats {
  * console.log(guard.stats().closed['peer-dead'])
  * guard.stop()
  */
-export class Guard implements Keeper {
+export class Guard {
   /** @internal */
   readonly settings: GuardSettings
   /** @internal */
@@ -123,7 +123,10 @@ export class Guard implements Keeper {
     this.#closed[info.reason] += 1
     countUp(counters.guardClosed, info.reason)
     if (guardClose.hasSubscribers) {
-      guardClose.publish({ server: this.#server, info } satisfies GuardCloseMessage)
+      guardClose.publish({
+        server: this.#server,
+        info,
+      } satisfies GuardMessages['tcp-sse:guard:close'])
     }
     isolated(() => this.settings.onClose?.(info))
   }

@@ -1,7 +1,7 @@
 // Options set once on a listening socket, and the connections that are born with them.
 import cluster from 'node:cluster'
 import type { Server, Socket } from 'node:net'
-import type { LivenessPlan } from '../liveness/plan.js'
+import type { MonitorPlan } from '../liveness/plan.js'
 import { getKernelOption, type KernelOption } from '../native/binding.js'
 import {
   applyToListener,
@@ -74,7 +74,7 @@ export class Inheritance {
 export const LIMITS: readonly KernelOption[] = ['TCP_RTO_MAX_MS', 'TCP_USER_TIMEOUT']
 
 /** Whether a connection asks its peer later or more seldom than it should: foreign code sets keepalive too. */
-export function isProbedLess(socket: Socket, keepAlive: LivenessPlan['keepAlive']): boolean {
+export function isProbedLess(socket: Socket, keepAlive: MonitorPlan['keepAlive']): boolean {
   if (keepAlive === false) return false
   const { idle, interval }: KeepAliveOptions = keepAlive
   return (

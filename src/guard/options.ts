@@ -10,9 +10,9 @@ import {
   duration,
   orFalse,
 } from '../internal/validate.js'
-import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import type { PeerEvidence } from '../liveness/evidence.js'
+import { type MonitorPlan, monitorPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence } from '../liveness/watch.js'
 import { checkNotSentLowWater } from '../tcp/options.js'
 
 /** The request as `filter` gets it: `undefined` on a server that knows none, and from HTTP/2's core API. */
@@ -59,25 +59,26 @@ export interface GuardCloseInfo {
   readonly verdict: Verdict
   /** Milliseconds for which no byte had been taken; only with `stalled`. */
   readonly stalledFor: number | undefined
-  /** The last look at the connection; without the addon it has no observation. */
+  /** The last look at the connection; without the addon `tcp` is `undefined`. */
   readonly evidence: PeerEvidence
 }
 
-/** Published on `tcp-sse:guard:close`. */
-export interface GuardCloseMessage {
-  /** The guarded one. */
-  readonly server: Server
-  /** What `onClose` gets. */
-  readonly info: GuardCloseInfo
+/** What guards publish, by the name of the channel. */
+export interface GuardMessages {
+  /** A guard has ended something. */
+  readonly 'tcp-sse:guard:close': {
+    /** The guarded one. */
+    readonly server: Server
+    /** What `onClose` gets. */
+    readonly info: GuardCloseInfo
+  }
 }
 
 /**
- * Options of `guardServer`. Times in milliseconds, sizes in bytes; `false` means off.
- *
- * `userTimeout`, `keepAlive` and `retransmitMax` override single entries of `livenessPlan(detectWithin)`. There is no
- * `heartbeat`: a guard cannot write into somebody else's response, so `keepAlive` cannot be `false` either.
+ * Options of `guardServer`. Times in milliseconds, sizes in bytes; `false` means off. There is no `heartbeat`: a guard
+ * cannot write into a response that it has not made.
  */
-export interface GuardOptions extends Omit<LivenessOverrides, 'heartbeat'> {
+export interface GuardOptions {
   /**
    * The promise: a peer that has fallen silent is closed within this time + 1 s, on every connection of the server.
    * 4 000 to 3 600 000.
@@ -118,7 +119,7 @@ export interface GuardOptions extends Omit<LivenessOverrides, 'heartbeat'> {
 
 /** The options with everything filled in. */
 export interface GuardSettings {
-  readonly plan: LivenessPlan
+  readonly plan: MonitorPlan
   readonly stallTimeout: number | false
   readonly maxAge: number | false
   readonly notSentLowWater: number | undefined
@@ -129,14 +130,11 @@ export interface GuardSettings {
 const DEFAULT_STALL_TIMEOUT = 30_000
 const LEAST = { min: 1_000 }
 
-/** Passed on to `livenessPlan`, which checks them. */
+/** Passed on to `monitorPlan`, which checks them. */
 const pass: Check<never> = (value) => value as never
 
 const checks: Checks<GuardOptions> = {
   detectWithin: pass,
-  userTimeout: pass,
-  keepAlive: pass,
-  retransmitMax: pass,
   stallTimeout: orFalse(duration(LEAST)),
   maxAge: orFalse(duration(LEAST)),
   notSentLowWater: orFalse(checkNotSentLowWater),
@@ -147,10 +145,8 @@ const checks: Checks<GuardOptions> = {
 /** Checks options and fills in the defaults. */
 export function guardSettings(options: GuardOptions): GuardSettings {
   const given = checkOptions(options, checks, 'GuardOptions')
-  const { userTimeout, keepAlive, retransmitMax } = given
-  const overrides = { userTimeout, keepAlive, retransmitMax, heartbeat: false } as const
   return {
-    plan: livenessPlan(given.detectWithin, overrides),
+    plan: monitorPlan(given.detectWithin, { heartbeat: false }),
     stallTimeout: given.stallTimeout ?? DEFAULT_STALL_TIMEOUT,
     maxAge: given.maxAge ?? false,
     notSentLowWater: given.notSentLowWater || undefined,

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { isolated } from '../internal/rethrow.js'
 import { TCP_CLOSE } from '../tcp/info.js'
+import { evidenceOf } from './evidence.js'
 import type { Kernel } from './kernel.js'
 import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
 import { type Observation, Sight } from './observation.js'
@@ -9,7 +10,6 @@ import { observe } from './observe.js'
 import {
   alignLook,
   countStall,
-  evidenceOf,
   hasEnded,
   noteProgress,
   paceOf,

@@ -9,7 +9,7 @@
 
 import { isRetracted, isWindowShut, type Observation } from './observation.js'
 import { CLOCK_TOLERANCE, longestPause } from './path.js'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 
 /** When the clocks were last known to stand: the earliest time at which they can have started. */
 export interface KernelClocks {
@@ -33,7 +33,7 @@ export const LONGEST_RETRANSMIT_MAX = 120_000
 export function userTimeoutFor(
   current: Observation,
   clocks: KernelClocks,
-  plan: LivenessPlan,
+  plan: MonitorPlan,
   now: number,
   inForce: number | undefined,
 ): number {
@@ -64,11 +64,7 @@ function bounded(milliseconds: number, most = LONGEST_USER_TIMEOUT): number {
  *
  * @param inForce - what is set now: kept unless it is too small, or much more than what is wanted
  */
-export function retransmitMaxFor(
-  current: Observation,
-  plan: LivenessPlan,
-  inForce: number,
-): number {
+export function retransmitMaxFor(current: Observation, plan: MonitorPlan, inForce: number): number {
   if (plan.retransmitMax === false) return inForce
   // Without TCP_USER_TIMEOUT the kernel ends a connection after tcp_retries2 timeouts, and answers on a path that loses much
   // do not set them back. Probes of a shut window count from the last answer.
@@ -84,7 +80,7 @@ export function retransmitMaxFor(
  * the limit is raised to the whole silence, before the next timeout is due. Questions leave then at 23, 46 and 92 % of
  * the silence, so that an outage that is tolerated ends before the last of them.
  */
-function retractedPause({ asked, rto }: Observation, { silence }: LivenessPlan): number {
+function retractedPause({ asked, rto }: Observation, { silence }: MonitorPlan): number {
   if (asked > 0) return Math.ceil(silence / 2 + CLOCK_TOLERANCE)
   // A timer that is running already may be longer, and is held against the option that is in force when it fires.
   return Math.ceil(Math.max(0.23 * silence, rto / 2 + CLOCK_TOLERANCE))

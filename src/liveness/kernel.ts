@@ -14,7 +14,7 @@ import { column, sweep } from '../tcp/info.js'
 import { applySocketOptions, type KernelSettings } from '../tcp/options.js'
 import { restoreOptions, saveOptions } from '../tcp/saved-options.js'
 import type { Sight } from './observation.js'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 import type { Watchable } from './watch.js'
 
 /** The monitor's view of the system. */
@@ -35,11 +35,11 @@ export interface Kernel<S extends Watchable = Socket> {
   /** What is in force of all that the monitor may change: a later watcher's plan can have more than the first's. */
   save(socket: S): KernelSettings
   /** Sets what the plan says, all but TCP_USER_TIMEOUT. */
-  arm(socket: S, plan: LivenessPlan): void
+  arm(socket: S, plan: MonitorPlan): void
   setUserTimeout(socket: S, milliseconds: number): void
   setRetransmitMax(socket: S, milliseconds: number): void
   /** Sends a keepalive probe now, to a peer that has left one unanswered. */
-  probe(socket: S, plan: LivenessPlan): void
+  probe(socket: S, plan: MonitorPlan): void
   restore(socket: S, saved: KernelSettings): void
   /** TCP_NOTSENT_LOWAT, bytes; negative where there is none. */
   notSentLowWater(socket: S): number

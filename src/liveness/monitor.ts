@@ -112,14 +112,12 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<
     this.hurry(subject)
   }
 
-  /** @internal */
   release(subject: Subject<S>, watcher: Watcher): void {
     if (!subject.remove(watcher)) return
     if (subject.count === 0) this.drop(subject)
     else this.#adopt(subject)
   }
 
-  /** @internal */
   drop(subject: Subject<S>): void {
     if (!this.holds(subject)) return
     const last = this.#subjects.pop() as Subject<S>
@@ -139,7 +137,6 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<
     this.#cancelTimer = undefined
   }
 
-  /** @internal */
   holds(subject: Subject<S>): boolean {
     return this.#subjects[subject.index] === subject
   }
@@ -161,7 +158,6 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<
     })
   }
 
-  /** @internal */
   hurry(subject: Subject<S>): void {
     subject.nextLook = 0
     subject.deadline = 0

@@ -8,7 +8,7 @@ import {
   type Sight,
 } from './observation.js'
 import { answerWithin, CLOCK_TOLERANCE, isQueueing, longestPause, questionsNeeded } from './path.js'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 
 /**
  * Puts a look beside the previous observation: when did the peer last answer, and what has it been asked since?
@@ -18,7 +18,7 @@ import type { LivenessPlan } from './plan.js'
 export function observe(
   previous: Observation | undefined,
   into: Sight,
-  plan: LivenessPlan,
+  plan: MonitorPlan,
   now: number,
 ): Sight {
   into.at = now
@@ -88,7 +88,7 @@ function recordPath(
   previous: Observation | undefined,
   into: Sight,
   answered: boolean,
-  plan: LivenessPlan,
+  plan: MonitorPlan,
 ): void {
   into.questions = previous?.questions ?? 0
   into.unanswered = previous?.unanswered ?? 0
@@ -126,7 +126,7 @@ function recordPath(
 }
 
 /** Probes that an answer was due to at that look. The first leaves at a known time after the last answer. */
-function overdueProbes(look: Observation, { keepAlive, retransmitMax }: LivenessPlan): number {
+function overdueProbes(look: Observation, { keepAlive, retransmitMax }: MonitorPlan): number {
   const byWindow = retransmitMax === false ? Number.NaN : longestPause(look, retransmitMax)
   const byKeepAlive = keepAlive === false ? Number.NaN : keepAlive.idle
   const firstAfter = look.unsent > 0 ? byWindow : byKeepAlive

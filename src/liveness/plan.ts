@@ -6,8 +6,14 @@ import type { KeepAliveOptions } from '../tcp/options.js'
 import { checkKeepAlive, checkRetransmitMax, checkUserTimeout } from '../tcp/options.js'
 import { SHORT_PATH } from './path.js'
 
-/** Single entries of a plan that a caller sets by hand. */
+/** What of a plan can be set by hand. */
 export interface LivenessOverrides {
+  /** Milliseconds between heartbeat comments on a quiet stream; `false` sends none. */
+  heartbeat?: number | false | undefined
+}
+
+/** Entries that the library itself sets otherwise, where the plan's would do harm. */
+export interface PlanOverrides extends LivenessOverrides {
   /**
    * TCP_USER_TIMEOUT, ms: how long the kernel waits while the event loop is blocked. `false` leaves the option alone, and
    * TCP_RTO_MAX_MS with it: see `retransmitMax`.
@@ -20,12 +26,10 @@ export interface LivenessOverrides {
    * connection after `tcp_retries2` timeouts, which take only seconds when they are this close together.
    */
   retransmitMax?: number | false | undefined
-  /** Milliseconds between heartbeat comments on a quiet stream; `false` sends none. */
-  heartbeat?: number | false | undefined
 }
 
 /**
- * Every number that follows from `detectWithin`; all in milliseconds. Plain data: print it.
+ * The numbers that follow from `detectWithin` and that can be relied on; all in milliseconds. Plain data: print it.
  *
  * The promise: a peer that has fallen silent is closed within `detectWithin` + 1 s, and one that still answers
  * is never closed for this. On a path whose round trips or losses ask for more time than that, the peer gets it.
@@ -55,6 +59,15 @@ export interface LivenessPlan {
   readonly shutWindowLead: number | false
   /** How old the last answer of a peer must be, while it leaves everything unanswered, until it is dead. */
   readonly silence: number
+  /**
+   * An outage of the path up to this long closes nobody; on a slow path, less its round trip. It is less than half of the
+   * `silence` without `retransmitMax`: the kernel's retransmits are then twice as far apart each time.
+   */
+  readonly toleratedOutage: number
+}
+
+/** The same with the monitor's own numbers, which may change with any version. */
+export interface MonitorPlan extends LivenessPlan {
   /** Between two looks at a socket on which all is well. */
   readonly pace: number
   /** Between two checks of a quiet socket for a write. */
@@ -65,11 +78,6 @@ export interface LivenessPlan {
   readonly urgentPace: number
   /** Between two keepalive probes that the monitor asks for when one has gone unanswered. */
   readonly probePace: number
-  /**
-   * An outage of the path up to this long closes nobody; on a slow path, less its round trip. It is less than half of the
-   * `silence` without `retransmitMax`: the kernel's retransmits are then twice as far apart each time.
-   */
-  readonly toleratedOutage: number
 }
 
 /** 30 s: soon enough for a server's memory, late enough for a lift ride. */
@@ -89,15 +97,17 @@ const LEAST_PROBE_PACE = 600
 /** The least lead of TCP_USER_TIMEOUT: a debugger or a suspended machine may block the event loop for as long. */
 const LEAST_USER_TIMEOUT = 60_000
 
-const overrideChecks: Checks<LivenessOverrides> = {
+const publicChecks: Checks<LivenessOverrides> = { heartbeat: orFalse(duration({ min: 100 })) }
+
+const overrideChecks: Checks<PlanOverrides> = {
+  ...publicChecks,
   userTimeout: checkUserTimeout,
   keepAlive: orFalse(checkKeepAlive),
   retransmitMax: orFalse(checkRetransmitMax),
-  heartbeat: orFalse(duration({ min: 100 })),
 }
 
 /**
- * Derives every kernel option, the heartbeat and the monitor's pace from D. Pure, but for the question whether this
+ * Derives every kernel option and the heartbeat from D, as streams and guards do. Pure, but for the question whether this
  * kernel has TCP_RTO_MAX_MS.
  *
  * @param detectWithin - D, ms, 4 000 to 3 600 000
@@ -109,17 +119,30 @@ export function livenessPlan(
   detectWithin: number = DEFAULT_DETECT_WITHIN,
   overrides: LivenessOverrides = {},
 ): LivenessPlan {
+  const given = checkOptions(overrides, publicChecks, 'LivenessOverrides')
+  const { pace, checkPace, quietPace, urgentPace, probePace, ...plan } = monitorPlan(
+    detectWithin,
+    given,
+  )
+  return Object.freeze(plan)
+}
+
+/** The plan by which the monitor works. */
+export function monitorPlan(
+  detectWithin: number = DEFAULT_DETECT_WITHIN,
+  overrides: PlanOverrides = {},
+): MonitorPlan {
   return planFor(detectWithin, overrides, kernelKnows('TCP_RTO_MAX_MS'))
 }
 
 /** The same for a kernel with or without TCP_RTO_MAX_MS. Pure. */
 export function planFor(
   detectWithin: number,
-  overrides: LivenessOverrides,
+  overrides: PlanOverrides,
   hasRetransmitMax: boolean,
-): LivenessPlan {
+): MonitorPlan {
   checkDetectWithin(detectWithin)
-  const given = checkOptions(overrides, overrideChecks, 'LivenessOverrides')
+  const given = checkOptions(overrides, overrideChecks, 'PlanOverrides')
   const pace = clamp(Math.round(detectWithin / 12), 250, 2_500)
   const urgentPace = clamp(Math.round(detectWithin / 24), 150, 500)
   const silence = detectWithin + GRACE - RESERVE - urgentPace
@@ -186,7 +209,7 @@ function checkDetectWithin(value: unknown): void {
 /** Whole seconds, as the kernel counts: what is given is rounded up, as `applySocketOptions` does. */
 function keepAlivePlan(
   detectWithin: number,
-  given: LivenessOverrides,
+  given: PlanOverrides,
 ): Readonly<KeepAliveOptions> | false {
   if (given.keepAlive === false) return false
   if (given.keepAlive !== undefined) {
@@ -217,7 +240,7 @@ function checkQuestions(
   )
 }
 
-function retransmitMaxPlan(given: LivenessOverrides, interval: number): number | false {
+function retransmitMaxPlan(given: PlanOverrides, interval: number): number | false {
   if (given.userTimeout !== false) return given.retransmitMax ?? clamp(interval, 1_000, 120_000)
   if (given.retransmitMax) {
     throw refused(
@@ -228,7 +251,7 @@ function retransmitMaxPlan(given: LivenessOverrides, interval: number): number |
   return false
 }
 
-function userTimeoutPlan(given: LivenessOverrides, detectWithin: number): number | false {
+function userTimeoutPlan(given: PlanOverrides, detectWithin: number): number | false {
   const least = detectWithin + GRACE
   if (given.userTimeout === undefined) return Math.max(2 * detectWithin, LEAST_USER_TIMEOUT)
   if (given.userTimeout !== false && given.userTimeout < least) {

@@ -3,12 +3,12 @@ import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../tcp/info.js'
 import type { KernelSettings } from '../tcp/options.js'
 import type { Kernel } from './kernel.js'
-import { copyOf, isWindowShut, type Observation } from './observation.js'
+import { isWindowShut, type Observation } from './observation.js'
 import { answerWithin, retransmitAfter, SHORT_PATH } from './path.js'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 import { Row } from './row.js'
-import { deadAt, silentFor, type Verdict } from './verdict.js'
-import type { PeerEvidence, Watch, Watchable, Watcher } from './watch.js'
+import { deadAt, type Verdict } from './verdict.js'
+import type { Watch, Watchable, Watcher } from './watch.js'
 import { Watchers } from './watchers.js'
 
 /** Who keeps subjects: the monitor. */
@@ -22,7 +22,7 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
   readonly #keeper: Keeper<S>
   readonly socket: S
   /** The strictest of its watchers'. */
-  plan: LivenessPlan
+  plan: MonitorPlan
   /** One or several: nearly every socket has one, which needs no set. */
   #watchers: Watcher | Watchers | undefined
   /** What was in force before the watch. */
@@ -34,7 +34,7 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
   constructor(
     keeper: Keeper<S>,
     socket: S,
-    plan: LivenessPlan,
+    plan: MonitorPlan,
     saved: KernelSettings,
     now: number,
     loopTime: number,
@@ -80,7 +80,7 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
   }
 
   /** The strictest plan of the watchers; `undefined` without any. */
-  get strictest(): LivenessPlan | undefined {
+  get strictest(): MonitorPlan | undefined {
     return this.#watchers?.plan
   }
 
@@ -186,22 +186,11 @@ export function countStall(
   if (!waiting || moved || began) subject.progressAt = loopTime
 }
 
-/** What is known of a peer that is given up: a copy, because the observation is overwritten. */
-export function evidenceOf({ verdict, observation }: Watch, silence: number): PeerEvidence {
-  return { verdict, silentFor: silence, observation: observation && copyOf(observation) }
-}
-
-/** Evidence of a connection that is given up for another reason than its peer's silence. */
-export function evidenceOfWatch(watch: Watch): PeerEvidence {
-  const { observation } = watch
-  return evidenceOf(watch, observation === undefined ? 0 : silentFor(observation))
-}
-
 /**
  * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the peer would be
  * dead.
  */
-export function paceOf(current: Observation, plan: LivenessPlan): number {
+export function paceOf(current: Observation, plan: MonitorPlan): number {
   const { at, asked, answeredAt, unsent, retransmits, probes } = current
   const overdue = asked > 0 && !(at - answeredAt < retransmitAfter(current))
   if (overdue) return Math.min(plan.urgentPace, Math.max(1, deadAt(current, plan) - at))
@@ -213,7 +202,7 @@ export function paceOf(current: Observation, plan: LivenessPlan): number {
  * The latest time of the next look at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
  * the last answer tells since when it has been silent, however late the look.
  */
-export function quietUntil(current: Observation, plan: LivenessPlan): number {
+export function quietUntil(current: Observation, plan: MonitorPlan): number {
   const { at, answeredAt } = current
   if (plan.keepAlive === false) return at + plan.quietPace
   // The plan has the time that an answer takes on a short path.

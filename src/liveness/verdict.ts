@@ -2,7 +2,7 @@
 import { TCP_CLOSE, TCP_CLOSE_WAIT } from '../tcp/info.js'
 import { isWindowShut, type Observation } from './observation.js'
 import { answerWithin } from './path.js'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 
 /**
  * - `alive`: nothing wrong is known.
@@ -24,13 +24,11 @@ export function silentFor(observation: Observation, now: number = observation.at
  * @param previous - the look before, or `undefined` at the first
  * @param current - this look
  * @param now - the time of the judgement, on the clock of the observations
- * @example
- * judge(before, after, livenessPlan(10_000), after.at) // 'alive', 'congested', 'slow', 'half-closed' or 'dead'
  */
 export function judge(
   previous: Observation | undefined,
   current: Observation,
-  plan: LivenessPlan,
+  plan: MonitorPlan,
   now: number,
 ): Verdict {
   if (current.state === TCP_CLOSE) return 'dead'
@@ -47,7 +45,7 @@ export function judge(
  * as often as its path needs, and the last of these questions has had the time that an answer takes on it. `Infinity`
  * as long as it has not been asked that often.
  */
-export function deadAt(current: Observation, plan: LivenessPlan): number {
+export function deadAt(current: Observation, plan: MonitorPlan): number {
   if (current.provedAt === undefined) return Number.POSITIVE_INFINITY
   const answerTime = answerWithin(current)
   // Where the kernel does not tell the path's round trip, it is a short one.

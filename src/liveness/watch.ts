@@ -1,7 +1,8 @@
 // Between the monitor and those who have a socket watched.
 
+import type { Evidence } from './evidence.js'
 import type { Observation } from './observation.js'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 import type { Verdict } from './verdict.js'
 
 /** What can be watched: a `net.Socket`, or anything else that a `Kernel` knows. */
@@ -10,26 +11,16 @@ export interface Watchable {
   readonly destroyed: boolean
 }
 
-/** What was known of a peer when it was given up. */
-export interface PeerEvidence {
-  /** At its last look. */
-  readonly verdict: Verdict
-  /** Milliseconds that something went unanswered. */
-  readonly silentFor: number
-  /** The last look, where the kernel told something. */
-  readonly observation: Observation | undefined
-}
-
 /** Who is told about a socket. Called from the tick; what it throws is thrown again outside of it. */
 export interface Watcher {
   /** What it needs of the connection. */
-  readonly plan: LivenessPlan
+  readonly plan: MonitorPlan
   /** TCP_NOTSENT_LOWAT while the socket is under watch, bytes; the lowest of all watchers'. */
   readonly notSentLowWater?: number | undefined
   /** The peer is dead. The monitor resets the connection right after. */
-  onPeerDead(evidence: PeerEvidence): void
+  onPeerDead(evidence: Evidence): void
   /** The peer's kernel, or ours, has ended the connection and Node has not noticed: it is not reading. */
-  onPeerGone(evidence: PeerEvidence): void
+  onPeerGone(evidence: Evidence): void
   /**
    * Asked while the peer has sent FIN and the connection lives on: whether that is all right, because the peer may still
    * be reading. The connection is then left alone, as long as all watchers say so. Without it: no.

@@ -1,13 +1,13 @@
 // The watchers of one socket, where there are several. An HTTP/2 connection can carry thousands of streams, and its client
 // decides how many: neither a watcher that comes nor one that leaves may cost a pass over all the others.
 import { isDeepStrictEqual } from 'node:util'
-import type { LivenessPlan } from './plan.js'
+import type { MonitorPlan } from './plan.js'
 import type { Watcher } from './watch.js'
 
 /** A set of watchers that knows what they ask for together. */
 export class Watchers {
   readonly #all = new Set<Watcher>()
-  #plan: LivenessPlan | undefined
+  #plan: MonitorPlan | undefined
   #lowWater: number | undefined
   /** How many of them have this plan, and how many this low-water mark: a pass is due when the last of these leaves. */
   #withPlan = 0
@@ -18,7 +18,7 @@ export class Watchers {
   }
 
   /** The strictest plan; of several that are equally strict, the one that came first. */
-  get plan(): LivenessPlan | undefined {
+  get plan(): MonitorPlan | undefined {
     return this.#plan
   }
 
@@ -75,6 +75,6 @@ export class Watchers {
 }
 
 /** Whether two plans ask for the same: options objects that are not frozen give each stream a plan of its own. */
-export function isSamePlan(a: LivenessPlan, b: LivenessPlan | undefined): boolean {
+export function isSamePlan(a: MonitorPlan, b: MonitorPlan | undefined): boolean {
   return a === b || (a.detectWithin === b?.detectWithin && isDeepStrictEqual(a, b))
 }

@@ -4,7 +4,10 @@ import { defaultsThatBreakThePromise } from './kernel-defaults.js'
 
 /** What works here. Everything that is `false` degrades as its documentation says. */
 export interface Capabilities {
-  /** The native addon is loaded. */
+  /**
+   * The native addon is loaded: `inspectSocket` has something to tell, the send buffer can be set, and connections are
+   * reset on TLS and HTTP/2 too, not only on plain TCP.
+   */
   readonly addon: boolean
   /** Why it is not, in one sentence; `undefined` where it is. */
   readonly reason: string | undefined
@@ -26,12 +29,6 @@ export interface Capabilities {
   readonly retransmitMax: boolean
   /** TCP_NOTSENT_LOWAT, Linux >= 3.12. */
   readonly notSentLowWater: boolean
-  /** SO_SNDBUF. */
-  readonly sendBuffer: boolean
-  /** TCP_INFO and SIOCOUTQ: `inspectSocket` has something to tell. */
-  readonly inspect: boolean
-  /** RST on TLS and HTTP/2 sockets too, not only on plain TCP. */
-  readonly resetAnywhere: boolean
   /**
    * One sentence for each setting of this system (or of this container's network) that would break the promise, as a small
    * `net.ipv4.tcp_retries2` would. Empty on a system with the kernel's defaults.
@@ -66,9 +63,6 @@ function ask(): Capabilities {
     keepAliveDetails,
     retransmitMax: kernelKnows('TCP_RTO_MAX_MS'),
     notSentLowWater: kernelKnows('TCP_NOTSENT_LOWAT'),
-    sendBuffer: kernelKnows('SO_SNDBUF'),
-    inspect: addon !== undefined,
-    resetAnywhere: addon !== undefined,
     warnings: defaultsThatBreakThePromise(),
   })
 }

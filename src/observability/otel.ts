@@ -13,7 +13,7 @@ import type {
   Observable,
 } from '@opentelemetry/api'
 import { wrongType } from '../internal/validate.js'
-import type { StreamCloseMessage } from '../stream/instrumentation.js'
+import type { StreamMessages } from '../stream/instrumentation.js'
 import { METRICS, type MetricRow } from './metric-table.js'
 import { metrics } from './metrics.js'
 
@@ -73,7 +73,7 @@ function record(meter: Meter): () => void {
   const duration = seconds(meter, 'stream.duration', 'How long event streams had been open')
   const detect = seconds(meter, 'time_to_detect', 'For how long dead peers had been silent')
   const onClose = (message: unknown): void => {
-    const { info, timeToDetect } = message as StreamCloseMessage
+    const { info, timeToDetect } = message as StreamMessages['tcp-sse:stream:close']
     duration.record(info.openedFor / 1_000, { reason: info.reason })
     if (timeToDetect !== undefined) detect.record(timeToDetect / 1_000)
   }

@@ -1,5 +1,5 @@
 // Keepalive on connections that belong to somebody else, and other options where one of them needs it.
-import type { LivenessPlan } from '../liveness/plan.js'
+import type { MonitorPlan } from '../liveness/plan.js'
 import type { KernelOption } from '../native/binding.js'
 import { diagColumn, type SocketId, setOptionsOf, TIMER_KEEPALIVE } from '../tcp/diag.js'
 import { column } from '../tcp/info.js'
@@ -37,7 +37,7 @@ export class Arming {
   #connections = 0
   #problem: string | undefined
 
-  constructor({ keepAlive }: LivenessPlan) {
+  constructor({ keepAlive }: MonitorPlan) {
     const { idle, interval, count } = keepAlive || { idle: 0, interval: 0, count: 0 }
     this.#idle = idle
     this.#settings = [

@@ -2,7 +2,7 @@
 import type { Kernel } from '../liveness/kernel.js'
 import { LONGEST_RETRANSMIT_MAX } from '../liveness/kernel-clocks.js'
 import type { Sight } from '../liveness/observation.js'
-import type { LivenessPlan } from '../liveness/plan.js'
+import type { MonitorPlan } from '../liveness/plan.js'
 import { findSockets } from '../tcp/diag.js'
 import { column } from '../tcp/info.js'
 import type { Arming } from './arming.js'
@@ -35,7 +35,7 @@ export class OutsideKernel implements Kernel<Connection> {
     connections: Connections,
     refresh: () => void,
     now: () => number,
-    { pace, urgentPace, keepAlive }: LivenessPlan,
+    { pace, urgentPace, keepAlive }: MonitorPlan,
     arming: Arming | undefined,
   ) {
     this.#connections = connections
@@ -119,7 +119,7 @@ export class OutsideKernel implements Kernel<Connection> {
   }
 
   /** As `systemKernel` does it. */
-  probe(connection: Connection, { keepAlive }: LivenessPlan): void {
+  probe(connection: Connection, { keepAlive }: MonitorPlan): void {
     if (keepAlive === false) return
     const seconds = Math.ceil(keepAlive.idle / 1_000)
     this.#arming?.setOption(this.#connections, connection, 'TCP_KEEPIDLE', seconds)

@@ -12,9 +12,9 @@ import {
   orFalse,
   wrongType,
 } from '../internal/validate.js'
-import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import type { PeerEvidence } from '../liveness/evidence.js'
+import { type MonitorPlan, monitorPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence } from '../liveness/watch.js'
 
 /** Every reason there is. */
 export const PORT_CLOSE_REASONS = ['peer-dead', 'stalled'] as const
@@ -103,9 +103,9 @@ export interface PortGuardOptions {
 export interface PortGuardSettings {
   readonly ports: readonly number[]
   /** For connections on which keepalive is as the plan has it. */
-  readonly armedPlan: LivenessPlan
+  readonly armedPlan: MonitorPlan
   /** For the others: only what the server writes asks their peers. */
-  readonly plainPlan: LivenessPlan
+  readonly plainPlan: MonitorPlan
   readonly stallTimeout: number | false
   readonly arm: boolean
   readonly address: readonly Network[]
@@ -141,7 +141,7 @@ const checkNetworks: Check<readonly string[]> = (value, name) => {
   return value
 }
 
-/** Passed on to `livenessPlan`, which checks it. */
+/** Passed on to `monitorPlan`, which checks it. */
 const pass: Check<never> = (value) => value as never
 
 const checks: Checks<PortGuardOptions> = {
@@ -180,14 +180,14 @@ export function portGuardSettings(options: PortGuardOptions): PortGuardSettings 
 function plansFor(
   detectWithin: number | undefined,
 ): Pick<PortGuardSettings, 'armedPlan' | 'plainPlan'> {
-  const { retransmitMax } = livenessPlan(detectWithin, { heartbeat: false })
-  const withoutTimeouts = livenessPlan(detectWithin, { userTimeout: false, heartbeat: false })
+  const { retransmitMax } = monitorPlan(detectWithin, { heartbeat: false })
+  const withoutTimeouts = monitorPlan(detectWithin, { userTimeout: false, heartbeat: false })
   // While a window is shut, and only then: see `retransmitMaxFor`.
   const armedPlan = { ...withoutTimeouts, retransmitMax }
   const { keepAlive, checkPace } = armedPlan
   const heartbeat = keepAlive === false ? keepAlive : keepAlive.idle
   const off = { userTimeout: false, keepAlive: false, retransmitMax: false } as const
-  const plainPlan = { ...livenessPlan(detectWithin, { ...off, heartbeat }), checkPace }
+  const plainPlan = { ...monitorPlan(detectWithin, { ...off, heartbeat }), checkPace }
   return { armedPlan, plainPlan }
 }
 

@@ -2,14 +2,15 @@
 import type { Clock } from '../internal/clock.js'
 import { isolated } from '../internal/rethrow.js'
 import { callAtEndOfTick } from '../internal/scheduling.js'
+import { type Evidence, evidenceOf, publicEvidence, tcpSnapshotOf } from '../liveness/evidence.js'
 import type { Monitor } from '../liveness/monitor.js'
-import { copyOf, type Observation, Sight } from '../liveness/observation.js'
+import { Sight } from '../liveness/observation.js'
 import { observe } from '../liveness/observe.js'
-import type { LivenessPlan } from '../liveness/plan.js'
+import type { MonitorPlan } from '../liveness/plan.js'
 import { judge, silentFor, type Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import type { Watch, Watcher } from '../liveness/watch.js'
 import { destroySocket, type Endpoint, findSockets, GONE, localOf, remoteOf } from '../tcp/diag.js'
-import { column } from '../tcp/info.js'
+import { column, type TcpSnapshot } from '../tcp/info.js'
 import type { Connection, Connections } from './connections.js'
 import type { PortCloseInfo, PortCloseReason, PortGuardSettings } from './options.js'
 import { readRow } from './reading.js'
@@ -32,8 +33,8 @@ export interface PeerSnapshot {
   readonly seenFor: number
   /** Whether keepalive asks it as the plan has it. */
   readonly armed: boolean
-  /** The latest look. */
-  readonly observation: Observation | undefined
+  /** What the latest look showed of the connection; `undefined` before the first. */
+  readonly tcp: TcpSnapshot | undefined
 }
 
 /** Who has peers: the guard of a port. */
@@ -55,7 +56,7 @@ export class Peer {
   #watcher: Watcher | undefined
   #watch: Watch | undefined
   /** Given up and not ended: since when, and the last look. */
-  #parked: { readonly at: number; readonly evidence: PeerEvidence } | undefined
+  #parked: { readonly at: number; readonly evidence: Evidence } | undefined
 
   constructor(owner: Owner, connection: Connection) {
     this.#owner = owner
@@ -82,7 +83,7 @@ export class Peer {
     this.#watch?.release(before)
   }
 
-  get #plan(): LivenessPlan {
+  get #plan(): MonitorPlan {
     const { armedPlan, plainPlan } = this.#owner.settings
     return this.armed ? armedPlan : plainPlan
   }
@@ -122,7 +123,7 @@ export class Peer {
       silentFor: observation === undefined ? 0 : silentFor(observation),
       seenFor: now - this.#connection.firstSeen,
       armed: this.armed,
-      observation: observation && copyOf(observation),
+      tcp: observation && tcpSnapshotOf(observation),
     }
   }
 
@@ -143,7 +144,7 @@ export class Peer {
   }
 
   /** The monitor drops the connection right after. */
-  readonly #onPeerDead = (evidence: PeerEvidence): void => {
+  readonly #onPeerDead = (evidence: Evidence): void => {
     this.#forget()
     this.#end('peer-dead', evidence, undefined, (now) => {
       const look = this.#lookAgain(now)
@@ -159,14 +160,11 @@ export class Peer {
     if (stalledFor < stallTimeout) return now + stallTimeout - stalledFor
     const observation = this.#watch?.observation
     if (observation === undefined) return Number.POSITIVE_INFINITY
-    const evidence = {
-      verdict,
-      silentFor: silentFor(observation),
-      observation: copyOf(observation),
-    }
+    const evidence = evidenceOf({ verdict, observation }, silentFor(observation))
+    const { bytesAcked } = observation
     this.release()
     this.#end('stalled', evidence, stalledFor, (now) => {
-      return this.#lookAgain(now)?.bytesAcked === evidence.observation.bytesAcked
+      return this.#lookAgain(now)?.bytesAcked === bytesAcked
     })
     return Number.POSITIVE_INFINITY
   }
@@ -177,7 +175,7 @@ export class Peer {
    */
   #end(
     reason: PortCloseReason,
-    evidence: PeerEvidence,
+    evidence: Evidence,
     stalledFor: number | undefined,
     isStillSo: (now: number) => boolean,
   ): void {
@@ -205,7 +203,7 @@ export class Peer {
       seenFor: now - this.#connection.firstSeen,
       verdict: evidence.verdict,
       stalledFor,
-      evidence,
+      evidence: publicEvidence(evidence),
     }
     isolated(() => this.#owner.report(info))
   }

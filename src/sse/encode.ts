@@ -35,7 +35,8 @@ export type Serialize = (data: unknown) => string
 const ENCODED = Symbol.for('tcp-sse.EncodedEvent')
 
 /**
- * An event in its final form; accepted wherever an event is, so that it is encoded once for many streams.
+ * An event in its final form; accepted wherever an event is, so that it is encoded once for many streams. Made by
+ * `encodeEvent` and `encodeComment`.
  *
  * @example
  * const tick = encodeEvent({ data: 'tick' })
@@ -51,7 +52,10 @@ export class EncodedEvent {
   /** Whether clients ignore it: it is sent like an event and not counted as one. */
   readonly isComment: boolean
 
-  /** @throws {TcpSseError} `ERR_EVENT_INVALID` where there are no bytes: a chunk of none would end the response */
+  /**
+   * @throws {TcpSseError} `ERR_EVENT_INVALID` where there are no bytes: a chunk of none would end the response
+   * @internal
+   */
   constructor(bytes: Buffer, id?: string, key?: string, isComment = false) {
     if (!Buffer.isBuffer(bytes) || bytes.length === 0) {
       throw invalid('An encoded event is a Buffer that is not empty.')

@@ -1,9 +1,9 @@
 // Why a stream ended, in words that an application can switch on.
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
+import type { PeerEvidence } from '../liveness/evidence.js'
 import { isPeerDeath } from '../liveness/peer-errors.js'
 import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence } from '../liveness/watch.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
 import type { Dropped, EventQueue } from './queue.js'
 

@@ -24,7 +24,7 @@ export interface Delivered {
 
 /** The events that were sent or queued, and not acknowledged when last looked. */
 export interface Undelivered {
-  /** The ids of those that have one, oldest first, the newest `TRACKED_EVENTS` at most. */
+  /** The ids of those that have one, oldest first, the newest 4 096 at most. */
   readonly ids: readonly string[]
   /** How many events, with or without an id. */
   readonly events: number
@@ -38,9 +38,6 @@ export type Ticket = Deferred<DeliveryOutcome>
 /**
  * How many unacknowledged events are remembered one by one, for each stream. Of more, the oldest count as undelivered
  * until the last of them is acknowledged.
- *
- * @example
- * console.log(`up to ${TRACKED_EVENTS} ids in undelivered.ids`)
  */
 export const TRACKED_EVENTS = 4_096
 const INITIAL = 16

@@ -50,7 +50,7 @@ export class EchoStream extends AgingStream implements EchoTarget {
     return EchoStream.#hasBegun(this) ? this.#lastEcho : undefined
   }
 
-  override confirmed(): string | undefined {
+  override get confirmedId(): string | undefined {
     return EchoStream.#hasBegun(this) ? this.#confirmed : undefined
   }
 

@@ -6,8 +6,8 @@ import type { SocketSnapshot } from '../tcp/info.js'
 import type { CloseInfo } from './close-info.js'
 import type { Delivered, DeliveryOutcome } from './delivery-log.js'
 import type { Dropped } from './queue.js'
-import type { EventSourceLike } from './source.js'
-import type { QueueSizes, SendResult, StreamState } from './states.js'
+import type { EventIterable } from './source.js'
+import type { BufferedBytes, SendResult, StreamState } from './states.js'
 import type { SendAllOptions, SendAllResult } from './transfer.js'
 
 /** One client's event stream. Made by `createEventStream`. */
@@ -39,15 +39,21 @@ export interface EventStream {
   /**
    * Sends an event. Never throws because of the client: that is a result.
    *
-   * With `confirm` the result comes when the client's kernel has acknowledged the event, or when it is known that it
-   * never will. `'unknown'` at once where nobody can tell: see `DeliveryOutcome`.
-   *
-   * @throws {TcpSseError} `ERR_OPTION_*`; `ERR_EVENT_INVALID` while the stream is open, and nothing was sent; what
-   * the serializer throws passes through. With `confirm` the last two are rejections.
+   * @throws {TcpSseError} `ERR_EVENT_INVALID` while the stream is open, and nothing was sent; what the serializer throws
+   * passes through
    */
   send(event: EventInput | EncodedEvent): SendResult
-  /** The same, and tells what became of the event. */
-  send(event: EventInput | EncodedEvent, options: { confirm: true }): Promise<DeliveryOutcome>
+
+  /**
+   * Sends an event as `send` does. The promise settles when the client's kernel has acknowledged the event, or when it is
+   * known that it never will. It gives `'unknown'` at once where that cannot be known: see `DeliveryOutcome`.
+   *
+   * @throws {TcpSseError} as `send` does, as a rejection
+   * @example
+   * const outcome = await stream.sendConfirmed({ id: '7', data: 'paid' })
+   * if (outcome !== 'delivered') console.warn('order 7:', outcome)
+   */
+  sendConfirmed(event: EventInput | EncodedEvent): Promise<DeliveryOutcome>
 
   /**
    * Sends a comment, which clients ignore.
@@ -72,19 +78,19 @@ export interface EventStream {
    * @example
    * const { sent, reason } = await stream.sendAll(rows, { signal: AbortSignal.timeout(60_000) })
    */
-  sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult>
+  sendAll(source: EventIterable, options?: SendAllOptions): Promise<SendAllResult>
 
   /**
    * The id of the last event that the client says it has processed: its code has taken the event from the response and asked
    * for more. End to end, through any proxy, and as old as the last echo. `undefined` for none, and without the option `echo`.
    */
-  confirmed(): string | undefined
+  readonly confirmedId: string | undefined
 
   /** What the client's kernel has acknowledged, as of now; `undefined` where that cannot be known. */
   delivered(): Delivered | undefined
 
   /**
-   * What becomes of the latest event with this id: settles as `send` with `confirm` does. `'unknown'` also for an id
+   * What becomes of the latest event with this id: settles as `sendConfirmed` does. `'unknown'` also for an id
    * that was never sent, or so long ago that it is forgotten.
    */
   delivery(id: string): Promise<DeliveryOutcome>
@@ -99,7 +105,7 @@ export interface EventStream {
   abort(error?: Error): void
 
   /** Bytes that wait for the client, by place. On HTTP/2 those in the kernel are the connection's. */
-  queue(): QueueSizes
+  buffered(): BufferedBytes
 
   /** What the kernel knows about the connection now; `undefined` where there is no socket to ask about. */
   inspect(): SocketSnapshot | undefined

@@ -4,72 +4,75 @@ import { systemClock } from '../internal/clock.js'
 import { counters, countUp } from '../internal/counters.js'
 import * as telemetry from '../internal/diagnostics.js'
 import { inRootContext } from '../internal/scheduling.js'
+import type { Evidence } from '../liveness/evidence.js'
 import { silentFor, type Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence, Watch } from '../liveness/watch.js'
+import type { Watch } from '../liveness/watch.js'
 import type { CloseInfo, CloseReason } from './close-info.js'
 import type { EventStream } from './event-stream.js'
 
-/** Published on `tcp-sse:stream:open`. */
-export interface StreamOpenMessage {
-  /** Whose news it is. */
-  readonly stream: EventStream
-}
-
-/** Published on `tcp-sse:stream:refused`: the request was answered with 503. */
-export interface StreamRefusedMessage {
-  /** Whose news it is. */
-  readonly stream: EventStream
-  /** `drained`: its server is shutting down. `refused`: its `admission` was full. */
-  readonly reason: CloseReason
-}
-
-/** Published on `tcp-sse:stream:close`. */
-export interface StreamCloseMessage {
-  /** Whose news it is. */
-  readonly stream: EventStream
-  /** What `stream.closed` gives. */
-  readonly info: CloseInfo
-  /**
-   * Milliseconds for which a dead peer had been silent when it was found, by the monitor or by the kernel; what
-   * `metrics().timeToDetect` counts. `undefined` for every other end, and where nobody could look.
-   */
-  readonly timeToDetect: number | undefined
-}
-
-/** Published on `tcp-sse:stream:verdict`. */
-export interface StreamVerdictMessage {
-  /** Whose news it is. */
-  readonly stream: EventStream
-  /** By this look. */
-  readonly verdict: Verdict
-  /** By the look before. */
-  readonly previous: Verdict
-}
-
-/** Published on `tcp-sse:stream:overflow`. */
-export interface StreamOverflowMessage {
-  /** Whose news it is. */
-  readonly stream: EventStream
-  /** `closed`: the stream has ended with reason `overflow`. */
-  readonly outcome: 'dropped' | 'closed'
-  /** Events that this one send has dropped; 0 with `closed`. */
-  readonly events: number
-  /** The bytes of these. */
-  readonly bytes: number
+/** What streams publish, by the name of the channel. */
+export interface StreamMessages {
+  /** The head has been sent, and the stream takes events. */
+  readonly 'tcp-sse:stream:open': {
+    /** The application's own. */
+    readonly stream: EventStream
+  }
+  /** The request was answered with 503. */
+  readonly 'tcp-sse:stream:refused': {
+    /** The application's own. */
+    readonly stream: EventStream
+    /** `drained`: its server is shutting down. `refused`: its `admission` was full. */
+    readonly reason: CloseReason
+  }
+  /** The stream has ended. */
+  readonly 'tcp-sse:stream:close': {
+    /** The application's own. */
+    readonly stream: EventStream
+    /** What `stream.closed` gives. */
+    readonly info: CloseInfo
+    /**
+     * Milliseconds for which a dead peer had been silent when it was found, by the monitor or by the kernel; what
+     * `metrics().timeToDetect` counts. `undefined` for every other end, and without a socket to look at.
+     */
+    readonly timeToDetect: number | undefined
+  }
+  /** A look has found another verdict than the one before. */
+  readonly 'tcp-sse:stream:verdict': {
+    /** The application's own. */
+    readonly stream: EventStream
+    /** By this look. */
+    readonly verdict: Verdict
+    /** By the look before. */
+    readonly previous: Verdict
+  }
+  /** A stream's queue had no room for an event. */
+  readonly 'tcp-sse:stream:overflow': {
+    /** The application's own. */
+    readonly stream: EventStream
+    /** `closed`: the stream has ended with reason `overflow`. */
+    readonly outcome: 'dropped' | 'closed'
+    /** Events that this one send has dropped; 0 with `closed`. */
+    readonly events: number
+    /** The bytes of these. */
+    readonly bytes: number
+  }
 }
 
 /** A stream takes events. */
 export function opened(stream: EventStream): void {
   counters.opened += 1
   if (!telemetry.streamOpen.hasSubscribers) return
-  telemetry.streamOpen.publish({ stream } satisfies StreamOpenMessage)
+  telemetry.streamOpen.publish({ stream } satisfies StreamMessages['tcp-sse:stream:open'])
 }
 
 /** A request for a stream was answered with 503. */
 export function refused(stream: EventStream, { reason }: CloseInfo): void {
   counters.refused += 1
   if (!telemetry.streamRefused.hasSubscribers) return
-  telemetry.streamRefused.publish({ stream, reason } satisfies StreamRefusedMessage)
+  telemetry.streamRefused.publish({
+    stream,
+    reason,
+  } satisfies StreamMessages['tcp-sse:stream:refused'])
 }
 
 /** A stream has ended; a dead peer's had been silent for so long. */
@@ -79,13 +82,13 @@ export function closed(stream: EventStream, info: CloseInfo, timeToDetect?: numb
   counters.duration.observe(info.openedFor)
   if (timeToDetect !== undefined) counters.timeToDetect.observe(timeToDetect)
   if (!telemetry.streamClose.hasSubscribers) return
-  const message = { stream, info, timeToDetect } satisfies StreamCloseMessage
+  const message = { stream, info, timeToDetect } satisfies StreamMessages['tcp-sse:stream:close']
   inRootContext(() => telemetry.streamClose.publish(message))
 }
 
 /** A peer is found dead: by the monitor, with its evidence, or by the kernel, and then the last look has to tell. */
 export function silenceOf(
-  evidence: PeerEvidence | undefined,
+  evidence: Evidence | undefined,
   watch: Watch | undefined,
 ): number | undefined {
   if (evidence !== undefined) return evidence.silentFor
@@ -97,12 +100,12 @@ export function silenceOf(
 export function judgedAnew(stream: EventStream, verdict: Verdict, previous: Verdict): void {
   if (verdict === 'slow') counters.stalls += 1
   if (!telemetry.streamVerdict.hasSubscribers) return
-  const message = { stream, verdict, previous } satisfies StreamVerdictMessage
+  const message = { stream, verdict, previous } satisfies StreamMessages['tcp-sse:stream:verdict']
   inRootContext(() => telemetry.streamVerdict.publish(message))
 }
 
 /** A stream's queue had no room for an event. */
-export function overflowing(message: StreamOverflowMessage): void {
+export function overflowing(message: StreamMessages['tcp-sse:stream:overflow']): void {
   counters.droppedEvents += message.events
   counters.droppedBytes += message.bytes
   if (!telemetry.streamOverflow.hasSubscribers) return

@@ -8,10 +8,10 @@ import { Deferred } from '../internal/deferred.js'
 import { asError } from '../internal/errors.js'
 import { isolated } from '../internal/rethrow.js'
 import { inRootContext } from '../internal/scheduling.js'
-import type { LivenessPlan } from '../liveness/plan.js'
-import { evidenceOfWatch } from '../liveness/subject.js'
+import { type Evidence, evidenceOfWatch, publicEvidence } from '../liveness/evidence.js'
+import type { MonitorPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
-import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
+import type { Watch, Watcher } from '../liveness/watch.js'
 import {
   type EncodedEvent,
   type EventInput,
@@ -38,11 +38,11 @@ import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
 import type { EventStream } from './event-stream.js'
 import * as news from './instrumentation.js'
 import { Mute } from './mute.js'
-import { type SendOptions, type StreamSettings, wantsConfirmation } from './options.js'
+import type { StreamSettings } from './options.js'
 import type { Dropped, EventQueue } from './queue.js'
 import { Sender, type SenderOwner } from './sender.js'
-import type { EventSourceLike } from './source.js'
-import type { QueueSizes, SendResult, StreamState } from './states.js'
+import type { EventIterable } from './source.js'
+import type { BufferedBytes, SendResult, StreamState } from './states.js'
 import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
 import { unwatched } from './unwatched.js'
 import { watchOver } from './watch-over.js'
@@ -118,14 +118,14 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     return this.#info?.dropped ?? this.#sender.dropped
   }
 
-  send(event: EventInput | EncodedEvent): SendResult
-  send(event: EventInput | EncodedEvent, options: { confirm: true }): Promise<DeliveryOutcome>
-  send(
-    event: EventInput | EncodedEvent,
-    options?: SendOptions,
-  ): SendResult | Promise<DeliveryOutcome> {
-    if (options !== undefined && wantsConfirmation(options)) return this.#sendConfirmed(event)
+  send(event: EventInput | EncodedEvent): SendResult {
     return this.#encodeAndSend(event)
+  }
+
+  async sendConfirmed(event: EventInput | EncodedEvent): Promise<DeliveryOutcome> {
+    const ticket = new Deferred<DeliveryOutcome>()
+    if (this.#encodeAndSend(event, ticket) === 'closed') return 'undelivered'
+    return ticket.promise
   }
 
   comment(text: string): SendResult {
@@ -136,7 +136,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     return this.#sender.writable()
   }
 
-  sendAll(source: EventSourceLike, options?: SendAllOptions): Promise<SendAllResult> {
+  sendAll(source: EventIterable, options?: SendAllOptions): Promise<SendAllResult> {
     return transfer(this, source, options)
   }
 
@@ -190,7 +190,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     this.#giveUp('aborted', error)
   }
 
-  queue(): QueueSizes {
+  buffered(): BufferedBytes {
     const pending = this.#sender.pending + this.#sender.outlet.pending
     const { unsent, unacked } = this.inspect() ?? {}
     return { pending, unsent, unacked }
@@ -203,12 +203,6 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   /** Whether events are taken. The application can have ended the response behind our back: its close is on its way. */
   #isOpen(): boolean {
     return this.#state === 'open' && this.#sender.outlet.writable
-  }
-
-  async #sendConfirmed(event: EventInput | EncodedEvent): Promise<DeliveryOutcome> {
-    const ticket = new Deferred<DeliveryOutcome>()
-    if (this.#encodeAndSend(event, ticket) === 'closed') return 'undelivered'
-    return ticket.promise
   }
 
   #encodeAndSend(event: EventInput | EncodedEvent, ticket?: Ticket): SendResult {
@@ -228,7 +222,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     return 'closed'
   }
 
-  get plan(): LivenessPlan {
+  get plan(): MonitorPlan {
     return this.#sender.settings.plan
   }
 
@@ -254,11 +248,11 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     else this.#close(reasonOf(error), error)
   }
 
-  onPeerDead(evidence: PeerEvidence): void {
+  onPeerDead(evidence: Evidence): void {
     this.#close('peer-dead', fellSilent(evidence.silentFor), evidence)
   }
 
-  onPeerGone(evidence: PeerEvidence): void {
+  onPeerGone(evidence: Evidence): void {
     const { error, finished, socket } = this.#sender.outlet
     if (finished) this.onClose()
     else this.#close(reasonOfGone(evidence.verdict, error, socket), error, evidence)
@@ -317,7 +311,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   }
 
   /** The one way into `closed`. After it nothing of the stream's runs on. */
-  #close(reason: CloseReason, error?: Error, evidence?: PeerEvidence): void {
+  #close(reason: CloseReason, error?: Error, evidence?: Evidence): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#sender.outlet.unlisten()
@@ -329,17 +323,18 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     news.closed(this, info, silence)
   }
 
-  #settle(
-    reason: CloseReason,
-    openedFor: number,
-    error?: Error,
-    evidence?: PeerEvidence,
-  ): CloseInfo {
+  #settle(reason: CloseReason, openedFor: number, error?: Error, evidence?: Evidence): CloseInfo {
     this.#state = 'closed'
     const account = this.#sender.account()
     this.beforeEnd()
     this.#forgetSignal?.()
-    const info = { reason, error, openedFor, ...account, evidence }
+    const info = {
+      reason,
+      error,
+      openedFor,
+      ...account,
+      evidence: evidence && publicEvidence(evidence),
+    }
     this.#info = info
     this.#sender.stop()
     this.#closed?.resolve(info)

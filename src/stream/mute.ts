@@ -4,7 +4,7 @@ export abstract class Mute {
     return undefined
   }
 
-  confirmed(): string | undefined {
+  get confirmedId(): string | undefined {
     return undefined
   }
 }

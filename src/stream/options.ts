@@ -15,7 +15,7 @@ import {
   orFalse,
   wrongType,
 } from '../internal/validate.js'
-import { type LivenessOverrides, type LivenessPlan, livenessPlan } from '../liveness/plan.js'
+import { type LivenessOverrides, type MonitorPlan, monitorPlan } from '../liveness/plan.js'
 import { encodeEvent, encodePadding, type Serialize } from '../sse/encode.js'
 import { checkNotSentLowWater } from '../tcp/options.js'
 import type { Admission } from './admission.js'
@@ -61,8 +61,9 @@ export interface EventStreamOptions extends LivenessOverrides {
    */
   notSentLowWater?: number | false | undefined
   /**
-   * Whether events may go past Node's streams to the kernel, many with one call, where that is right (plain HTTP/1 over
-   * TCP, with the addon). TCP_SSE_NO_FAST_PATH=1 switches it off for the process.
+   * An escape, to be set to `false` if the fast path is suspected of a fault: it hands events past Node's streams to the
+   * kernel, many with one call, where that is right (plain HTTP/1 over TCP, with the addon). The environment variable
+   * `TCP_SSE_NO_FAST_PATH=1` switches it off for the process. Please report what made you use it.
    * @defaultValue `true`
    */
   fastPath?: boolean | undefined
@@ -106,7 +107,7 @@ export interface EventStreamOptions extends LivenessOverrides {
 
 /** The options with everything filled in. */
 export interface StreamSettings {
-  readonly plan: LivenessPlan
+  readonly plan: MonitorPlan
   readonly limits: QueueLimits
   readonly stallTimeout: number | false
   readonly notSentLowWater: number | false
@@ -127,15 +128,12 @@ const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
 const DEFAULT_NOT_SENT_LOW_WATER = 64 * 1024
 const DEFAULT_MAX_STREAMS_PER_CONNECTION = 1_000
 
-/** Passed on to `livenessPlan`, which checks them. */
+/** Passed on to `monitorPlan`, which checks them. */
 const pass: Check<never> = (value) => value as never
 
 /** The table of a stream's options. */
 export const streamChecks: Checks<EventStreamOptions> = {
   detectWithin: pass,
-  userTimeout: pass,
-  keepAlive: pass,
-  retransmitMax: pass,
   heartbeat: pass,
   stallTimeout: orFalse(duration({ min: 1_000 })),
   maxBufferedBytes: integer('bytes', { min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -199,19 +197,6 @@ function badHeader(name: string, header: string, what: string): TcpSseError {
   return new TcpSseError('ERR_OPTION_VALUE', `${option} ${what}.`, { option })
 }
 
-/** Options of `send`. */
-export interface SendOptions {
-  /** A promise for what becomes of the event, in place of the result of the send. */
-  confirm?: boolean | undefined
-}
-
-const sendChecks: Checks<SendOptions> = { confirm: boolean }
-
-/** Whether the caller wants to hear what becomes of an event. */
-export function wantsConfirmation(options: SendOptions): boolean {
-  return checkOptions(options, sendChecks, 'SendOptions').confirm === true
-}
-
 const known = new WeakMap<EventStreamOptions, StreamSettings>()
 
 /**
@@ -239,9 +224,8 @@ export function checkedOnce<O extends object, S>(
 
 /** Fills in the defaults of options that have been checked. */
 export function settingsOf(given: EventStreamOptions): StreamSettings {
-  const { userTimeout, keepAlive, retransmitMax, heartbeat } = given
   return {
-    plan: livenessPlan(given.detectWithin, { userTimeout, keepAlive, retransmitMax, heartbeat }),
+    plan: monitorPlan(given.detectWithin, { heartbeat: given.heartbeat }),
     limits: {
       maxBufferedBytes: given.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES,
       maxBufferedEvents: given.maxBufferedEvents ?? Number.POSITIVE_INFINITY,

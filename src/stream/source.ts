@@ -5,7 +5,7 @@ import { TcpSseError } from '../internal/errors.js'
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
 
 /** What `sendAll` sends: `EventInput`s or `EncodedEvent`s, from anything that yields them one by one. */
-export type EventSourceLike =
+export type EventIterable =
   | AsyncIterable<EventInput | EncodedEvent>
   | Iterable<EventInput | EncodedEvent>
   | ReadableStream<EventInput | EncodedEvent>

@@ -10,7 +10,7 @@ export type SendResult = 'sent' | 'queued' | 'dropped' | 'closed'
 export type StreamState = 'open' | 'draining' | 'closed'
 
 /** Bytes that wait for the client, by place. */
-export interface QueueSizes {
+export interface BufferedBytes {
   /** In user space: the stream's own queue, Node and libuv. */
   readonly pending: number
   /** In the kernel, not sent. `undefined` where the kernel cannot be asked. */

@@ -6,7 +6,7 @@ import { nextTurn } from '../internal/scheduling.js'
 import { abortSignal, type Checks, checkOptions } from '../internal/validate.js'
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
 import type { EndListener, Sender } from './sender.js'
-import { type EventSourceLike, isThenable, openSource, type Puller } from './source.js'
+import { type EventIterable, isThenable, openSource, type Puller } from './source.js'
 import type { SendResult } from './states.js'
 
 /** How `sendAll` came to its end. */
@@ -46,7 +46,7 @@ const checks: Checks<SendAllOptions> = { signal: abortSignal }
 /** Pulls until the source, the stream or the signal ends. The promise rejects only for what is no source or no options. */
 export async function transfer(
   sink: Sink,
-  source: EventSourceLike,
+  source: EventIterable,
   options: SendAllOptions = {},
 ): Promise<SendAllResult> {
   const { signal } = checkOptions(options, checks, 'SendAllOptions')

@@ -26,20 +26,18 @@ export const TCP_ESTABLISHED = 1
 export const TCP_CLOSE = 7
 export const TCP_CLOSE_WAIT = 8
 
+/** The name of a state, by the kernel's number. */
+export function stateName(state: number): TcpState | undefined {
+  return TCP_STATES[state]
+}
+
 const CONGESTION_STATES = ['open', 'disorder', 'cwr', 'recovery', 'loss'] as const
 
 /**
- * One look at a connection. A field is `undefined` where this kernel or this kind of socket does not tell:
- * "no data" and "zero bytes" never look alike.
+ * What the kernel tells about a connection. A field is `undefined` where this kernel or this kind of socket does not
+ * tell: "no data" and "zero bytes" never look alike.
  */
-export interface SocketSnapshot {
-  /**
-   * `ok`: the kernel answered. `partly`: no TCP_INFO (a Unix socket). `destroyed`: the socket has no
-   * descriptor, nothing was asked. `unavailable`: there is no addon here.
-   */
-  readonly status: 'ok' | 'partly' | 'destroyed' | 'unavailable'
-  /** Bytes that Node and libuv still hold. Known everywhere. */
-  readonly pending: number
+export interface TcpSnapshot {
   /** Where the connection is in TCP's life of one. */
   readonly state?: TcpState | undefined
   /** Bytes in the kernel that the peer's kernel has not acknowledged, sent or not (SIOCOUTQ). */
@@ -86,6 +84,17 @@ export interface SocketSnapshot {
   readonly deliveryRate?: number | undefined
   /** Milliseconds that sending was held up by the peer's window. Linux >= 4.10. */
   readonly windowLimited?: number | undefined
+}
+
+/** One look at a socket. */
+export interface SocketSnapshot extends TcpSnapshot {
+  /**
+   * `ok`: the kernel answered. `partly`: no TCP_INFO (a Unix socket). `destroyed`: the socket has no
+   * descriptor, nothing was asked. `unavailable`: there is no addon here.
+   */
+  readonly status: 'ok' | 'partly' | 'destroyed' | 'unavailable'
+  /** Bytes that Node and libuv still hold. Known everywhere. */
+  readonly pending: number
 }
 
 /**
@@ -204,7 +213,7 @@ function snapshot(socket: Socket, { numbers, width }: Rows, index: number): Sock
   return {
     status: read(column.errno) === 0 ? 'ok' : 'partly',
     pending: Math.max(pending, libuvQueueOf(socket)),
-    state: TCP_STATES[read(column.state) ?? -1],
+    state: stateName(read(column.state) ?? -1),
     outq,
     unsent,
     unacked: outq === undefined || unsent === undefined ? undefined : Math.max(0, outq - unsent),

@@ -45,8 +45,11 @@ export interface SocketOptions {
   retransmitMax?: number | undefined
   /** TCP_NODELAY: send small writes at once. */
   noDelay?: boolean | undefined
-  /** TCP_NOTSENT_LOWAT in bytes: how many unsent bytes the kernel takes before it refuses more. Linux >= 3.12. */
-  notSentLowWater?: number | undefined
+  /**
+   * TCP_NOTSENT_LOWAT in bytes: how many unsent bytes the kernel takes before it refuses more. `false` sets the kernel's
+   * default, `net.ipv4.tcp_notsent_lowat`. Linux >= 3.12.
+   */
+  notSentLowWater?: number | false | undefined
   /** SO_SNDBUF in bytes. The kernel doubles it (socket(7)) and stops tuning the buffer by itself. */
   sendBuffer?: number | undefined
 }
@@ -99,7 +102,7 @@ const checks: Checks<SocketOptions> = {
   keepAlive: orFalse(checkKeepAlive),
   retransmitMax: checkRetransmitMax,
   noDelay: boolean,
-  notSentLowWater: checkNotSentLowWater,
+  notSentLowWater: orFalse(checkNotSentLowWater),
   sendBuffer: integer('bytes', { min: 1, max: INT_MAX / 2 }),
 }
 
@@ -129,6 +132,53 @@ export function applySocketOptions(socket: Socket, options: SocketOptions): Appl
     else skipped[name] = problem
   }
   return { status: Object.keys(skipped).length === 0 ? 'applied' : 'partly', applied, skipped }
+}
+
+/**
+ * Reads every option that `applySocketOptions` sets, as it is in force, in the same names and units: what it gives can be
+ * set again. An option that this system or this kind of socket does not have is absent. Without the addon all are, and
+ * on a socket that has no descriptor any more (or not yet).
+ *
+ * `sendBuffer` is half of what the kernel says, which doubles what is set (socket(7)). It is a moment's value as long as
+ * nothing has set it.
+ *
+ * @throws {TcpSseError} `ERR_NOT_A_SOCKET`
+ * @example
+ * const { userTimeout, keepAlive } = readSocketOptions(socket)
+ * console.log(userTimeout, keepAlive) // false false, or milliseconds and { idle, interval, count }
+ */
+export function readSocketOptions(socket: Socket): SocketOptions {
+  const target = socketOf(socket)
+  const ask = (option: KernelOption): number | undefined => {
+    const value = getKernelOption(target, option)
+    return value < 0 ? undefined : value
+  }
+  const noDelay = ask('TCP_NODELAY')
+  const sendBuffer = ask('SO_SNDBUF')
+  const all: SocketOptions = {
+    userTimeout: orOff(ask('TCP_USER_TIMEOUT')),
+    keepAlive: keepAliveIn(ask),
+    retransmitMax: ask('TCP_RTO_MAX_MS'),
+    noDelay: noDelay === undefined ? undefined : noDelay !== 0,
+    notSentLowWater: orOff(ask('TCP_NOTSENT_LOWAT')),
+    sendBuffer: sendBuffer === undefined ? undefined : Math.ceil(sendBuffer / 2),
+  }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
+}
+
+/** 0 is the kernel's word for its default. */
+function orOff(value: number | undefined): number | false | undefined {
+  return value === 0 ? false : value
+}
+
+function keepAliveIn(
+  ask: (option: KernelOption) => number | undefined,
+): SocketOptions['keepAlive'] {
+  const [idle, interval, count] = [ask('TCP_KEEPIDLE'), ask('TCP_KEEPINTVL'), ask('TCP_KEEPCNT')]
+  // A Unix socket has SO_KEEPALIVE and nothing that it could do.
+  if (idle === undefined || interval === undefined || count === undefined) return undefined
+  if (ask('SO_KEEPALIVE') === 0) return false
+  return { idle: idle * 1_000, interval: interval * 1_000, count }
 }
 
 /** Kernel options with values, in the order in which they are set. */
@@ -207,7 +257,7 @@ function kernelSettings(name: SocketOptionName, wanted: SocketOptions): [KernelO
     case 'noDelay':
       return [['TCP_NODELAY', wanted.noDelay ? 1 : 0]]
     case 'notSentLowWater':
-      return [['TCP_NOTSENT_LOWAT', wanted.notSentLowWater ?? 0]]
+      return [['TCP_NOTSENT_LOWAT', wanted.notSentLowWater || 0]]
     case 'sendBuffer':
       return [['SO_SNDBUF', wanted.sendBuffer ?? 0]]
   }

@@ -69,7 +69,7 @@ describe('Express behind the compression middleware', () => {
         await waitFor(`event ${id}`, () => text().endsWith(`id: ${id}\ndata: x\n\n`))
       }
       expect(stream.delivered()).toBeUndefined()
-      expect(await stream.send({ data: 'y' }, { confirm: true })).toBe('unknown')
+      expect(await stream.sendConfirmed({ data: 'y' })).toBe('unknown')
     })
   }
 
@@ -106,7 +106,7 @@ describe('Express behind the compression middleware', () => {
     const client = await connect('http', port, { 'accept-encoding': 'gzip' })
     expect(client.headers['content-encoding']).toBeUndefined()
     const stream = streams[0] as EventStream
-    const outcome = await stream.send({ data: 'x' }, { confirm: true })
+    const outcome = await stream.sendConfirmed({ data: 'x' })
     expect(outcome).toBe(capabilities().addon ? 'delivered' : 'unknown')
     await waitFor('the event', () => client.text() === ':\n\ndata: x\n\n')
   })

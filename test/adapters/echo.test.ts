@@ -165,7 +165,7 @@ for (const [name, { protocols, serve }] of Object.entries(servers)) {
         })().catch(() => 'cut')
         const stream = await waitFor('the stream', () => streams[0])
         stream.send({ id: '5', data: 'x' })
-        await waitFor('the confirmation', () => stream.confirmed() === '5')
+        await waitFor('the confirmation', () => stream.confirmedId === '5')
         const heard = stream.lastEcho
         await waitFor('a later echo', () => stream.lastEcho !== heard)
         mute = true
@@ -197,7 +197,7 @@ it('a web server without Node’s objects answers too', async () => {
       } as RequestInit),
     )
   expect((await post(`${token}\n3`))?.status).toBe(204)
-  expect(stream.confirmed()).toBe('3')
+  expect(stream.confirmedId).toBe('3')
   expect((await post('x'.repeat(3_000)))?.status).toBe(413)
   const endless = new ReadableStream({
     pull: (controller) => controller.enqueue(new Uint8Array(1_000)),

@@ -45,7 +45,7 @@ describe('over HTTP/1', () => {
     async () => {
       const { stream } = await (await opener(cleanup)).open()
       expect(stream.delivered()).toEqual({ id: undefined, events: 0, bytes: 0 })
-      expect(await stream.send({ id: '1', data: 'x' }, { confirm: true })).toBe('delivered')
+      expect(await stream.sendConfirmed({ id: '1', data: 'x' })).toBe('delivered')
       expect(stream.delivered()?.bytes).toBe('f\r\nid: 1\ndata: x\n\n\r\n'.length)
     },
   )

@@ -172,7 +172,7 @@ describe('over a Unix socket', () => {
     const { stream, response } = await open()
     expect(stream.inspect()?.state).toBeUndefined()
     expect(stream.verdict).toBe('alive')
-    expect(await stream.send({ data: 1 }, { confirm: true })).toBe('unknown')
+    expect(await stream.sendConfirmed({ data: 1 })).toBe('unknown')
     response.destroy()
     await stream.closed
   })

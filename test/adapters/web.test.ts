@@ -34,7 +34,7 @@ describe('a Response without a socket', () => {
     const text = response.text()
     await stream.close()
     expect(await text).toBe(':\n\ndata: x\n\n')
-    expect(stream.queue().pending).toBe(0)
+    expect(stream.buffered().pending).toBe(0)
   })
 
   it('has the head, with the application’s own headers', async () => {
@@ -56,7 +56,7 @@ describe('a Response without a socket', () => {
       while (sent < 2 * highWaterMark && stream.send(event) === 'sent') sent += event.bytes.length
       expect(sent).toBeGreaterThan(highWaterMark - 2 * event.bytes.length)
       expect(sent).toBeLessThan(highWaterMark)
-      expect(stream.queue().pending).toBe(sent + event.bytes.length)
+      expect(stream.buffered().pending).toBe(sent + event.bytes.length)
       let room = false
       const writable = stream.writable().then((value) => {
         room = value
@@ -171,8 +171,8 @@ describe('a Response without a socket', () => {
     expect(stream.inspect()).toBeUndefined()
     expect(stream.delivered()).toBeUndefined()
     expect(stream.verdict).toBe('alive')
-    expect(await stream.send({ data: 'x' }, { confirm: true })).toBe('unknown')
-    expect(stream.queue()).toMatchObject({ unsent: undefined, unacked: undefined })
+    expect(await stream.sendConfirmed({ data: 'x' })).toBe('unknown')
+    expect(stream.buffered()).toMatchObject({ unsent: undefined, unacked: undefined })
     await reader.cancel()
     expect(await stream.closed).toMatchObject({ delivered: undefined, undelivered: undefined })
   })
@@ -276,7 +276,7 @@ describe('Hono on @hono/node-server', () => {
     expect(sharedMonitor.size).toBe(1)
     expect(stream.inspect()?.status).toBe(capabilities().addon ? 'ok' : 'unavailable')
     expect(stream.delivered()).toBeUndefined()
-    expect(await stream.send({ data: 'x' }, { confirm: true })).toBe('unknown')
+    expect(await stream.sendConfirmed({ data: 'x' })).toBe('unknown')
     await waitFor('the event', () => client.text() === ':\n\ndata: x\n\n')
     await stream.close()
     expect(await client.end).toBe('end')
@@ -362,7 +362,7 @@ describe('Hono on @hono/node-server', () => {
       cleanup.push(() => clearInterval(timer))
       await Promise.race([stream.closed, waitFor('many reads', () => reads === 40)])
       expect(stream.state).toBe('open')
-      expect(stream.queue().pending).toBeGreaterThan(1_000_000)
+      expect(stream.buffered().pending).toBeGreaterThan(1_000_000)
       clearInterval(timer)
       stream.abort()
     })

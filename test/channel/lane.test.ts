@@ -90,7 +90,7 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
     let id = 0
     while (stream.send({ id: `s${id}`, data: 'x'.repeat(8_000) }) === 'sent') id += 1
     await broadcast('3', '4')
-    expect(stream.queue().pending).toBeGreaterThan(0)
+    expect(stream.buffered().pending).toBeGreaterThan(0)
     client.resume()
     await stream.writable()
     await broadcast('5', '6')

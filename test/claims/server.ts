@@ -142,12 +142,12 @@ function accept(request: IncomingMessage, response: ServerResponse): void {
 }
 
 function noteEvidence(served: Served, evidence: PeerEvidence | undefined): void {
-  const last = evidence?.observation?.lastAckReceived
+  const last = evidence?.tcp?.lastAckReceived
   if (last !== undefined) served.unheard = last
 }
 
 function waiting({ stream, response }: Connection): number {
-  return stream === undefined ? response.writableLength : stream.queue().pending
+  return stream === undefined ? response.writableLength : stream.buffered().pending
 }
 
 function send(claim: number, { stream, response }: Connection, data: string): void {

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { metricsText } from '../../src/cli/metrics-text.js'
 import { table } from '../../src/cli/table.js'
 import type { PeerSnapshot, Verdict } from '../../src/index.js'
-import { Sight } from '../../src/liveness/observation.js'
 
 function peer(
   verdict: Verdict,
@@ -19,7 +18,14 @@ function peer(
     silentFor: 0,
     seenFor: 61_000,
     armed: false,
-    observation: Object.assign(new Sight(), { bytesAcked: 2_048, lastAckReceived: 1_500 }),
+    tcp: {
+      unsent: 0,
+      unackedSegments: 0,
+      retransmits: 0,
+      probes: 0,
+      bytesAcked: 2_048,
+      lastAckReceived: 1_500,
+    },
     ...more,
   }
 }
@@ -30,7 +36,7 @@ const peers = [
   peer('slow', 3),
   peer('dead', 4, { silentFor: 20_000 }),
   peer('congested', 5),
-  peer('half-closed', 6, { observation: undefined }),
+  peer('half-closed', 6, { tcp: undefined }),
 ]
 
 describe('the table of top', () => {
@@ -52,7 +58,7 @@ describe('the table of top', () => {
   })
 
   it('says what it does not know with a dash', () => {
-    const line = table([peer('half-closed', 6, { observation: undefined })], 200, 9)[2]
+    const line = table([peer('half-closed', 6, { tcp: undefined })], 200, 9)[2]
     expect(line).toMatch(/half-closed +- +- +- +- +- +-/)
   })
 

@@ -95,9 +95,9 @@ describe('liveFetch with a server that sends beats', () => {
     await readUntil(reader, 'id: é1')
     const before = server.answers.length
     await waitFor('echoes while nothing is read', () => server.answers.length > before + 2)
-    expect(stream.confirmed()).toBeUndefined()
+    expect(stream.confirmedId).toBeUndefined()
     void reader.read()
-    await waitFor('the confirmation', () => stream.confirmed() === 'é1')
+    await waitFor('the confirmation', () => stream.confirmedId === 'é1')
   })
 
   it('answers while its reader is busy elsewhere, and ends with it', async () => {

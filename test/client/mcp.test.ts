@@ -49,14 +49,14 @@ it('answers beats beside the protocol, and the SDK connects again with the last 
     const first = await waitFor('the stream', () => streams[0])
     say(first, 1)
     await waitFor('the notification', () => seen.length === 1)
-    await waitFor('the confirmation', () => first.confirmed() === '1')
+    await waitFor('the confirmation', () => first.confirmedId === '1')
     deaf = true
     expect((await first.closed).reason).toBe('no-echo')
     deaf = false
     const second = await waitFor('the next stream', () => streams[1])
     expect(second.lastEventId).toBe('1')
     say(second, 2)
-    await waitFor('the second confirmation', () => second.confirmed() === '2')
+    await waitFor('the second confirmation', () => second.confirmedId === '2')
     expect(seen).toEqual([{ n: 1 }, { n: 2 }])
   } finally {
     await client.close()

@@ -56,7 +56,7 @@ function fakeStream(verdict: EventStream['verdict']) {
   const stream = {
     verdict,
     state: 'open',
-    queue: () => ({ pending: 1, unsent: 2, unacked: 3 }),
+    buffered: () => ({ pending: 1, unsent: 2, unacked: 3 }),
     inspect: () => {
       asked()
       return { status: 'ok', pending: 0, rtt: 1.5 }

@@ -62,7 +62,7 @@ describeWithChromium('the page of the dashboard', () => {
     const streams = (['alive', 'slow'] as const).map((verdict) => ({
       verdict,
       state: 'open',
-      queue: () => ({ pending: 0 }),
+      buffered: () => ({ pending: 0 }),
       inspect: () => undefined,
       delivered: () => undefined,
     }))

@@ -47,16 +47,20 @@ describeWithRig('a living peer is never closed as dead', () => {
   })
 
   const outages = [
-    { title: 'D = 12 s without TCP_RTO_MAX_MS', detectWithin: 12_000, retransmitMax: false },
-    { title: 'D = 6 s with TCP_RTO_MAX_MS', detectWithin: 6_000, retransmitMax: undefined },
+    {
+      title: 'D = 12 s without TCP_RTO_MAX_MS',
+      detectWithin: 12_000,
+      overrides: { retransmitMax: false },
+    },
+    { title: 'D = 6 s with TCP_RTO_MAX_MS', detectWithin: 6_000, overrides: undefined },
   ] as const
-  for (const { title, detectWithin, retransmitMax } of outages) {
-    const possible = retransmitMax === false || capabilities().retransmitMax
+  for (const { title, detectWithin, overrides } of outages) {
+    const possible = overrides !== undefined || capabilities().retransmitMax
     it.runIf(possible)(`survives an outage of D / 2 with nothing lost: ${title}`, async () => {
       await withRig(async (rig) => {
-        const options = { detectWithin, retransmitMax, heartbeat: false } as const
-        const idle = await stage(rig, 50, options)
-        const busy = await stage(rig, 50, options)
+        const options = { detectWithin, heartbeat: false } as const
+        const idle = await stage(rig, 50, options, {}, { overrides })
+        const busy = await stage(rig, 50, options, {}, { overrides })
         await busy.server.call('produce', { bytes: 200, everyMs: 100 })
         await delay(2_000)
         rig.cut('all')

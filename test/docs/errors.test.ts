@@ -1,6 +1,7 @@
 // Every code has a heading in docs/errors.md, and every heading is a code.
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { sources } from './snippets.js'
 
 const read = (path: string): string =>
   readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -12,4 +13,15 @@ it('docs/errors.md has a heading for each error code, and for nothing else', () 
   const headings = [...read('docs/errors.md').matchAll(/^## (\w+)$/gm)].map(([, code]) => code)
   expect(codes.length).toBeGreaterThan(20)
   expect(headings).toEqual(codes)
+})
+
+it('docs/errors.md has a heading for the code of each process warning, and for nothing else', () => {
+  const codes = sources()
+    .flatMap((file) => [...read(file).matchAll(/emitWarning\([\s\S]*?code: '(\w+)'/g)])
+    .map(([, code]) => code)
+  const emitted = sources().flatMap((file) => read(file).match(/emitWarning\(/g) ?? [])
+  const headings = [...read('docs/errors.md').matchAll(/^### (\w+)$/gm)].map(([, code]) => code)
+  // None without a code.
+  expect(codes.length).toBe(emitted.length)
+  expect(headings).toEqual([...new Set(codes)].sort())
 })

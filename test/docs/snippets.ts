@@ -73,8 +73,6 @@ function snippet(file: string, line: number, lines: string[], marks: string[]): 
 /** What a block may use without saying where it comes from. */
 const GIVEN: Readonly<Record<string, string>> = {
   app: "declare const app: import('express').Express",
-  after: "declare const after: import('tcp-sse').Observation",
-  before: "declare const before: import('tcp-sse').Observation",
   data: 'declare const data: unknown',
   event: "declare const event: import('tcp-sse').EventInput & { id: string }",
   guard: "declare const guard: import('tcp-sse').Guard",

@@ -9,7 +9,7 @@ import { Client, guard, listen, SSE, undo } from './scene.js'
 
 afterEach(undo)
 
-const withKernel = it.runIf(capabilities().inspect)
+const withKernel = it.runIf(capabilities().addon)
 /** Several looks: the second one after a FIN is the one that acts. */
 const LOOKS = 2_000
 const BODY = 3_000_000

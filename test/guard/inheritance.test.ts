@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { capabilities, livenessPlan } from '../../src/index.js'
+import { capabilities } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
+import { monitorPlan } from '../../src/liveness/plan.js'
 import { addon, getKernelOption, type KernelOption } from '../../src/native/binding.js'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
@@ -28,7 +29,7 @@ const read = (socket: net.Socket | net.Server): Record<string, number> =>
   Object.fromEntries(OPTIONS.map((option) => [option, getKernelOption(socket, option)]))
 
 const D = 20_000
-const plan = livenessPlan(D)
+const plan = monitorPlan(D)
 const planned = {
   SO_KEEPALIVE: 1,
   TCP_KEEPIDLE: 4,

@@ -132,7 +132,7 @@ describe('stallTimeout', () => {
   }
 
   // Without the kernel's word, progress is what leaves Node: in steps of the kernel's buffer, which are megabytes.
-  it.runIf(capabilities().inspect)(
+  it.runIf(capabilities().addon)(
     'never ends a client that makes progress, however slow',
     async () => {
       const server = http.createServer((_req, res) => fill(res.writeHead(200, SSE)))

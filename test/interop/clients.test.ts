@@ -17,12 +17,12 @@ import {
 } from './news-server.js'
 
 /** What `eventsource` and undici have in common with a browser's. */
-interface EventSourceLike {
+interface EventIterable {
   addEventListener(type: string, listener: (event: Event) => void): void
   close(): void
 }
 
-function standard(source: EventSourceLike): Client {
+function standard(source: EventIterable): Client {
   const seen: Seen[] = []
   for (const type of TYPES) {
     source.addEventListener(type, (event) => {
@@ -36,7 +36,7 @@ function standard(source: EventSourceLike): Client {
 const clients: Record<string, (url: string) => Client> = {
   eventsource: (url) => standard(new EventSource(url)),
 
-  undici: (url) => standard(new UndiciEventSource(url) as unknown as EventSourceLike),
+  undici: (url) => standard(new UndiciEventSource(url) as unknown as EventIterable),
 
   'eventsource-client'(url) {
     const seen: Seen[] = []

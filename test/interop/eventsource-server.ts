@@ -2,12 +2,8 @@
 // file expects; scripts/interop-eventsource.mjs puts this in the place of its own server.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  createEventStream,
-  EncodedEvent,
-  type EventStreamOptions,
-  encodeEvent,
-} from '../../src/index.js'
+import { createEventStream, type EventStreamOptions, encodeEvent } from '../../src/index.js'
+import { EncodedEvent } from '../../src/sse/encode.js'
 
 interface Exchange {
   req: IncomingMessage

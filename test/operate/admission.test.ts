@@ -11,9 +11,9 @@ import { eventStream as honoEventStream } from '../../src/adapters/hono.js'
 import {
   createAdmission,
   createEventStream,
+  type DiagnosticsMessages,
   type EventStream,
   metrics,
-  type StreamRefusedMessage,
 } from '../../src/index.js'
 import { secondsFrom, spread } from '../../src/stream/admission.js'
 import { waitFor } from '../support/wait-for.js'
@@ -123,7 +123,7 @@ describe('admission', () => {
   })
 
   it('does not count a client that had left, and counts a refusal apart', async () => {
-    const refusals: StreamRefusedMessage[] = []
+    const refusals: DiagnosticsMessages['tcp-sse:stream:refused'][] = []
     const listener = (message: unknown): void => void refusals.push(message as never)
     subscribe('tcp-sse:stream:refused', listener)
     cleanup.push(() => void unsubscribe('tcp-sse:stream:refused', listener))

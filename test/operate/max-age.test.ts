@@ -38,7 +38,7 @@ describe('maxAge', () => {
     // A look can be early by a part of its pace, and what follows takes a moment.
     expect(info.openedFor).toBeGreaterThan(700)
     expect(info.openedFor).toBeLessThan(1_500)
-    expect(info.delivered?.id).toBe(capabilities().inspect ? '1' : undefined)
+    expect(info.delivered?.id).toBe(capabilities().addon ? '1' : undefined)
     await waitFor('the last chunk', () => received().toString().endsWith('\r\n0\r\n\r\n'))
   })
 
@@ -53,7 +53,7 @@ describe('maxAge', () => {
     const info = await stream.closed
     expect(info.reason).toBe('expired')
     await waitFor('all of it', () => received().includes(`id: ${ids.at(-1)}\n`))
-    if (!capabilities().inspect) return
+    if (!capabilities().addon) return
     expect(info.delivered?.id).toBe(ids.at(-1))
     expect(info.undelivered).toMatchObject({ events: 0 })
   })

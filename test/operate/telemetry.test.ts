@@ -4,16 +4,11 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
-  type ChannelBroadcastMessage,
   capabilities,
   createChannel,
+  type DiagnosticsMessages,
   encodeEvent,
-  type GuardCloseMessage,
   guardServer,
-  type StreamCloseMessage,
-  type StreamOpenMessage,
-  type StreamOverflowMessage,
-  type StreamVerdictMessage,
 } from '../../src/index.js'
 import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
@@ -24,9 +19,9 @@ afterEach(() => {
 })
 
 /** Everything that is published on a channel until the test's end. */
-function hear<T>(name: string): T[] {
-  const heard: T[] = []
-  const listener = (message: unknown): void => void heard.push(message as T)
+function hear<K extends keyof DiagnosticsMessages>(name: K): DiagnosticsMessages[K][] {
+  const heard: DiagnosticsMessages[K][] = []
+  const listener = (message: unknown): void => void heard.push(message as DiagnosticsMessages[K])
   subscribe(name, listener)
   cleanup.push(() => void unsubscribe(name, listener))
   return heard
@@ -34,8 +29,8 @@ function hear<T>(name: string): T[] {
 
 describe('the diagnostics channels', () => {
   it('announce each stream once as open and once as closed, with the public stream and its close info', async () => {
-    const opens = hear<StreamOpenMessage>('tcp-sse:stream:open')
-    const closes = hear<StreamCloseMessage>('tcp-sse:stream:close')
+    const opens = hear('tcp-sse:stream:open')
+    const closes = hear('tcp-sse:stream:close')
     const { open } = await opener(cleanup)
     const { stream } = await open()
     expect(opens).toEqual([{ stream }])
@@ -61,7 +56,7 @@ describe('the diagnostics channels', () => {
   })
 
   it('say what an overflow dropped, and when it closed the stream', async () => {
-    const overflows = hear<StreamOverflowMessage>('tcp-sse:stream:overflow')
+    const overflows = hear('tcp-sse:stream:overflow')
     const { open } = await opener(cleanup)
     const dropping = await open({ maxBufferedEvents: 2, onOverflow: 'drop-oldest' })
     dropping.client.pause()
@@ -89,8 +84,8 @@ describe('the diagnostics channels', () => {
   })
 
   // Only the kernel tells that a window is shut.
-  it.runIf(capabilities().inspect)('tell a verdict with the one before', async () => {
-    const verdicts = hear<StreamVerdictMessage>('tcp-sse:stream:verdict')
+  it.runIf(capabilities().addon)('tell a verdict with the one before', async () => {
+    const verdicts = hear('tcp-sse:stream:verdict')
     const { open } = await opener(cleanup)
     const { stream, client } = await open({ detectWithin: 4_000 })
     client.pause()
@@ -103,7 +98,7 @@ describe('the diagnostics channels', () => {
   })
 
   it('tell of a broadcast when the last subscriber has had it', async () => {
-    const broadcasts = hear<ChannelBroadcastMessage>('tcp-sse:channel:broadcast')
+    const broadcasts = hear('tcp-sse:channel:broadcast')
     const { open } = await opener(cleanup)
     const channel = createChannel()
     for (let i = 0; i < 3; i++) channel.subscribe((await open()).stream)
@@ -111,13 +106,13 @@ describe('the diagnostics channels', () => {
     const tally = await channel.broadcast(event)
     expect(tally).toMatchObject({ sent: 3 })
     expect(broadcasts).toEqual([
-      { channel, tally, bytes: event.bytes.length, took: expect.any(Number) },
+      { channel, result: tally, bytes: event.bytes.length, took: expect.any(Number) },
     ])
     expect(broadcasts[0]?.took).toBeLessThan(1_000)
   })
 
   it('tell what a guard has ended', async () => {
-    const closes = hear<GuardCloseMessage>('tcp-sse:guard:close')
+    const closes = hear('tcp-sse:guard:close')
     const server = http.createServer((_req, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
     })
@@ -144,7 +139,7 @@ describe('the diagnostics channels', () => {
     subscribe('tcp-sse:stream:open', throwing)
     subscribe('tcp-sse:stream:close', throwing)
     try {
-      const opens = hear<StreamOpenMessage>('tcp-sse:stream:open')
+      const opens = hear('tcp-sse:stream:open')
       const { open } = await opener(cleanup)
       const { stream, received } = await open()
       expect(stream.send({ data: 'all the same' })).toBe('sent')

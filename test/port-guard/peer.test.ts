@@ -4,9 +4,10 @@ import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { guardPort, type PortCloseInfo, TcpSseError } from '../../src/index.js'
 import { nextTurn } from '../../src/internal/scheduling.js'
+import type { Evidence } from '../../src/liveness/evidence.js'
 import type { Monitor } from '../../src/liveness/monitor.js'
 import { Sight } from '../../src/liveness/observation.js'
-import type { PeerEvidence, Watcher } from '../../src/liveness/watch.js'
+import type { Watcher } from '../../src/liveness/watch.js'
 import { clientFilter } from '../../src/port-guard/clients.js'
 import { type Connection, Connections } from '../../src/port-guard/connections.js'
 import { type PortGuardOptions, portGuardSettings } from '../../src/port-guard/options.js'
@@ -89,7 +90,7 @@ describeWithDestroy('a peer that the monitor takes for dead', () => {
   }
 
   /** What a look from before the process was stopped had shown. */
-  const evidence: PeerEvidence = {
+  const evidence: Evidence = {
     verdict: 'dead',
     silentFor: 20_000,
     observation: Object.assign(new Sight(), {

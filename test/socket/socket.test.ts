@@ -9,6 +9,7 @@ import {
   applySocketOptions,
   capabilities,
   inspectSocket,
+  readSocketOptions,
   type SocketOptions,
 } from '../../src/index.js'
 import {
@@ -53,6 +54,51 @@ async function pair(where: net.ListenOptions = { host: '127.0.0.1', port: 0 }): 
   const [ours, theirs] = await connect()
   return { ours, theirs, server, connect }
 }
+
+describe('readSocketOptions', () => {
+  const options: Required<{ [Name in keyof SocketOptions]: SocketOptions[Name] }> = {
+    userTimeout: 5_000,
+    keepAlive: { idle: 7_000, interval: 2_000, count: 4 },
+    retransmitMax: 2_000,
+    noDelay: true,
+    notSentLowWater: 16_384,
+    sendBuffer: 20_000,
+  }
+  for (const [name, value] of Object.entries(options)) {
+    const known = name !== 'retransmitMax' || capabilities().retransmitMax
+    it.runIf(capabilities().addon && known)(`reads ${name} as it was set`, async () => {
+      const { ours } = await pair()
+      const before = readSocketOptions(ours)
+      expect(before).toHaveProperty(name)
+      expect(before[name as keyof SocketOptions]).not.toEqual(value)
+      applySocketOptions(ours, { [name]: value })
+      expect(readSocketOptions(ours)).toEqual({ ...before, [name]: value })
+    })
+  }
+
+  withAddon('gives what can be set again', async () => {
+    const { ours } = await pair()
+    const { sendBuffer, ...before } = readSocketOptions(ours)
+    const { retransmitMax, ...others } = options
+    applySocketOptions(ours, capabilities().retransmitMax ? options : others)
+    expect(applySocketOptions(ours, before).status).toBe('applied')
+    expect(readSocketOptions(ours)).toEqual({ ...before, sendBuffer: options.sendBuffer })
+  })
+
+  it('gives nothing that is not there: of a Unix socket, of one that is gone, without the addon', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tcp-sse-'))
+    cleanup.push(() => rmSync(folder, { recursive: true }))
+    const { ours, theirs } = await pair({ path: join(folder, 'socket') })
+    const known = Object.keys(readSocketOptions(ours))
+    expect(known).toEqual(capabilities().addon ? ['sendBuffer'] : [])
+    theirs.destroy()
+    ours.destroy()
+    expect(readSocketOptions(ours)).toEqual({})
+    expect(() => readSocketOptions({} as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_NOT_A_SOCKET' }),
+    )
+  })
+})
 
 describe('applySocketOptions', () => {
   /** What is set, what the kernel then says, and what is set before, where that is the kernel's own default. */

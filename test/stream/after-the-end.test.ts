@@ -16,7 +16,10 @@ describe.runIf(capabilities().addon)('a stream that was closed as stalled', () =
     await fillUp(stream)
     const { reason, evidence } = await stream.closed
     expect(reason).toBe('stalled')
-    expect(evidence).toMatchObject({ verdict: 'slow', observation: { unacked: 0 } })
+    expect(evidence).toMatchObject({
+      verdict: 'slow',
+      tcp: { state: 'ESTABLISHED', unackedSegments: 0 },
+    })
     expect(stream.verdict).toBe('slow')
   })
 })

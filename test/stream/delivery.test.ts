@@ -38,7 +38,7 @@ for (const fastPath of [true, false]) {
       expect(stream.delivered()).toMatchObject({ id: undefined, events: 0 })
       expect(stream.send(event('a'))).toBe('sent')
       stream.comment('no event')
-      expect(await stream.send(event('b'), { confirm: true })).toBe('delivered')
+      expect(await stream.sendConfirmed(event('b'))).toBe('delivered')
       const delivered = stream.delivered()
       expect(delivered).toMatchObject({ id: 'b', events: 2 })
       await waitFor('the bytes', () => idsOf(parseChunked(received()).body).length === 2)
@@ -53,7 +53,7 @@ for (const fastPath of [true, false]) {
       const { stream } = await open({ fastPath })
       // So many in one tick that the log asks the kernel before it takes one more, and that one leaves at once.
       for (let n = 0; n < 64; n++) stream.send(event(String(n)))
-      const outcome = stream.send(event('large', 20_000), { confirm: true })
+      const outcome = stream.sendConfirmed(event('large', 20_000))
       const late = new Promise((resolve) => setTimeout(resolve, 2_000, 'never told'))
       expect(await Promise.race([outcome, late])).toBe('delivered')
     })
@@ -62,20 +62,20 @@ for (const fastPath of [true, false]) {
       const { open } = await opener(cleanup)
       const plain = 'GET /plain HTTP/1.1\r\nHost: x\r\n\r\n'
       const first = await open({ fastPath }, plain + GET)
-      expect(await first.stream.send(event('1'), { confirm: true })).toBe('delivered')
+      expect(await first.stream.sendConfirmed(event('1'))).toBe('delivered')
       const { bytes } = first.stream.delivered() ?? {}
       expect(bytes).toBe('f\r\nid: 1\ndata: x\n\n\r\n'.length)
       expect((await first.stream.close()).delivered).toMatchObject({ id: '1', events: 1 })
       const second = await open({ fastPath }, GET, first.client)
       expect(second.stream.delivered()).toEqual({ id: undefined, events: 0, bytes: 0 })
-      expect(await second.stream.send(event('1'), { confirm: true })).toBe('delivered')
+      expect(await second.stream.sendConfirmed(event('1'))).toBe('delivered')
       expect(second.stream.delivered()).toEqual({ id: '1', events: 1, bytes })
     })
 
     it('works without chunks', async () => {
       const { open } = await opener(cleanup)
       const { stream } = await open({ fastPath }, 'GET / HTTP/1.0\r\n\r\n')
-      expect(await stream.send(event('1'), { confirm: true })).toBe('delivered')
+      expect(await stream.sendConfirmed(event('1'))).toBe('delivered')
       expect(stream.delivered()).toEqual({ id: '1', events: 1, bytes: 'id: 1\ndata: x\n\n'.length })
     })
 
@@ -89,7 +89,7 @@ for (const fastPath of [true, false]) {
         ids.push(`q${id}`)
         expect(stream.send(event(`q${id}`))).toBe('queued')
       }
-      const last = stream.send(event('last'), { confirm: true })
+      const last = stream.sendConfirmed(event('last'))
       const inQueue = stream.delivery('q3')
       const { events = -1 } = stream.delivered() ?? {}
       expect(events).toBeLessThan(ids.length - 10)
@@ -104,7 +104,7 @@ for (const fastPath of [true, false]) {
         overflowed: false,
       })
       expect([await last, await inQueue]).toEqual(['undelivered', 'undelivered'])
-      expect(await stream.send(event('late'), { confirm: true })).toBe('undelivered')
+      expect(await stream.sendConfirmed(event('late'))).toBe('undelivered')
       // What was acknowledged is there to be read, whatever came after; a reset does not take it away.
       client.resume()
       await waitFor('the end', () => client.destroyed)
@@ -120,7 +120,7 @@ for (const fastPath of [true, false]) {
       })
       client.pause()
       await fillUp(stream)
-      const first = stream.send(event('1', 100), { confirm: true })
+      const first = stream.sendConfirmed(event('1', 100))
       for (const id of ['2', '3']) stream.send(event(id))
       expect(await first).toBe('dropped')
       expect(stream.dropped).toEqual({ events: 1, bytes: 'id: 1\ndata: \n\n'.length + 100 })
@@ -134,7 +134,7 @@ for (const fastPath of [true, false]) {
       const { open } = await opener(cleanup)
       const { stream, client } = await open({ fastPath })
       client.pause()
-      expect(await stream.send(event('first'), { confirm: true })).toBe('delivered')
+      expect(await stream.sendConfirmed(event('first'))).toBe('delivered')
       await fillUp(stream)
       stream.send(event('queued'))
       stream.abort()
@@ -172,9 +172,9 @@ for (const fastPath of [true, false]) {
     it('knows nothing any more after a write of somebody else’s that it cannot place', async () => {
       const { open } = await opener(cleanup)
       const { stream, res } = await open({ fastPath })
-      expect(await stream.send(event('1'), { confirm: true })).toBe('delivered')
+      expect(await stream.sendConfirmed(event('1'))).toBe('delivered')
       res.write(': foreign\n\n')
-      expect(await stream.send(event('2'), { confirm: true })).toBe('unknown')
+      expect(await stream.sendConfirmed(event('2'))).toBe('unknown')
       expect(stream.delivered()).toBeUndefined()
       const info = await stream.close()
       expect([info.reason, info.delivered, info.undelivered]).toEqual([
@@ -311,7 +311,7 @@ describe('delivery is unknown', () => {
     it(title, async () => {
       const stream = await make()
       expect(stream.send(event('1'))).toBe('sent')
-      expect(await stream.send(event('2'), { confirm: true })).toBe('unknown')
+      expect(await stream.sendConfirmed(event('2'))).toBe('unknown')
       expect(await stream.delivery('1')).toBe('unknown')
       expect(stream.delivered()).toBeUndefined()
       const { reason, delivered, undelivered } = await stream.close()
@@ -322,7 +322,7 @@ describe('delivery is unknown', () => {
   it.skipIf(capabilities().addon)('without the addon', async () => {
     const { open } = await opener(cleanup)
     const { stream } = await open()
-    expect(await stream.send(event('1'), { confirm: true })).toBe('unknown')
+    expect(await stream.sendConfirmed(event('1'))).toBe('unknown')
     expect(stream.delivered()).toBeUndefined()
   })
 
@@ -330,7 +330,7 @@ describe('delivery is unknown', () => {
     const { open } = await opener(cleanup)
     const first = await open()
     const second = await open({}, GET, first.client)
-    expect(await second.stream.send(event('2'), { confirm: true })).toBe('unknown')
+    expect(await second.stream.sendConfirmed(event('2'))).toBe('unknown')
     await first.stream.close()
     const closed = second.stream.close()
     await waitFor('the event', () => first.received().includes('id: 2'))

@@ -75,7 +75,7 @@ describe('a stream with echo', () => {
     const stream = await server.stream(0)
     expect(stream.state).toBe('open')
     expect(stream.lastEcho).toBeUndefined()
-    expect(stream.confirmed()).toBeUndefined()
+    expect(stream.confirmedId).toBeUndefined()
   })
 
   it('is closed as no-echo when a client that has answered falls silent, by its connection as well', async () => {
@@ -86,7 +86,7 @@ describe('a stream with echo', () => {
     const answeredAt = performance.now()
     expect(await post(server, `${token}\n7`)).toBe(204)
     const stream = await server.stream(0)
-    expect(stream.confirmed()).toBe('7')
+    expect(stream.confirmedId).toBe('7')
     expect(Date.now() - (stream.lastEcho ?? 0)).toBeLessThan(800)
     expect(look(registry, 5, () => '').rows.at(-1)?.lastEcho).toBeLessThan(800)
     await waitFor('the overdue echo', () => stream.verdict === 'congested')
@@ -268,7 +268,7 @@ describe('the route of echoes, tried as an attacker', () => {
   it('an id is the client’s own word: any text of one line, and it is told as it came', async () => {
     const { server, token } = await scene()
     expect(await post(server, `${token}\n<script>日本 "1"`)).toBe(204)
-    expect((await server.stream(0)).confirmed()).toBe('<script>日本 "1"')
+    expect((await server.stream(0)).confirmedId).toBe('<script>日本 "1"')
   })
 })
 
@@ -328,7 +328,7 @@ describe('an echo that is another process’s', () => {
     expect(acceptEcho({ token, lastEventId: '9' })).toBe('heard')
     expect(acceptEcho({ token, lastEventId: '10' })).toBe('limited')
     const stream = await server.stream(0)
-    expect(stream.confirmed()).toBe('9')
+    expect(stream.confirmedId).toBe('9')
     stream.abort()
     await stream.closed
     expect(acceptEcho({ token, lastEventId: '9' })).toBe('gone')

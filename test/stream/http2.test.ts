@@ -90,10 +90,10 @@ describe('HTTP/2', () => {
     })
     stuck.client.pause()
     for (let id = 0; id < 100; id++) stuck.stream.send({ id, data: 'x'.repeat(4_000) })
-    expect(stuck.stream.queue().pending).toBeGreaterThan(200_000)
+    expect(stuck.stream.buffered().pending).toBeGreaterThan(200_000)
     const { reason } = await stuck.stream.closed
     expect(reason).toBe('stalled')
-    expect(stuck.stream.queue().pending).toBe(0)
+    expect(stuck.stream.buffered().pending).toBe(0)
     expect(fine.stream.send({ data: 'still here' })).toBe('sent')
     await waitFor('the other stream', () => seen.includes('still here'))
     expect(session.destroyed).toBe(false)

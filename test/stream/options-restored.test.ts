@@ -4,9 +4,12 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { answerWithStream } from '../../src/adapters/node.js'
 import { capabilities, createEventStream, type EventStream, guardServer } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
+import { monitorPlan } from '../../src/liveness/plan.js'
 import { getKernelOption, type KernelOption, socketOf } from '../../src/native/binding.js'
+import { streamSettings } from '../../src/stream/options.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
 import { type Cleanup, GET, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
@@ -76,9 +79,14 @@ describe.runIf(capabilities().addon)('the options of a connection', () => {
     const server = http2.createServer((req, res) => {
       const socket = socketOf(req.stream.session?.socket as net.Socket)
       if (seen.length === 0) seen.push({ socket, before: all(socket) })
-      const few = { userTimeout: false, retransmitMax: false } as const
+      const few = {
+        ...streamSettings({}),
+        plan: monitorPlan(30_000, { userTimeout: false, retransmitMax: false }),
+      }
       streams.push(
-        createEventStream(req, res, streams.length === 0 ? few : { detectWithin: 6_000 }),
+        streams.length === 0
+          ? answerWithStream(req, res, few)
+          : createEventStream(req, res, { detectWithin: 6_000 }),
       )
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { EventInput, EventSourceLike, EventStream } from '../../src/index.js'
+import type { EventInput, EventIterable, EventStream } from '../../src/index.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
 import { type Cleanup, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
@@ -21,7 +21,7 @@ afterEach(async () => {
 const large = (id: number): EventInput => ({ id, data: 'x'.repeat(4_000) })
 
 /** A source of each kind, with `count` events, and whether it has been told to stop. */
-const kinds: [string, (count: number) => { source: EventSourceLike; stopped: () => boolean }][] = [
+const kinds: [string, (count: number) => { source: EventIterable; stopped: () => boolean }][] = [
   [
     'a generator',
     (count) => {
@@ -102,12 +102,12 @@ describe.each(kinds)('sendAll of %s', (_name, make) => {
     const { source, stopped } = make(FOREVER)
     const result = stream.sendAll(source)
     await waitFor('back-pressure', async () => {
-      const before = stream.queue().pending
+      const before = stream.buffered().pending
       await new Promise((resolve) => setTimeout(resolve, 100))
-      return before > 0 && stream.queue().pending === before
+      return before > 0 && stream.buffered().pending === before
     })
     // What Node takes before it says that it is full (16 KiB in Node 20, 64 KiB since), and the event that filled it.
-    expect(stream.queue().pending).toBeLessThan(res.writableHighWaterMark + 5_000)
+    expect(stream.buffered().pending).toBeLessThan(res.writableHighWaterMark + 5_000)
     expect(stopped()).toBe(false)
     stream.abort()
     await new Promise(setImmediate)
@@ -271,9 +271,9 @@ describe('sendAll', () => {
     expect(problems.splice(0)).toMatchObject([{ code: 'TCP_SSE_SOURCE_STOP' }])
   })
 
-  const step = (next: () => unknown): EventSourceLike =>
+  const step = (next: () => unknown): EventIterable =>
     ({ [Symbol.asyncIterator]: () => ({ next }) }) as never
-  const broken: [string, EventSourceLike][] = [
+  const broken: [string, EventIterable][] = [
     ['null', step(() => null)],
     ['nothing', step(() => undefined)],
     ['a promise of nothing', step(async () => undefined)],
@@ -342,9 +342,9 @@ describe('sendAll', () => {
     }
     const all = Promise.all([0, 200, 400, 600, 800].map((first) => stream.sendAll(slow(first))))
     await waitFor('back-pressure', async () => {
-      const before = stream.queue().pending
+      const before = stream.buffered().pending
       await new Promise((resolve) => setTimeout(resolve, 100))
-      return before > 0 && stream.queue().pending === before
+      return before > 0 && stream.buffered().pending === before
     })
     client.resume()
     expect(await all).toEqual(Array(5).fill({ sent: 200, reason: 'done' }))

@@ -4,9 +4,12 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
+import { answerWithStream } from '../../src/adapters/node.js'
 import type { CloseInfo, EventInput, EventStream, EventStreamOptions } from '../../src/index.js'
 import { applySocketOptions, createEventStream } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
+import { monitorPlan, type PlanOverrides } from '../../src/liveness/plan.js'
+import { streamSettings } from '../../src/stream/options.js'
 import { answer } from '../../src/testing/index.js'
 
 /** One stream that was opened, by the order of its client's address. */
@@ -34,14 +37,21 @@ process.on('uncaughtException', (error) => {
 process.on('warning', () => problems++)
 
 answer({
-  async listen({ options = {}, protocol = 'http', userTimeoutOnly }: ListenOptions) {
+  async listen({ options = {}, protocol = 'http', overrides, userTimeoutOnly }: ListenOptions) {
     const onRequest = (req: http.IncomingMessage, res: http.ServerResponse): void => {
       const record: Opened = { address: String(req.socket.remoteAddress), verdicts: [] }
       if (userTimeoutOnly !== undefined) {
         serveBare(req, res, record, userTimeoutOnly)
         return
       }
-      const stream = createEventStream(req, res, options)
+      const { detectWithin, heartbeat } = options
+      const stream =
+        overrides === undefined
+          ? createEventStream(req, res, options)
+          : answerWithStream(req, res, {
+              ...streamSettings(options),
+              plan: monitorPlan(detectWithin, { heartbeat, ...overrides }),
+            })
       streams.push({ stream, record })
       stream.closed.then(({ reason, error, openedFor, bytesSent }) => {
         record.closedAt = Date.now()
@@ -78,7 +88,7 @@ answer({
     const data = 'x'.repeat(bytes)
     timer = setInterval(() => {
       for (const { stream } of streams) {
-        if (stream !== undefined && stream.queue().pending < 65_536) {
+        if (stream !== undefined && stream.buffered().pending < 65_536) {
           tick += 1
           stream.send({ id: tick, data })
         }
@@ -100,7 +110,7 @@ answer({
     clearInterval(timer)
     return tick
   },
-  queues: () => streams.map(({ stream }) => stream?.queue()),
+  queues: () => streams.map(({ stream }) => stream?.buffered()),
   snapshots: () => streams.map(({ stream }) => stream?.inspect()),
   /** What is left when everybody has gone. */
   rest() {
@@ -134,6 +144,8 @@ function endless(): { events: Generator<EventInput>; returned: () => boolean } {
 interface ListenOptions {
   options?: EventStreamOptions
   protocol?: 'http' | 'https' | 'http2'
+  /** Entries of the plan that no option sets. */
+  overrides?: PlanOverrides
   /** No stream of ours: a plain response with TCP_USER_TIMEOUT alone, to show what that does. */
   userTimeoutOnly?: number
 }

@@ -2,7 +2,7 @@
 // window, and TCP_USER_TIMEOUT. No bytes, no congestion window: what the monitor judges by, and when.
 
 import type { Look } from '../../src/liveness/observation.js'
-import type { LivenessPlan } from '../../src/liveness/plan.js'
+import type { MonitorPlan } from '../../src/liveness/plan.js'
 import { healthy } from './sight.js'
 
 /** What happens to a connection. Times in ms. */
@@ -55,7 +55,7 @@ export class SimulatedTcp {
     this.#keepAliveAt = NEVER
   }
 
-  arm({ keepAlive, retransmitMax }: LivenessPlan): void {
+  arm({ keepAlive, retransmitMax }: MonitorPlan): void {
     this.#keepAlive = keepAlive || undefined
     this.#keepAliveAt = this.#answeredAt + (keepAlive ? keepAlive.idle : NEVER)
     if (retransmitMax !== false) this.retransmitMax = retransmitMax

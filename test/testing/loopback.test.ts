@@ -36,7 +36,7 @@ describe('a client on loopback', () => {
   /** Sends until there is no room left. */
   function fill(): NodeJS.Timeout {
     return setInterval(() => {
-      while (stream.state === 'open' && stream.queue().pending === 0) {
+      while (stream.state === 'open' && stream.buffered().pending === 0) {
         stream.send({ data: 'x'.repeat(16_000) })
       }
     }, 5)
@@ -77,7 +77,7 @@ describe('a client on loopback', () => {
     const client = await connected()
     await client.stall()
     stream.send({ id: 'late', data: 'x' })
-    expect(await stream.send({ id: 'later', data: 'x' }, { confirm: true })).not.toBe('undelivered')
+    expect(await stream.sendConfirmed({ id: 'later', data: 'x' })).not.toBe('undelivered')
     expect((await client.received()).ids).not.toContain('later')
     await client.read('all')
     await waitFor('the event', async () => (await client.received()).ids.includes('later'))

@@ -10,7 +10,7 @@ const server = http.createServer((req, res) => {
   const stream = createEventStream(req, res, { detectWithin: 4_000, stallTimeout: 3_000 })
   let id = 0
   const timer = setInterval(() => {
-    if (stream.queue().pending < 65_536) stream.send({ id: ++id, data: 'x'.repeat(4_000) })
+    if (stream.buffered().pending < 65_536) stream.send({ id: ++id, data: 'x'.repeat(4_000) })
   }, 20)
   stream.closed.then(({ reason }) => {
     clearInterval(timer)

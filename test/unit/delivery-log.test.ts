@@ -1,11 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { TRACKED_EVENTS } from '../../src/index.js'
 import { onAbort } from '../../src/internal/abort.js'
 import type { Clock } from '../../src/internal/clock.js'
 import { Deferred } from '../../src/internal/deferred.js'
 import { Poll } from '../../src/internal/poll.js'
-import { DeliveryLog, type DeliveryOutcome } from '../../src/stream/delivery-log.js'
+import { DeliveryLog, type DeliveryOutcome, TRACKED_EVENTS } from '../../src/stream/delivery-log.js'
 
 describe('DeliveryLog', () => {
   it('knows what a list of all events would know', () => {

@@ -1,7 +1,8 @@
 import { createParser } from 'eventsource-parser'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { EncodedEvent, type EventInput, encodeComment, encodeEvent } from '../../src/index.js'
+import { type EventInput, encodeComment, encodeEvent } from '../../src/index.js'
+import { EncodedEvent } from '../../src/sse/encode.js'
 
 const text = (event: EventInput): string => encodeEvent(event).bytes.toString()
 

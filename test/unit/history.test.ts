@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { EncodedEvent, MemoryHistory } from '../../src/index.js'
+import { MemoryHistory } from '../../src/index.js'
+import { EncodedEvent } from '../../src/sse/encode.js'
 
 const event = (id: string | undefined, size = 10): EncodedEvent =>
   new EncodedEvent(Buffer.alloc(size), id)

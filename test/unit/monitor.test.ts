@@ -2,11 +2,10 @@
 import { Socket } from 'node:net'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type LivenessPlan, livenessPlan } from '../../src/index.js'
 import type { Kernel } from '../../src/liveness/kernel.js'
 import { Monitor } from '../../src/liveness/monitor.js'
 import type { Look, Sight } from '../../src/liveness/observation.js'
-import { planFor } from '../../src/liveness/plan.js'
+import { type MonitorPlan, monitorPlan, planFor } from '../../src/liveness/plan.js'
 import type { Verdict } from '../../src/liveness/verdict.js'
 import type { Watcher, WatchOptions } from '../../src/liveness/watch.js'
 import { FakeClock } from '../support/fake-clock.js'
@@ -53,7 +52,7 @@ class FakeKernel implements Kernel {
     this.lowWaters.push(bytes)
   }
   save = (): [['TCP_USER_TIMEOUT', number]] => [['TCP_USER_TIMEOUT', 1_234]]
-  arm(_socket: Socket, { detectWithin }: LivenessPlan): void {
+  arm(_socket: Socket, { detectWithin }: MonitorPlan): void {
     this.armed.push(detectWithin)
   }
   restore(_socket: Socket, saved: unknown): void {
@@ -86,7 +85,7 @@ const unanswered = (age: number): Partial<Look> => ({
 function watch(
   monitor: Monitor,
   socket: Socket,
-  plan: LivenessPlan,
+  plan: MonitorPlan,
   { ...watcher }: Omit<Watcher, 'plan'>,
   { notSentLowWater, ...options }: WatchOptions & Pick<Watcher, 'notSentLowWater'> = {},
 ): { readonly shared: boolean; readonly verdict: Verdict; release(): void } {
@@ -459,7 +458,7 @@ describe('Monitor', () => {
 
     it('takes the next response on a connection for another watch than the one before', () => {
       const sockets = Array.from({ length: 100 }, () => new Socket())
-      const longer = livenessPlan(60_000)
+      const longer = monitorPlan(60_000)
       let renewed = false
       const renew = (): void => {
         if (renewed || clock.time === 0) return
@@ -550,7 +549,7 @@ describe('Monitor', () => {
         const silentFrom = 4_000 + silentAfter
         // A probe leaves within keepAlive.idle of the silence and is repeated; nothing answers.
         system.answer = (socket) => {
-          const { keepAlive } = livenessPlan(plans[sockets.indexOf(socket)] as number)
+          const { keepAlive } = monitorPlan(plans[sockets.indexOf(socket)] as number)
           const { idle, interval } = keepAlive as { idle: number; interval: number }
           const since = fake.time - silentFrom
           if (since < idle) return { lastAckReceived: Math.max(0, since), lastDataReceived: 1e9 }
@@ -563,7 +562,7 @@ describe('Monitor', () => {
         const order = sockets
           .map((socket, index) => ({
             socket,
-            plan: livenessPlan(plans[index]),
+            plan: monitorPlan(plans[index]),
             at: starts[index] as number,
           }))
           .sort((a, b) => a.at - b.at)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { livenessPlan } from '../../src/index.js'
-import { planFor } from '../../src/liveness/plan.js'
+import { monitorPlan, planFor } from '../../src/liveness/plan.js'
 
 const everyD = fc.integer({ min: 4_000, max: 3_600_000 })
 
@@ -69,9 +69,9 @@ describe('livenessPlan', () => {
 
   it('lets single entries be set by hand', () => {
     expect(livenessPlan(10_000, { heartbeat: false }).heartbeat).toBe(false)
-    expect(livenessPlan(10_000, { userTimeout: 11_000 }).userTimeout).toBe(11_000)
+    expect(monitorPlan(10_000, { userTimeout: 11_000 }).userTimeout).toBe(11_000)
     const keepAlive = { idle: 1, interval: 1_001, count: 3 }
-    expect(livenessPlan(10_000, { keepAlive }).keepAlive).toEqual({
+    expect(monitorPlan(10_000, { keepAlive }).keepAlive).toEqual({
       idle: 1_000,
       interval: 2_000,
       count: 3,
@@ -118,6 +118,28 @@ describe('livenessPlan', () => {
       )
     })
   }
+
+  it('shows what can be relied on, and none of the monitor’s own paces', () => {
+    expect(Object.keys(livenessPlan(10_000)).sort()).toEqual([
+      'detectWithin',
+      'heartbeat',
+      'keepAlive',
+      'retransmitMax',
+      'shutWindowLead',
+      'silence',
+      'toleratedOutage',
+      'userTimeout',
+    ])
+    expect(monitorPlan(10_000)).toMatchObject(livenessPlan(10_000))
+  })
+
+  it('takes no kernel option by hand: these are for applySocketOptions', () => {
+    for (const option of ['userTimeout', 'keepAlive', 'retransmitMax']) {
+      expect(() => livenessPlan(10_000, { [option]: false })).toThrow(
+        expect.objectContaining({ code: 'ERR_OPTION_UNKNOWN' }),
+      )
+    }
+  })
 
   it('refuses an unknown entry with the nearest name', () => {
     expect(() => livenessPlan(10_000, { hartbeat: 1 } as never)).toThrow("'heartbeat'")

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { EncodedEvent } from '../../src/index.js'
+import { EncodedEvent } from '../../src/sse/encode.js'
 import { EventQueue, type OverflowPolicy } from '../../src/stream/queue.js'
 
 const event = (id: string, size = 10, key?: string): EncodedEvent =>

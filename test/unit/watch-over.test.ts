@@ -1,11 +1,11 @@
 // Looks at a stream that has no socket.
 import { describe, expect, it } from 'vitest'
-import { livenessPlan } from '../../src/liveness/plan.js'
+import { monitorPlan } from '../../src/liveness/plan.js'
 import type { Watcher } from '../../src/liveness/watch.js'
 import { TimerWatch } from '../../src/stream/watch-over.js'
 import { FakeClock } from '../support/fake-clock.js'
 
-const plan = livenessPlan(30_000)
+const plan = monitorPlan(30_000)
 
 function watch(next: (now: number) => number) {
   const clock = new FakeClock()

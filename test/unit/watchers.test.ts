@@ -2,14 +2,14 @@
 import { Socket } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type LivenessPlan, livenessPlan } from '../../src/index.js'
 import type { Kernel } from '../../src/liveness/kernel.js'
 import { Monitor } from '../../src/liveness/monitor.js'
+import { type MonitorPlan, monitorPlan } from '../../src/liveness/plan.js'
 import type { Watcher } from '../../src/liveness/watch.js'
 import { Watchers } from '../../src/liveness/watchers.js'
 import { FakeClock } from '../support/fake-clock.js'
 
-function watcherWith(plan: LivenessPlan, notSentLowWater?: number): Watcher {
+function watcherWith(plan: MonitorPlan, notSentLowWater?: number): Watcher {
   return {
     plan,
     notSentLowWater,
@@ -53,7 +53,7 @@ describe('Watchers', () => {
         const model: Watcher[] = []
         for (const { detectWithin, lowWater, leaves, stay } of given) {
           // A plan of its own each, as with options that are not frozen.
-          const watcher = watcherWith(livenessPlan(detectWithin), lowWater)
+          const watcher = watcherWith(monitorPlan(detectWithin), lowWater)
           watchers.add(watcher)
           model.push(watcher)
           const [gone] = stay ? [] : model.splice(leaves % model.length, 1)
@@ -73,8 +73,8 @@ describe('Watchers', () => {
 
   it('tells equally strict plans apart: what only one of them has goes with its watcher', () => {
     const watchers = new Watchers()
-    const plain = watcherWith(livenessPlan(10_000))
-    const without = watcherWith(livenessPlan(10_000, { userTimeout: false }))
+    const plain = watcherWith(monitorPlan(10_000))
+    const without = watcherWith(monitorPlan(10_000, { userTimeout: false }))
     watchers.add(plain)
     watchers.add(without)
     expect(watchers.plan).toBe(plain.plan)
@@ -95,7 +95,7 @@ describe('many watchers on one socket', () => {
       const socket = new Socket()
       let reads = 0
       const watchers = Array.from({ length: MANY }, (): Watcher => {
-        const plan = livenessPlan(10_000)
+        const plan = monitorPlan(10_000)
         const { ...watcher } = watcherWith(plan)
         return Object.defineProperty(watcher, 'plan', {
           get() {

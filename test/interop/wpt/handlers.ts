@@ -2,7 +2,8 @@
 // that no encoder of ours would write: the tests are about what clients make of them.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createEventStream, EncodedEvent, type EventStreamOptions } from '../../../src/index.js'
+import { createEventStream, type EventStreamOptions } from '../../../src/index.js'
+import { EncodedEvent } from '../../../src/sse/encode.js'
 
 /** A request, with its query by bytes: one character each, since much of it is no UTF-8 on purpose. */
 export interface Exchange {
