@@ -8,6 +8,7 @@
           {
             "sources": [
               "native/addon.cc",
+              "native/cast.cc",
               "native/diag_linux.cc",
               "native/tcp_linux.cc"
             ],

@@ -79,6 +79,10 @@ bool IsArray(const Napi::CallbackInfo& info, std::size_t index, napi_typedarray_
   return info[index].IsTypedArray() && info[index].As<Napi::TypedArray>().TypedArrayType() == type;
 }
 
+bool IsLong(const Napi::CallbackInfo& info, std::size_t index, std::size_t length) {
+  return info[index].As<Napi::TypedArray>().ElementLength() >= length;
+}
+
 // Whether every row's chain of pieces ends and stays inside the slab.
 bool AreSound(const tcp_sse::Piece* pieces, std::size_t piece_count, std::size_t slab_size,
               const tcp_sse::Row* rows, std::size_t row_count) {
@@ -122,8 +126,26 @@ Napi::Value SendMany(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), tcp_sse::SendMany(slab.Data(), piece, row, row_count));
 }
 
-bool IsLong(const Napi::CallbackInfo& info, std::size_t index, std::size_t length) {
-  return info[index].As<Napi::TypedArray>().ElementLength() >= length;
+// cast(fds: Int32Array, from, to, bytes: Uint8Array, shorts: Int32Array) -> sockets that took everything
+Napi::Value Cast(const Napi::CallbackInfo& info) {
+  constexpr const char* kUsage = "cast(fds, from, to, bytes, shorts): an array or a number is wrong";
+  if (!IsArray(info, 0, napi_int32_array) || !IsInt(info, 1) || !IsInt(info, 2) ||
+      !IsArray(info, 3, napi_uint8_array) || !IsArray(info, 4, napi_int32_array)) {
+    return BadCall(info, kUsage);
+  }
+  const int from = Int(info, 1);
+  const int to = Int(info, 2);
+  if (from < 0 || to < from || !IsLong(info, 0, static_cast<std::size_t>(to)) ||
+      !IsLong(info, 4, 1 + 2 * static_cast<std::size_t>(to - from))) {
+    return BadCall(info, kUsage);
+  }
+  const auto fds = info[0].As<Napi::Int32Array>();
+  const auto bytes = info[3].As<Napi::Uint8Array>();
+  auto shorts = info[4].As<Napi::Int32Array>();
+  const std::size_t whole =
+      tcp_sse::Cast(fds.Data(), static_cast<std::size_t>(from), static_cast<std::size_t>(to),
+                    bytes.Data(), bytes.ByteLength(), shorts.Data());
+  return Napi::Number::New(info.Env(), static_cast<double>(whole));
 }
 
 // dumpSockets(family, states, ports: Int32Array, portCount, out: Float64Array) -> sockets | -errno. As many rows are written
@@ -212,6 +234,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("getOption", Napi::Function::New(env, GetOption));
   exports.Set("probeOption", Napi::Function::New(env, ProbeOption));
   exports.Set("sendMany", Napi::Function::New(env, SendMany));
+  exports.Set("cast", Napi::Function::New(env, Cast));
   exports.Set("diagFields", Names(env, tcp_sse::DiagFieldCount(), tcp_sse::DiagFieldName));
   exports.Set("dumpSockets", Napi::Function::New(env, DumpSockets));
   exports.Set("findSockets", Napi::Function::New(env, FindSockets));

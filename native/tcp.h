@@ -11,7 +11,7 @@
 namespace tcp_sse {
 
 // Raised whenever something below changes its meaning. The TypeScript side refuses any other number.
-constexpr int kAbi = 4;
+constexpr int kAbi = 5;
 
 // The options that may be set or read, by their kernel names. Callers pass the index.
 std::size_t OptionCount();
@@ -62,6 +62,12 @@ struct Row {
 // Sends each row with one system call, or a few if it has many pieces. Never blocks, never raises SIGPIPE. Returns how
 // many rows were not sent completely.
 std::size_t SendMany(const unsigned char* slab, const Piece* pieces, Row* rows, std::size_t count);
+
+// Sends the same bytes to each socket of `fds[from]` to `fds[to - 1]`; a negative one is left out. Never blocks, never raises
+// SIGPIPE. Returns how many took everything. The others are listed in `shorts`: how many they are, then two numbers each, the
+// row and the bytes that it took or -errno. It has room for 1 + 2 * (to - from) numbers.
+std::size_t Cast(const std::int32_t* fds, std::size_t from, std::size_t to,
+                 const unsigned char* bytes, std::size_t length, std::int32_t* shorts);
 
 }  // namespace tcp_sse
 

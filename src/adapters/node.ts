@@ -1,4 +1,4 @@
-// node:http, node:https, and node:http2's compatibility API: a request and a response become an outlet.
+// node:http, node:https, and node:http2's compatibility API: a request and a response become a transport.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
@@ -9,9 +9,9 @@ import type { EventStream } from '../stream/event-stream.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import { makeStream } from '../stream/make-stream.js'
 import { type EventStreamOptions, type StreamSettings, streamSettings } from '../stream/options.js'
-import { Http1Outlet } from '../transport/http1.js'
-import { Http2Outlet } from '../transport/http2.js'
-import type { AnyNodeOutlet, NodeRequest, NodeResponse } from '../transport/node-transport.js'
+import { Http1Transport } from '../transport/http1.js'
+import { Http2Transport } from '../transport/http2.js'
+import type { AnyNodeTransport, NodeRequest, NodeResponse } from '../transport/node-transport.js'
 
 export type { NodeRequest, NodeResponse } from '../transport/node-transport.js'
 
@@ -53,11 +53,12 @@ export function answerWithStream(
       'createEventStream(req, res) needs the request and response of a Node server.',
     )
   }
-  const outlet = outletOf(req, res)
-  const refusal = outlet.closed ? undefined : refusalOf(settings, outlet.socket)
-  if (refusal !== undefined) outlet.refuse(settings, refusal)
-  else if (!outlet.closed) outlet.open(settings)
-  return makeStream(outlet, settings, decodeId(req.headers['last-event-id']), refusal)
+  const transport = transportOf(req, res)
+  const isOver = transport.over !== undefined
+  const refusal = isOver ? undefined : refusalOf(settings, transport.socket)
+  if (refusal !== undefined) transport.refuse(settings, refusal)
+  else if (!isOver) transport.open(settings)
+  return makeStream(transport, settings, decodeId(req.headers['last-event-id']), refusal)
 }
 
 /** Header values are Latin-1 to Node and to the web's `Headers`; the ids in them are UTF-8 (HTML Standard, 9.2.4). */
@@ -65,14 +66,14 @@ export function decodeId(header: unknown): string {
   return typeof header === 'string' ? Buffer.from(header, 'latin1').toString() : ''
 }
 
-/** The outlet for a request and response that `isExchange` has recognised. */
-export function outletOf(req: NodeRequest, res: NodeResponse): AnyNodeOutlet {
+/** The transport for a request and response that `isExchange` has recognised. */
+export function transportOf(req: NodeRequest, res: NodeResponse): AnyNodeTransport {
   // By class and not by a `stream` property, which applications put on HTTP/1's requests and responses too.
   if (res instanceof Http2ServerResponse) {
     const http2 = req as Http2ServerRequest
-    return new Http2Outlet(res, socketBehind(http2.stream.session?.socket))
+    return new Http2Transport(res, socketBehind(http2.stream.session?.socket))
   }
-  return new Http1Outlet(res as ServerResponse, socketBehind((req as IncomingMessage).socket))
+  return new Http1Transport(res as ServerResponse, socketBehind((req as IncomingMessage).socket))
 }
 
 /** Whether these are a request and response of a Node server, by their shape. */

@@ -14,10 +14,10 @@ import {
   streamChecks,
 } from '../stream/options.js'
 import { headOf, REFUSED_STATUS, refusedAnswer } from '../transport/head.js'
-import type { AnyNodeOutlet } from '../transport/node-transport.js'
-import { WebOutlet } from '../transport/web.js'
+import type { AnyNodeTransport } from '../transport/node-transport.js'
+import { WebTransport } from '../transport/web.js'
 import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readWebBody } from './echo.js'
-import { decodeId, isExchange, outletOf } from './node.js'
+import { decodeId, isExchange, transportOf } from './node.js'
 
 /** Options of `createEventResponse`: those of a stream, and one of the body's. */
 export interface EventResponseOptions extends EventStreamOptions {
@@ -77,26 +77,26 @@ export function createEventResponse(
 ): EventResponse {
   const { highWaterMark, settings } = responseSettings(options)
   checkRequest(request)
-  const below = nodeOutletOf(request, env)
+  const below = nodeTransportOf(request, env)
   below?.makeFit(settings)
   const { multiplexed = false } = below ?? {}
-  const outlet = new WebOutlet(below, {
+  const transport = new WebTransport(below, {
     highWaterMark,
     signal: request.signal,
     headOnly: request.method === 'HEAD',
   })
   const lastEventId = decodeId(request.headers.get('last-event-id'))
-  const refusal = outlet.closed ? undefined : refusalOf(settings, outlet.socket)
+  const refusal = transport.over !== undefined ? undefined : refusalOf(settings, transport.socket)
   if (refusal !== undefined) {
     const closes = below?.multiplexed === false
     const { head, body } = refusedAnswer(settings.headers, refusal, closes, multiplexed)
     const response = new Response(body, { status: REFUSED_STATUS, headers: headersOf(head) })
-    return { response, stream: makeStream(outlet, settings, lastEventId, refusal) }
+    return { response, stream: makeStream(transport, settings, lastEventId, refusal) }
   }
-  if (!outlet.closed) below?.prepare()
+  if (transport.over === undefined) below?.prepare()
   const head = headOf(settings.headers, multiplexed)
-  const response = new Response(outlet.body, { headers: headersOf(head) })
-  return { response, stream: makeStream(outlet, settings, lastEventId) }
+  const response = new Response(transport.body, { headers: headersOf(head) })
+  return { response, stream: makeStream(transport, settings, lastEventId) }
 }
 
 /**
@@ -156,11 +156,11 @@ function checkRequest(request: Request): void {
 }
 
 /** The response of Node's that the body will be written to, where the server shows it. */
-function nodeOutletOf(request: Request, env: unknown): AnyNodeOutlet | undefined {
+function nodeTransportOf(request: Request, env: unknown): AnyNodeTransport | undefined {
   const { incoming, outgoing } = (env ?? {}) as Partial<NodeBindings>
-  if (isExchange(incoming, outgoing)) return outletOf(incoming as never, outgoing as never)
+  if (isExchange(incoming, outgoing)) return transportOf(incoming as never, outgoing as never)
   const { req, res } = (request as RuntimeRequest).runtime?.node ?? {}
-  return isExchange(req, res) ? outletOf(req as never, res as never) : undefined
+  return isExchange(req, res) ? transportOf(req as never, res as never) : undefined
 }
 
 interface RuntimeRequest extends Request {

@@ -5,11 +5,11 @@ import { monotonicNow } from '../internal/scheduling.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { LiveStream } from '../stream/live-stream.js'
+import { isStream } from '../stream/live-streams.js'
 import type { SendResult } from '../stream/states.js'
 import { sharedBatch } from '../transport/fast/batch.js'
-import { Segment } from '../transport/fast/lane.js'
-import type { Member, Roll } from './members.js'
-import type { Work } from './turns.js'
+import { prototypesAreNodes } from '../transport/fast/hooks.js'
+import type { Member, Members } from './members.js'
 
 /** What became of a broadcast, in streams; see `SendResult`. */
 export interface BroadcastResult {
@@ -31,67 +31,46 @@ export interface BroadcastOptions {
   except?: EventStream | Iterable<EventStream> | undefined
 }
 
-/** The events that a channel has broadcast, as its subscribers' lanes know them. */
-export class BroadcastLog {
-  #segment = new Segment()
-
-  /** Returns the event's place. */
-  add(event: EncodedEvent): Place {
-    if (this.#segment.full) this.#segment = new Segment()
-    return { segment: this.#segment, index: this.#segment.add(event) }
-  }
-}
-
-/** Where an event stands among a channel's broadcasts. */
-export interface Place {
-  readonly segment: Segment
-  readonly index: number
-}
-
 /** What is to be sent, and to whom. */
 export interface Job {
   readonly event: EncodedEvent
   readonly number: number
   readonly previousId: string
-  readonly place: Place
-  readonly roll: Roll
+  readonly members: Members
 }
 
 /** After so many streams the clock is looked at. */
 const BETWEEN_LOOKS = 96
 
-/** Sends one event, slice by slice. */
-export class Broadcast implements Work {
+/** Sends one event, slice by slice: to those outside the cohort one by one, then to the cohort. */
+export class Broadcast {
   readonly tally: BroadcastResult = { sent: 0, queued: 0, dropped: 0, closed: 0 }
   /** The id of the channel's last event before this one that had one; `''` for none. */
   readonly previousId: string
   readonly #done = new Deferred<BroadcastResult>()
   readonly #event: EncodedEvent
   readonly #number: number
-  readonly #segment: Segment
-  readonly #index: number
-  readonly #roll: Roll
-  /** Whether it is for everybody, so that lanes need not be asked whose they are. */
-  readonly #forAll: boolean
+  readonly #members: Members
+  /** Whether the cohort can send it: it asks nobody, and takes all that it carries for events. */
+  #isForCohort: boolean
+  #state: 'waiting' | 'joining' | 'casting' = 'waiting'
+  /** Who is sent the event one by one, and how many of them have been. */
+  #list: readonly Member[] = []
   #at = 0
+  /** Members that left the cohort before it came to them. */
+  readonly #missed: Member[] = []
   readonly #filter: BroadcastOptions['filter']
   readonly #except: ReadonlySet<EventStream> | undefined
   #failed: { error: unknown } | undefined
 
-  constructor(
-    { event, number, previousId, place, roll }: Job,
-    { filter, except }: BroadcastOptions,
-  ) {
+  constructor({ event, number, previousId, members }: Job, { filter, except }: BroadcastOptions) {
     this.#event = event
     this.#number = number
     this.previousId = previousId
-    this.#segment = place.segment
-    this.#index = place.index
-    this.#roll = roll
+    this.#members = members
     this.#filter = filter
     this.#except = except === undefined ? undefined : new Set(asList(except))
-    // A comment is no event, and lanes count all that they carry as events.
-    this.#forAll = filter === undefined && except === undefined && !event.isComment
+    this.#isForCohort = filter === undefined && !event.isComment
   }
 
   /** Settles once the last slice is out. Rejects with what the broadcast's own filter threw. */
@@ -101,13 +80,18 @@ export class Broadcast implements Work {
 
   /** Whether this event has not come to a member that it is for. Takes a pass over all: asked while slices are left. */
   isBefore(member: Member): boolean {
-    return this.#roll.members.indexOf(member) >= this.#at && member.joinedAfter < this.#number
+    if (member.joinedAfter >= this.#number) return false
+    if (this.#state === 'waiting' || this.#missed.includes(member)) return true
+    if (this.#list.indexOf(member, this.#at) >= 0) return true
+    if (!this.#isForCohort || !member.isInside) return false
+    return this.#state === 'joining' || this.#members.cohort.isStillFor(member)
   }
 
+  /** Works until it is done (`true`) or the time is up. */
   run(until: number): boolean {
-    const count = this.#roll.members.length
+    if (this.#state === 'waiting') this.#start()
     let before = monotonicNow()
-    while (this.#at < count) {
+    while (!this.#isDone()) {
       try {
         this.#sendToSome()
         // The sending itself is most of the work, so it has to be done before the clock can tell.
@@ -118,29 +102,62 @@ export class Broadcast implements Work {
       }
       const now = monotonicNow()
       // The next part takes about as long as this one did, and has to fit too.
-      if (now + (now - before) >= until && this.#at < count) return false
+      if (now + (now - before) >= until && !this.#isDone()) return false
       before = now
     }
     return this.#finish()
   }
 
+  #start(): void {
+    this.#state = 'joining'
+    const members = this.#members
+    if (!prototypesAreNodes()) this.#isForCohort = false
+    if (!this.#isForCohort) {
+      this.#list = members.all()
+      return
+    }
+    for (const stream of this.#except ?? []) {
+      const member = isStream(stream) ? members.find(stream) : undefined
+      if (member?.isInside) member.fast?.seat?.leave()
+    }
+    this.#list = members.outside()
+    members.onLeft = (member, missed) => {
+      if (missed || this.#state === 'joining') this.#missed.push(member)
+    }
+  }
+
+  #isDone(): boolean {
+    const listIsDone = this.#at >= this.#list.length && this.#missed.length === 0
+    if (!listIsDone || !this.#isForCohort) return listIsDone
+    return this.#state === 'casting' && !this.#members.cohort.isCasting
+  }
+
   #sendToSome(): void {
-    const { members, lanes } = this.#roll
-    const end = Math.min(members.length, this.#at + BETWEEN_LOOKS)
+    const { cohort } = this.#members
+    if (this.#at < this.#list.length) this.#goOverList()
+    else if (this.#missed.length > 0) this.#sendToMissed()
+    else if (this.#state === 'joining') {
+      this.#state = 'casting'
+      cohort.begin(this.#event)
+    } else cohort.cast(BETWEEN_LOOKS, this.tally)
+  }
+
+  #goOverList(): void {
+    const end = Math.min(this.#list.length, this.#at + BETWEEN_LOOKS)
     let next = this.#at
     try {
-      while (next < end) {
-        const at = next++
-        const lane = this.#forAll ? lanes[at] : undefined
-        if (lane?.cast(this.#event, this.#segment, this.#index)) this.tally.sent += 1
-        else this.#sendTo(members[at] as Member)
-      }
+      while (next < end) this.#sendTo(this.#list[next++] as Member)
     } finally {
       this.#at = next
     }
   }
 
+  #sendToMissed(): void {
+    for (const member of this.#missed.splice(0)) this.#sendTo(member)
+  }
+
   #finish(): true {
+    this.#members.onLeft = undefined
     if (this.#failed === undefined) this.#done.resolve(this.tally)
     else this.#done.reject(this.#failed.error)
     return true
@@ -151,9 +168,13 @@ export class Broadcast implements Work {
     if (this.#except?.has(member.stream)) return
     if (member.filter !== undefined && !this.#passes(member.stream, member.filter)) return
     if (this.#filter !== undefined && !this.#isFor(member.stream, this.#filter)) return
-    const result = this.#deliver(member.stream)
-    this.tally[result] += 1
-    if (this.#forAll && result === 'sent') member.stream.sender.follow(this.#segment, this.#index)
+    if (this.#mayJoin(member) && this.#members.join(member)) return
+    this.tally[this.#deliver(member.stream)] += 1
+  }
+
+  /** Everything before this event has been sent to it, and this one is about to be, by the cohort. */
+  #mayJoin(member: Member): boolean {
+    return this.#isForCohort && this.#state === 'joining' && member.filter === undefined
   }
 
   /** An application may have wrapped the response's `write`: what that throws is the end of this stream, and not of all. */

@@ -20,12 +20,7 @@ import type { EventStream } from '../stream/event-stream.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import { isStream, notAStream } from '../stream/live-streams.js'
 import type { Farewell } from '../stream/shutdown-message.js'
-import {
-  Broadcast,
-  BroadcastLog,
-  type BroadcastOptions,
-  type BroadcastResult,
-} from './broadcast.js'
+import { Broadcast, type BroadcastOptions, type BroadcastResult } from './broadcast.js'
 import type { History } from './history.js'
 import { type Hub, LocalHub, type Message } from './hub.js'
 import { type Member, Members } from './members.js'
@@ -80,14 +75,13 @@ export class Channel {
   readonly #history: History | undefined
   readonly #hub: Hub
   readonly #serialize: Serialize | undefined
-  readonly #turns: Turns<Broadcast>
+  readonly #turns: Turns
   readonly #members = new Members()
   /** Own broadcasts that the hub has not brought back yet, by token. */
   readonly #published = new Map<string, Published>()
   readonly #prefix = `${randomUUID()}:`
   readonly #leave: () => void
   #nextToken = 0
-  readonly #log = new BroadcastLog()
   /** How many broadcasts have come from the hub. */
   #count = 0
   /** The id of the last of them that had one. */
@@ -189,7 +183,7 @@ export class Channel {
   /** The subscribers, as of now; those that leave meanwhile are left out. Gives the event loop its turn now and then. */
   async *[Symbol.asyncIterator](): AsyncGenerator<EventStream, void, undefined> {
     let count = 0
-    for (const member of this.#members.lend().members) {
+    for (const member of this.#members.all()) {
       if (!member.left) yield member.stream
       count += 1
       if (count % BETWEEN_TURNS === 0) await nextTurn()
@@ -199,7 +193,7 @@ export class Channel {
   /** @internal */
   stopSubscriptions(farewell: Farewell): LiveStream[] {
     this.#farewell = farewell
-    return this.#members.lend().members.map(({ stream }) => stream)
+    return this.#members.all().map(({ stream }) => stream)
   }
 
   /**
@@ -227,7 +221,7 @@ export class Channel {
         const missed = filter === undefined ? events : events.filter(once(filter, asked))
         // A filter that broadcasts: the stream is not subscribed yet, so it is sent that from the history too.
         if (before !== this.#count) continue
-        stream.sender.replay(missed)
+        stream.writer.replay(missed)
         return { subscription: { replay, replayed: missed.length }, lastId }
       } catch (error) {
         stream.fail(error)
@@ -269,8 +263,7 @@ export class Channel {
       event,
       number: this.#count,
       previousId: this.#lastId,
-      place: this.#log.add(event),
-      roll: this.#members.lend(),
+      members: this.#members,
     }
     if (id !== '') this.#lastId = id
     const broadcast = new Broadcast(job, own?.whom ?? {})

@@ -1,15 +1,10 @@
 // Long work in slices: of each turn of the event loop no more than a budget.
 import { callNextTurn, inRootContext, monotonicNow } from '../internal/scheduling.js'
-
-/** Work that stops when it is told to, and goes on where it stopped. */
-export interface Work {
-  /** Works until it is done (`true`) or the time is up. */
-  run(until: number): boolean
-}
+import type { Broadcast } from './broadcast.js'
 
 /** Does the work that it is given in order, and gives the event loop its turn when the budget of one is used up. */
-export class Turns<W extends Work> {
-  readonly #queue: W[] = []
+export class Turns {
+  readonly #queue: Broadcast[] = []
   #left: number
   readonly #budget: number
   #scheduled = false
@@ -22,14 +17,14 @@ export class Turns<W extends Work> {
   }
 
   /** Starts at once if nothing is before it and something of this turn's budget is left. */
-  add(work: W): void {
+  add(work: Broadcast): void {
     this.#queue.push(work)
     // On nobody's behalf: what it writes and calls belongs to the receivers, not to the one who broadcasts.
     if (!this.#running && this.#queue.length === 1) inRootContext(() => this.#work())
   }
 
   /** What is under way and what waits for its turn, in order. */
-  get pending(): readonly W[] {
+  get pending(): readonly Broadcast[] {
     return this.#queue
   }
 
@@ -39,7 +34,7 @@ export class Turns<W extends Work> {
     const until = startedAt + this.#left
     try {
       while (this.#queue.length > 0 && monotonicNow() < until) {
-        if (!(this.#queue[0] as W).run(until)) break
+        if (!(this.#queue[0] as Broadcast).run(until)) break
         this.#queue.shift()
       }
     } finally {

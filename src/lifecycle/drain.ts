@@ -141,7 +141,7 @@ function stopNew(target: DrainTarget, { retry, farewell }: DrainSettings): LiveS
   stopAdmission(target, retry)
   const streams = [...liveStreams()]
   if (target === 'all') return streams
-  return streams.filter(({ sender }) => serverOf(sender.outlet.socket) === target)
+  return streams.filter(({ writer }) => serverOf(writer.transport.socket) === target)
 }
 
 /** Ends come in groups at most so often, ms. */
@@ -201,7 +201,8 @@ export class Drain {
 
   #end(stream: LiveStream): void {
     const { hangUp, farewell } = this.#settings
-    if (hangUp && stream.state !== 'closed') isolated(() => stream.sender.outlet.hangUp?.())
+    if (hangUp && stream.state !== 'closed')
+      isolated(() => stream.writer.transport.closeConnectionAfter?.())
     stream.finish('drained', farewell.events())
   }
 

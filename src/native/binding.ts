@@ -1,7 +1,8 @@
 // The only file that calls the native addon's loader or reads a private field of Node.
 //
-// A file descriptor is read at each use and never stored: after a close the kernel gives the number to the
-// next connection, and a stored one would silently configure a stranger's socket.
+// A file descriptor is read at each use: after a close the kernel gives the number to the next connection, and a stored one
+// would silently write to a stranger's socket. Only a cohort's row keeps one (transport/fast/cohort.ts), and whatever closes the
+// handle clears that row first, in the same call (native/handle.ts).
 import type { ServerResponse } from 'node:http'
 import { type Server, Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'

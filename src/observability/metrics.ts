@@ -50,8 +50,7 @@ export interface Metrics {
 const DEPTHS = [0, 1_024, 16_384, 65_536, 262_144, 1_048_576, 4_194_304]
 
 /**
- * The counters of this process. One pass over the live streams, about a microsecond each, is the price of a snapshot; the
- * events of a broadcast that went the short way are read up by it.
+ * The counters of this process. One pass over the live streams, about a microsecond each, is the price of a snapshot.
  *
  * Copies of the library in one process (ESM and CommonJS) have one set of counters, if they are of one version.
  *
@@ -86,10 +85,9 @@ export function metrics(): Metrics {
 }
 
 /** Returns the bytes that the stream has sent. */
-function survey({ sender }: LiveStream, queueDepth: Histogram): number {
-  sender.readUp()
-  queueDepth.observe(sender.pending + sender.outlet.pending)
-  return sender.bytesSent
+function survey({ writer }: LiveStream, queueDepth: Histogram): number {
+  queueDepth.observe(writer.pending + writer.transport.buffered)
+  return writer.bytesSent
 }
 
 function byReason<R extends string>(

@@ -2,15 +2,7 @@
 import type { Server, Socket } from 'node:net'
 import { brand, shared } from '../internal/shared.js'
 import { type Checks, checkOptions, duration, integer } from '../internal/validate.js'
-
-/** Why a request gets 503 in place of a stream. */
-export interface Refusal {
-  readonly reason: 'drained' | 'refused'
-  /** Seconds, for `Retry-After`. */
-  readonly retryAfter: number
-  /** The body of the answer. */
-  readonly message: string
-}
+import type { Refusal } from '../transport/head.js'
 
 /** Options of `createAdmission`. */
 export interface AdmissionOptions {

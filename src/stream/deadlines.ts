@@ -3,13 +3,13 @@ import { counters } from '../internal/counters.js'
 import type { Observation } from '../liveness/observation.js'
 import { isUnanswered } from '../liveness/verdict.js'
 import { encodeComment } from '../sse/encode.js'
-import type { Sender } from './sender.js'
+import type { Writer } from './writer.js'
 
 const HEARTBEAT = encodeComment('').bytes
 
 /** A stream at a look. */
 export interface StreamLook {
-  readonly sender: Sender
+  readonly writer: Writer
   readonly openedAt: number
   readonly now: number
   /** The same without the time for which the event loop was blocked. */
@@ -27,8 +27,17 @@ export interface StreamLook {
  * @returns the time by which to check again, or `Infinity`
  */
 export function checkDeadlines(look: StreamLook): number {
-  if (look.sender.outlet.checkListeners?.()) return Number.POSITIVE_INFINITY
-  return Math.min(discardUnread(look), checkStall(look))
+  const { writer, openedAt, now, loopTime } = look
+  const { plan } = writer.settings
+  // The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over.
+  const bodyDue = openedAt + plan.detectWithin / 2
+  const discardBody = now >= bodyDue
+  const { transport } = writer
+  const stalledFor = transport.look({ loopTime, stalledFor: look.stalledFor, discardBody })
+  if (stalledFor === undefined) return Number.POSITIVE_INFINITY
+  // Where the connection's bytes are not this response's, it can have to wait while the connection is quiet.
+  const next = transport.ledger === undefined ? now + plan.pace : Number.POSITIVE_INFINITY
+  return Math.min(discardBody ? next : Math.min(bodyDue, next), checkStall(look, stalledFor))
 }
 
 /** How long a stream is to live, ms: 80 to 100 % of its `maxAge`. */
@@ -38,22 +47,9 @@ export function lifetime(maxAge: number, random = Math.random()): number {
 
 const JITTER = 0.2
 
-/** The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over. */
-function discardUnread({ sender, openedAt, now }: StreamLook): number {
-  const { outlet } = sender
-  const { plan } = sender.settings
-  // A stream of several on a connection can have to wait while the connection is quiet.
-  const next = outlet.multiplexed ? now + plan.pace : Number.POSITIVE_INFINITY
-  const due = openedAt + plan.detectWithin / 2
-  if (now < due) return Math.min(due, next)
-  outlet.discardUnread()
-  return next
-}
-
-function checkStall(look: StreamLook): number {
-  const { sender, now, observation } = look
-  const { plan, stallTimeout } = sender.settings
-  const stalledFor = sender.outlet.stalledFor(look.loopTime, look.stalledFor)
+function checkStall(look: StreamLook, stalledFor: number): number {
+  const { writer, now, observation } = look
+  const { plan, stallTimeout } = writer.settings
   if (stallTimeout === false || stalledFor === 0) return heartbeat(look)
   // While nothing is answered it is not about reading: the monitor decides.
   const answers = observation === undefined || !isUnanswered(observation)
@@ -66,12 +62,12 @@ function checkStall(look: StreamLook): number {
 }
 
 /** Skipped when there was traffic, paused while the client is behind. */
-function heartbeat({ sender, now }: StreamLook): number {
-  const { heartbeat: pause } = sender.settings.plan
-  const last = sender.lastTraffic(now)
-  if (pause === false || !sender.hasRoom) return Number.POSITIVE_INFINITY
+function heartbeat({ writer, now }: StreamLook): number {
+  const { heartbeat: pause } = writer.settings.plan
+  const last = writer.lastTraffic(now)
+  if (pause === false || !writer.hasRoom) return Number.POSITIVE_INFINITY
   if (now - last < pause) return last + pause
-  sender.write(HEARTBEAT)
+  writer.write(HEARTBEAT)
   counters.heartbeats += 1
-  return sender.lastTraffic(now) + pause
+  return writer.lastTraffic(now) + pause
 }

@@ -1,5 +1,6 @@
 // Which events end where in the connection's byte stream, and what has become of each. No clock, no socket.
 import { Deferred } from '../internal/deferred.js'
+import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
 
 /**
  * What became of one event:
@@ -36,42 +37,111 @@ export interface Undelivered {
 export type Ticket = Deferred<DeliveryOutcome>
 
 /**
- * How many unacknowledged events are remembered one by one, for each stream. Of more, the oldest count as undelivered
- * until the last of them is acknowledged.
+ * How many unacknowledged events of its own each stream remembers one by one. Of more, the oldest count as undelivered
+ * until the last of them is acknowledged. Broadcasts that follow each other take the room of one event.
  */
 export const TRACKED_EVENTS = 4_096
 const INITIAL = 16
 /** From this size on it is worth asking the kernel whether some could be forgotten instead of growing. */
 const LARGE = 64
 
+/** Broadcasts of one page, the one after the other with nothing between. */
+class BroadcastRange {
+  readonly page: BroadcastPage
+  readonly first: number
+  /** Where the page begins, in the connection's outgoing bytes. */
+  readonly base: number
+  next: number
+
+  constructor(page: BroadcastPage, first: number, next: number, base: number) {
+    this.page = page
+    this.first = first
+    this.next = next
+    this.base = base
+  }
+
+  get count(): number {
+    return this.next - this.first
+  }
+
+  get end(): number {
+    return this.base + this.page.end(this.next)
+  }
+
+  /** How many of the events end at `offset` or before. */
+  countUpTo(offset: number): number {
+    let low = this.first
+    let high = this.next
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.base + this.page.end(middle + 1) <= offset) low = middle + 1
+      else high = middle
+    }
+    return low - this.first
+  }
+
+  /** The ids of the events from the `from`th to the `to`th, oldest first. */
+  ids(from: number, to: number): string[] {
+    const ids: string[] = []
+    for (let index = this.first + from; index < this.first + to; index++) {
+      const id = this.page.id(index)
+      if (id !== undefined) ids.push(id)
+    }
+    return ids
+  }
+
+  /** How many events come before the last one with this id; -1 for none. */
+  find(id: string): number {
+    for (let index = this.next - 1; index >= this.first; index--) {
+      if (this.page.id(index) === id) return index - this.first
+    }
+    return -1
+  }
+}
+
+/** An event by its id, or a range of broadcasts. */
+type Entry = string | BroadcastRange | undefined
+
+/** Entries that were forgotten in flight, as one. */
+interface Forgotten {
+  /** Where the last of them ends. */
+  readonly end: number
+  /** The last id among them. */
+  readonly id: string | undefined
+  readonly events: number
+}
+
 /**
- * A ring of events by the offset of their last byte. It grows from nothing to `TRACKED_EVENTS` when that many are in
+ * A ring of entries by the offset of their last byte. It grows from nothing to `TRACKED_EVENTS` when that many are in
  * flight; beyond that the oldest are forgotten, and counted as delivered when the last of them is acknowledged.
  */
 export class DeliveryLog {
   #ends: number[] = []
-  /** Made with the first id: token streams have none. */
-  #ids: (string | undefined)[] | undefined
+  /** Made with the first id or range: token streams have none. */
+  #entries: Entry[] | undefined
+  /** By the number of the event. */
   #tickets: Map<number, Ticket> | undefined
-  /** Sequence numbers: [first, acknowledged) are remembered and acknowledged, [acknowledged, next) are not. */
+  /** Numbers of entries: [first, acknowledged) are remembered and acknowledged, [acknowledged, next) are not. */
   #first = 0
   #acknowledged = 0
   #next = 0
+  /** How many events of the first unacknowledged entry are acknowledged all the same: it is a range then. */
+  #partly = 0
+  #recorded = 0
+  #delivered = 0
   #lastId: string | undefined
   /** What has become of all that was not acknowledged, once nobody asks the kernel any more. */
   #outcome: DeliveryOutcome | undefined
-  /** Of the events that were forgotten in flight: where the last of them ends, and the last id among them. */
-  #forgottenEnd = 0
-  #forgottenId: string | undefined
+  #forgotten: Forgotten | undefined
 
   /** Events that were handed over. */
   get recorded(): number {
-    return this.#next
+    return this.#recorded
   }
 
   /** Events of which every byte has been acknowledged. */
   get delivered(): number {
-    return this.#acknowledged
+    return this.#delivered
   }
 
   /** The id of the last acknowledged event that had one. */
@@ -79,9 +149,9 @@ export class DeliveryLog {
     return this.#lastId
   }
 
-  /** Whether more are unacknowledged than the ring remembers: [acknowledged, first) are forgotten then. */
+  /** Whether unacknowledged events have been forgotten. */
   get overflowed(): boolean {
-    return this.#acknowledged < this.#first
+    return this.#forgotten !== undefined
   }
 
   /** Whether somebody waits for an acknowledgement. */
@@ -97,47 +167,62 @@ export class DeliveryLog {
 
   /** Notes an event whose last byte ends at `end`. Offsets never decrease. */
   record(id: string | undefined, end: number, ticket?: Ticket): void {
-    const remembered = this.#next - this.#first
-    if (remembered === this.#ends.length) this.#makeRoom()
-    const slot = this.#next % this.#ends.length
-    this.#ends[slot] = end
-    if (id !== undefined) this.#ids ??= new Array(this.#ends.length).fill(undefined)
-    if (this.#ids !== undefined) this.#ids[slot] = id
-    if (ticket !== undefined) this.#wait(this.#next, ticket)
-    this.#next += 1
+    this.#append(id, end)
+    if (ticket !== undefined) this.#wait(this.#recorded, ticket)
+    this.#recorded += 1
+  }
+
+  /** Notes broadcasts of a page that begins at `base`, from `first` up to `next`. */
+  recordRange(page: BroadcastPage, first: number, next: number, base: number): void {
+    this.#recorded += next - first
+    const last = this.#entryAt(this.#next - 1)
+    if (
+      !(last instanceof BroadcastRange) ||
+      last.page !== page ||
+      last.next !== first ||
+      last.base !== base
+    ) {
+      const range = new BroadcastRange(page, first, next, base)
+      this.#append(range, range.end)
+      return
+    }
+    if (this.#acknowledged === this.#next) {
+      this.#acknowledged -= 1
+      this.#partly = last.count
+    }
+    last.next = next
+    this.#ends[(this.#next - 1) % this.#ends.length] = last.end
   }
 
   /** Everything before `offset` has been acknowledged. */
   acknowledge(offset: number): void {
-    if (this.overflowed) {
-      if (this.#forgottenEnd > offset) return
-      this.#acknowledged = this.#first
-      this.#lastId = this.#forgottenId ?? this.#lastId
-      this.#forgottenId = undefined
+    if (this.#forgotten !== undefined) {
+      const { end, id, events } = this.#forgotten
+      if (end > offset) return
+      this.#forgotten = undefined
+      this.#deliver(events, id)
     }
-    const size = this.#ends.length
     while (this.#acknowledged < this.#next) {
-      const slot = this.#acknowledged % size
-      if ((this.#ends[slot] as number) > offset) return
-      this.#lastId = this.#ids?.[slot] ?? this.#lastId
-      this.#settle(this.#acknowledged, 'delivered')
+      const entry = this.#entryAt(this.#acknowledged)
+      const isWhole = (this.#ends[this.#acknowledged % this.#ends.length] as number) <= offset
+      if (entry instanceof BroadcastRange) {
+        const count = isWhole ? entry.count : entry.countUpTo(offset)
+        this.#deliver(count - this.#partly, entry.ids(this.#partly, count).at(-1))
+        this.#partly = isWhole ? 0 : count
+      } else if (isWhole) this.#deliver(1, entry)
+      if (!isWhole) return
       this.#acknowledged += 1
     }
   }
 
   /** The latest event with this id: settled if it is known to be delivered, waiting if not; absent if forgotten. */
   find(id: string): Ticket | undefined {
-    const ids = this.#ids
-    if (ids === undefined) return undefined
-    for (let sequence = this.#next - 1; sequence >= this.#first; sequence--) {
-      if (ids[sequence % ids.length] !== id) continue
-      const waiting = this.#tickets?.get(sequence)
-      if (waiting !== undefined) return waiting
-      const ticket: Ticket = new Deferred()
-      if (sequence < this.#acknowledged) ticket.resolve('delivered')
-      else if (this.#outcome !== undefined) ticket.resolve(this.#outcome)
-      else this.#wait(sequence, ticket)
-      return ticket
+    let number = this.#recorded
+    for (let index = this.#next - 1; index >= this.#first; index--) {
+      const entry = this.#entryAt(index)
+      const inRange = entry instanceof BroadcastRange ? entry.find(id) : entry === id ? 0 : -1
+      number -= entry instanceof BroadcastRange ? entry.count : 1
+      if (inRange >= 0) return this.#ticketOf(number + inRange)
     }
     return undefined
   }
@@ -145,37 +230,71 @@ export class DeliveryLog {
   /** The ids of the unacknowledged events, oldest first. */
   undeliveredIds(): string[] {
     const ids: string[] = []
-    for (
-      let sequence = Math.max(this.#acknowledged, this.#first);
-      sequence < this.#next;
-      sequence++
-    ) {
-      const id = this.#ids?.[sequence % this.#ends.length]
-      if (id !== undefined) ids.push(id)
+    for (let index = this.#acknowledged; index < this.#next; index++) {
+      const entry = this.#entryAt(index)
+      if (entry instanceof BroadcastRange) {
+        const from = index === this.#acknowledged ? this.#partly : 0
+        ids.push(...entry.ids(from, entry.count))
+      } else if (entry !== undefined) ids.push(entry)
     }
     return ids
   }
 
-  /** Tells everybody who still waits, and whoever asks later. */
+  /** Settles the tickets of all that is unacknowledged, and those of later questions. */
   settleAll(outcome: DeliveryOutcome): void {
     this.#outcome = outcome
-    for (const sequence of [...(this.#tickets?.keys() ?? [])]) this.#settle(sequence, outcome)
+    for (const number of [...(this.#tickets?.keys() ?? [])]) this.#settle(number, outcome)
   }
 
-  #settle(sequence: number, outcome: DeliveryOutcome): void {
-    this.#tickets?.get(sequence)?.resolve(outcome)
-    this.#tickets?.delete(sequence)
+  /** These events are the next that are acknowledged. */
+  #deliver(events: number, lastId: string | undefined): void {
+    this.#lastId = lastId ?? this.#lastId
+    const until = this.#delivered + events
+    if (this.awaited) {
+      for (let number = this.#delivered; number < until; number++) {
+        this.#settle(number, 'delivered')
+      }
+    }
+    this.#delivered = until
   }
 
-  #wait(sequence: number, ticket: Ticket): void {
+  #ticketOf(number: number): Ticket {
+    const waiting = this.#tickets?.get(number)
+    if (waiting !== undefined) return waiting
+    const ticket: Ticket = new Deferred()
+    if (number < this.#delivered) ticket.resolve('delivered')
+    else if (this.#outcome !== undefined) ticket.resolve(this.#outcome)
+    else this.#wait(number, ticket)
+    return ticket
+  }
+
+  #settle(number: number, outcome: DeliveryOutcome): void {
+    this.#tickets?.get(number)?.resolve(outcome)
+    this.#tickets?.delete(number)
+  }
+
+  #wait(number: number, ticket: Ticket): void {
     this.#tickets ??= new Map()
-    this.#tickets.set(sequence, ticket)
+    this.#tickets.set(number, ticket)
+  }
+
+  #entryAt(index: number): Entry {
+    return this.#entries?.[index % this.#ends.length]
+  }
+
+  #append(entry: Entry, end: number): void {
+    if (this.#next - this.#first === this.#ends.length) this.#makeRoom()
+    const slot = this.#next % this.#ends.length
+    this.#ends[slot] = end
+    if (entry !== undefined) this.#entries ??= new Array(this.#ends.length).fill(undefined)
+    if (this.#entries !== undefined) this.#entries[slot] = entry
+    this.#next += 1
   }
 
   /** Forgets the oldest if it was delivered; grows while that is allowed; else forgets the oldest all the same. */
   #makeRoom(): void {
     const size = this.#ends.length
-    const inFlight = this.#acknowledged <= this.#first
+    const inFlight = this.#acknowledged === this.#first
     if (size === 0 || (inFlight && size < TRACKED_EVENTS)) {
       this.#grow(Math.min(TRACKED_EVENTS, Math.max(INITIAL, size * 4)))
       return
@@ -185,21 +304,31 @@ export class DeliveryLog {
   }
 
   #forgetOldestInFlight(): void {
-    const slot = this.#first % this.#ends.length
-    this.#settle(this.#first, 'unknown')
-    this.#forgottenEnd = this.#ends[slot] as number
-    this.#forgottenId = this.#ids?.[slot] ?? this.#forgottenId
+    const entry = this.#entryAt(this.#first)
+    const { id: before, events: already = 0 } = this.#forgotten ?? {}
+    const isRange = entry instanceof BroadcastRange
+    const events = already + (isRange ? entry.count - this.#partly : 1)
+    const id = isRange ? entry.ids(this.#partly, entry.count).at(-1) : entry
+    for (let number = this.#delivered + already; number < this.#delivered + events; number++) {
+      this.#settle(number, 'unknown')
+    }
+    const end = this.#ends[this.#first % this.#ends.length] as number
+    this.#forgotten = { end, id: id ?? before, events }
+    this.#partly = 0
+    this.#acknowledged += 1
   }
 
   #grow(size: number): void {
     this.#ends = this.#moved(this.#ends, new Array(size).fill(0))
-    if (this.#ids !== undefined) this.#ids = this.#moved(this.#ids, new Array(size).fill(undefined))
+    if (this.#entries !== undefined) {
+      this.#entries = this.#moved(this.#entries, new Array(size).fill(undefined))
+    }
   }
 
   /** What is remembered, in a larger ring. */
   #moved<T>(from: readonly T[], into: T[]): T[] {
-    for (let sequence = this.#first; sequence < this.#next; sequence++) {
-      into[sequence % into.length] = from[sequence % from.length] as T
+    for (let index = this.#first; index < this.#next; index++) {
+      into[index % into.length] = from[index % from.length] as T
     }
     return into
   }

@@ -1,8 +1,7 @@
-// What is known of the way of this stream's events: outlet's offsets on one side, acknowledgements on the other.
-import { counters } from '../internal/counters.js'
+// What became of this stream's events: the transport's offsets on one side, acknowledgements on the other.
 import { acknowledgedOffset } from '../tcp/info.js'
-import { follow, type Segment } from '../transport/fast/lane.js'
-import type { Outlet } from '../transport/transport.js'
+import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
+import type { Transport } from '../transport/transport.js'
 import {
   type Delivered,
   DeliveryLog,
@@ -15,81 +14,67 @@ import type { EventQueue } from './queue.js'
 
 /** Follows the events of one stream to the peer's kernel. */
 export class Delivery {
-  readonly #outlet: Outlet
+  readonly #transport: Transport
   /** Made with the first event: most streams of a quiet server have none on their way. */
   #log: DeliveryLog | undefined
-  /** Events that the log has not taken, because where they end is not known. */
+  /** Whether the log has all events. It takes none once it is not known where they end. */
   #known = true
   #acknowledged = Number.NEGATIVE_INFINITY
   /** The ids that never left the stream's queue, once it has ended. */
   #unsent: ReadonlySet<string | undefined> | undefined
 
-  constructor(outlet: Outlet) {
-    this.#outlet = outlet
-    outlet.expectPeerEnd()
+  constructor(transport: Transport) {
+    this.#transport = transport
+    transport.ledger?.watchPeerEnd()
   }
 
-  /** Whether somebody waits for an acknowledgement that a look could bring. */
+  /** Whether an acknowledgement is waited for that a look could bring. */
   get awaited(): boolean {
-    this.readUp()
     return this.#known && this.#log?.awaited === true
   }
 
   /** Whether events are on their way, so that a look could bring news. */
   get inFlight(): boolean {
-    this.readUp()
     const log = this.#log
     return this.#known && log !== undefined && log.delivered < log.recorded
   }
 
-  /** An event has been written to the outlet. */
+  /** An event has been written to the transport. */
   record(id: string | undefined, ticket: Ticket | undefined): void {
-    this.readUp()
-    const { position } = this.#outlet
-    if (position === undefined) this.#forget()
-    if (!this.#known || position === undefined) {
+    const end = this.#positionToRecordAt()
+    if (end === undefined) {
       ticket?.resolve('unknown')
       return
     }
-    this.#note(id, position, ticket)
-  }
-
-  #note(id: string | undefined, end: number, ticket?: Ticket): void {
-    this.#log ??= new DeliveryLog()
-    const { full } = this.#log
-    if (full) this.look()
-    if (this.#known) this.#log.record(id, end, ticket)
-    else ticket?.resolve('unknown')
-    // The event may have left before it is noted, and that look have seen its acknowledgement: no later one tells again.
-    if (full) this.#log.acknowledge(this.#acknowledged)
-  }
-
-  /** A broadcast was the last event recorded; those that follow it may go the short way, and are read up later. */
-  follow(segment: Segment, index: number): void {
-    const { lane, position } = this.#outlet
-    if (this.#known && lane !== undefined && position !== undefined) {
-      follow(lane, segment, index, position)
-    }
-  }
-
-  /** Records what went the short way since the last time. */
-  readUp(): void {
-    const { lane } = this.#outlet
-    if (lane === undefined || lane.first === lane.next) return
-    const { segment, first, next, base } = lane
-    lane.first = next
-    counters.events += next - first
-    if (!this.#known || segment === undefined) return
-    for (let index = first; index < next; index++) {
-      this.#note(segment.ids[index], base + (segment.ends[index] as number))
-    }
-    // A look in between may have seen the acknowledgement of those that were noted after it.
+    this.#logToRecordIn().record(id, end, ticket)
     this.#log?.acknowledge(this.#acknowledged)
+  }
+
+  /** A cohort has sent these broadcasts of a page, and nothing else was sent between or after them. */
+  recordRange(page: BroadcastPage, first: number, next: number): void {
+    const end = this.#positionToRecordAt()
+    if (end === undefined) return
+    this.#logToRecordIn().recordRange(page, first, next, end - page.end(next))
+    this.#log?.acknowledge(this.#acknowledged)
+  }
+
+  #positionToRecordAt(): number | undefined {
+    const position = this.#transport.ledger?.position
+    if (position === undefined) this.#forget()
+    // That look may find that the position is wrong.
+    else if (this.#log?.full) this.look()
+    return this.#known ? position : undefined
+  }
+
+  /** What is recorded may have left before, and a look have seen its acknowledgement: no later one reports it again. */
+  #logToRecordIn(): DeliveryLog {
+    this.#log ??= new DeliveryLog()
+    return this.#log
   }
 
   /** Asks the kernel. Nothing is taken back: what has been acknowledged once stays so. */
   look(): void {
-    const { socket } = this.#outlet
+    const { socket } = this.#transport
     if (!this.#known || socket === undefined) return
     const offset = acknowledgedOffset(socket)
     if (offset !== undefined) this.acknowledge(offset)
@@ -97,7 +82,6 @@ export class Delivery {
 
   /** What the peer's kernel has acknowledged of the connection's bytes, by a look of this moment. */
   acknowledge(offset: number): void {
-    this.readUp()
     this.#check()
     if (!this.#known || !(offset > this.#acknowledged)) return
     this.#acknowledged = offset
@@ -106,7 +90,6 @@ export class Delivery {
 
   /** A promise for the latest event with this id, queued or sent. */
   of(id: string, queue: EventQueue | undefined): Promise<DeliveryOutcome> {
-    this.readUp()
     if (this.#unsent?.has(id)) return Promise.resolve('undelivered')
     const ticket = queue?.ticketOf(id) ?? (this.#known ? this.#log?.find(id) : undefined)
     return (
@@ -117,9 +100,8 @@ export class Delivery {
 
   /** `undefined` where it cannot be known. */
   get delivered(): Delivered | undefined {
-    this.readUp()
     this.#check()
-    const { start, position } = this.#outlet
+    const { start, position } = this.#transport.ledger ?? {}
     if (!this.#known || start === undefined || position === undefined) return undefined
     const bytes = Math.max(0, Math.min(this.#acknowledged, position) - start)
     return { id: this.#log?.lastId, events: this.#log?.delivered ?? 0, bytes }
@@ -127,8 +109,7 @@ export class Delivery {
 
   /** What was sent or queued and not acknowledged; `undefined` where that cannot be known. */
   undelivered(queue: EventQueue | undefined): Undelivered | undefined {
-    this.readUp()
-    if (!this.#known || this.#outlet.start === undefined) return undefined
+    if (!this.#known || this.#transport.ledger?.start === undefined) return undefined
     const log = this.#log
     const ids = log?.undeliveredIds() ?? []
     let events = log === undefined ? 0 : log.recorded - log.delivered
@@ -143,18 +124,18 @@ export class Delivery {
     }
   }
 
-  /** The stream has ended: whoever still waits is told. */
+  /** The stream has ended: everything that is still waited for is settled. */
   end(queue: EventQueue | undefined): void {
-    this.readUp()
     this.#log?.settleAll(this.#known ? 'undelivered' : 'unknown')
     queue?.settleTickets('undelivered')
     if (queue?.length) this.#unsent = new Set(Array.from(queue.events(), (event) => event.id))
   }
 
-  /** Somebody has written past the outlet, or changed what it wrote: then its offsets mean nothing. */
+  /** Bytes written past the transport, or changed on their way, make its offsets meaningless. */
   #check(): void {
-    this.#outlet.checkPosition()
-    if (this.#outlet.position === undefined) this.#forget()
+    const { ledger } = this.#transport
+    ledger?.check()
+    if (ledger?.position === undefined) this.#forget()
   }
 
   #forget(): void {

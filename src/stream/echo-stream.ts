@@ -4,8 +4,8 @@ import { counters } from '../internal/counters.js'
 import { wallClockNow } from '../internal/scheduling.js'
 import type { Verdict } from '../liveness/verdict.js'
 import { EncodedEvent, encodeComment } from '../sse/encode.js'
-import type { Outlet } from '../transport/transport.js'
-import type { Refusal } from './admission.js'
+import type { Refusal } from '../transport/head.js'
+import type { Transport } from '../transport/transport.js'
 import { AgingStream } from './aging-stream.js'
 import { type CloseInfo, noEcho } from './close-info.js'
 import type { EchoSettings } from './echo-options.js'
@@ -25,20 +25,20 @@ export class EchoStream extends AgingStream implements EchoTarget {
   #confirmed: string | undefined
 
   constructor(
-    outlet: Outlet,
+    transport: Transport,
     settings: StreamSettings,
     echo: EchoSettings,
     lastEventId: string,
     refusal?: Refusal,
   ) {
-    super(outlet, settings, lastEventId, refusal)
+    super(transport, settings, lastEventId, refusal)
     this.#echo = echo
     this.#watch = new EchoWatch(echo, systemClock.now())
     const open = this.state === 'open'
     this.#token = open ? register(this) : ''
     this.#beat = encodeComment(`beat ${this.#token} ${echo.silence}`).bytes
     // At once: the client learns with the head that it is to answer.
-    if (open && this.sender.hasRoom) this.#sendBeat()
+    if (open && this.writer.hasRoom) this.#sendBeat()
   }
 
   /** Whoever hears of the stream's opening may ask it, which is before there is anything of this class. */
@@ -102,14 +102,14 @@ export class EchoStream extends AgingStream implements EchoTarget {
   /** While the client is behind it has enough to answer; no beat has to wait in a queue. */
   #beatDue(now: number): number {
     const { beat } = this.#echo
-    const due = this.sender.lastTraffic(now) + beat
+    const due = this.writer.lastTraffic(now) + beat
     if (due > now) return due
-    if (this.sender.hasRoom) this.#sendBeat()
+    if (this.writer.hasRoom) this.#sendBeat()
     return now + beat
   }
 
   #sendBeat(): void {
-    this.sender.write(this.#beat)
+    this.writer.write(this.#beat)
     counters.heartbeats += 1
   }
 }

@@ -1,9 +1,9 @@
-// One client. Data flows down (event -> bytes -> outlet), knowledge flows up (kernel -> monitor -> stream).
+// One client. Data flows down (event -> bytes -> transport), knowledge flows up (kernel -> monitor -> stream).
 //   open --close()--> draining --everything acknowledged--> closed
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
 
 import { onAbort } from '../internal/abort.js'
-import { systemClock } from '../internal/clock.js'
+import { type Clock, systemClock } from '../internal/clock.js'
 import { Deferred } from '../internal/deferred.js'
 import { asError } from '../internal/errors.js'
 import { isolated } from '../internal/rethrow.js'
@@ -20,8 +20,9 @@ import {
   isEncoded,
 } from '../sse/encode.js'
 import { inspectSocket, type SocketSnapshot } from '../tcp/info.js'
-import type { Outlet, OutletListener } from '../transport/transport.js'
-import { enter, leave, type Refusal } from './admission.js'
+import type { Refusal } from '../transport/head.js'
+import type { Transport } from '../transport/transport.js'
+import { enter, leave } from './admission.js'
 import {
   type CloseInfo,
   type CloseReason,
@@ -40,21 +41,21 @@ import * as news from './instrumentation.js'
 import { Mute } from './mute.js'
 import type { StreamSettings } from './options.js'
 import type { Dropped, EventQueue } from './queue.js'
-import { Sender, type SenderOwner } from './sender.js'
 import type { EventIterable } from './source.js'
 import type { BufferedBytes, SendResult, StreamState } from './states.js'
 import { type SendAllOptions, type SendAllResult, transfer } from './transfer.js'
 import { unwatched } from './unwatched.js'
 import { watchOver } from './watch-over.js'
+import { Writer, type WriterListener } from './writer.js'
 
-/** An event stream at work. What is not in `EventStream` is for its outlet, its sender, the monitor and channels. */
-export class LiveStream extends Mute implements EventStream, OutletListener, Watcher, SenderOwner {
+/** An event stream at work. What is not in `EventStream` is for its transport, its writer, the monitor and channels. */
+export class LiveStream extends Mute implements EventStream, Watcher, WriterListener {
   readonly lastEventId: string
   /** Whole milliseconds: they stay out of the heap. Rounded down, so that no time since is negative. */
-  readonly #openedAt = Math.floor(systemClock.now())
+  readonly #openedAt: number
   #state: StreamState = 'open'
   #watch: Watch | undefined = undefined
-  readonly #sender: Sender
+  readonly #writer: Writer
   /** How it is to end once everything has been sent. */
   #ending: { reason: CloseReason; error: Error | undefined } | undefined = undefined
   #info: CloseInfo | undefined = undefined
@@ -64,21 +65,28 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   #forgetSignal: (() => void) | undefined = undefined
 
   /** @param refusal - of a request that has been answered with 503 */
-  constructor(outlet: Outlet, settings: StreamSettings, lastEventId: string, refusal?: Refusal) {
+  constructor(
+    transport: Transport,
+    settings: StreamSettings,
+    lastEventId: string,
+    refusal?: Refusal,
+    clock: Clock = systemClock,
+  ) {
     super()
-    this.#sender = new Sender(outlet, settings, this, this.#openedAt)
+    this.#openedAt = Math.floor(clock.now())
+    this.#writer = new Writer(transport, settings, this, clock)
     this.lastEventId = lastEventId
     if (refusal !== undefined) {
       news.refused(this, this.#settle(refusal.reason, 0))
       return
     }
-    enter(settings, outlet.socket)
-    if (outlet.closed) {
+    enter(settings, transport.socket)
+    if (transport.over !== undefined) {
       news.opened(this)
-      this.#close(outlet.finished ? 'ended' : reasonOf(outlet.error), outlet.error)
+      this.onClose()
       return
     }
-    outlet.listen(this)
+    transport.listen(this.#writer)
     const { signal, opening } = settings
     if (signal?.aborted) {
       news.opened(this)
@@ -86,9 +94,9 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
       return
     }
     if (signal) this.#forgetSignal = onAbort(signal, () => this.abort(asError(signal.reason)))
-    this.#watch = watchOver(outlet.socket, this)
-    if (outlet.socket === undefined) unwatched.add(this)
-    if (opening !== undefined) this.#sender.write(opening)
+    this.#watch = watchOver(transport.socket, this)
+    if (transport.socket === undefined) unwatched.add(this)
+    if (opening !== undefined) this.#writer.write(opening)
     news.opened(this)
   }
 
@@ -115,7 +123,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   }
 
   get dropped(): Dropped {
-    return this.#info?.dropped ?? this.#sender.dropped
+    return this.#info?.dropped ?? this.#writer.dropped
   }
 
   send(event: EventInput | EncodedEvent): SendResult {
@@ -133,7 +141,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   }
 
   writable(): Promise<boolean> {
-    return this.#sender.writable()
+    return this.#writer.writable()
   }
 
   sendAll(source: EventIterable, options?: SendAllOptions): Promise<SendAllResult> {
@@ -142,7 +150,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
 
   /** Sends an event in its final form: the short way, for `Channel`. */
   sendEncoded(event: EncodedEvent, ticket?: Ticket): SendResult {
-    return this.#isOpen() ? this.#concluded(this.#sender.deliver(event, ticket)) : 'closed'
+    return this.#isOpen() ? this.#concluded(this.#writer.deliver(event, ticket)) : 'closed'
   }
 
   /** Ends the stream because of what the application has done: what waits is sent, and the reason is `error`. */
@@ -153,7 +161,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   /** Ends the stream as `close` does, after these; what has no room is left out. */
   finish(reason: 'ended' | 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
     try {
-      for (const event of last) if (this.#isOpen()) this.#sender.deliver(event)
+      for (const event of last) if (this.#isOpen()) this.#writer.deliver(event)
     } catch (error) {
       this.onFailed(error)
     }
@@ -166,19 +174,19 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   }
 
   /** The write loop beneath: for `Channel`. */
-  get sender(): Sender {
-    return this.#sender
+  get writer(): Writer {
+    return this.#writer
   }
 
   delivered(): Delivered | undefined {
     if (this.#info !== undefined) return this.#info.delivered
-    const { delivery } = this.#sender
+    const { delivery } = this.#writer
     delivery.look()
     return delivery.delivered
   }
 
   async delivery(id: string): Promise<DeliveryOutcome> {
-    return this.#sender.outcomeOf(String(id))
+    return this.#writer.outcomeOf(String(id))
   }
 
   close(): Promise<CloseInfo> {
@@ -191,60 +199,49 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   }
 
   buffered(): BufferedBytes {
-    const pending = this.#sender.pending + this.#sender.outlet.pending
+    const pending = this.#writer.pending + this.#writer.transport.buffered
     const { unsent, unacked } = this.inspect() ?? {}
     return { pending, unsent, unacked }
   }
 
   inspect(): SocketSnapshot | undefined {
-    return this.#sender.outlet.socket && inspectSocket(this.#sender.outlet.socket)
+    return this.#writer.transport.socket && inspectSocket(this.#writer.transport.socket)
   }
 
   /** Whether events are taken. The application can have ended the response behind our back: its close is on its way. */
   #isOpen(): boolean {
-    return this.#state === 'open' && this.#sender.outlet.writable
+    return this.#state === 'open' && this.#writer.transport.writable
   }
 
   #encodeAndSend(event: EventInput | EncodedEvent, ticket?: Ticket): SendResult {
     if (this.#state !== 'open') return 'closed'
     if (isEncoded(event)) return this.sendEncoded(event, ticket)
-    const text = eventText(event, this.#sender.settings.serialize)
+    const text = eventText(event, this.#writer.settings.serialize)
     // Asked after it: the application's serializer may have ended the stream.
     return this.#isOpen()
-      ? this.#concluded(this.#sender.deliverText(text, event, ticket))
+      ? this.#concluded(this.#writer.deliverText(text, event, ticket))
       : 'closed'
   }
 
   #concluded(result: SendResult | 'overflow'): SendResult {
     if (result !== 'overflow') return result
     news.overflowing({ stream: this, outcome: 'closed', events: 0, bytes: 0 })
-    this.#giveUp('overflow', overflowed(this.#sender.queue as EventQueue))
+    this.#giveUp('overflow', overflowed(this.#writer.queue as EventQueue))
     return 'closed'
   }
 
   get plan(): MonitorPlan {
-    return this.#sender.settings.plan
+    return this.#writer.settings.plan
   }
 
   get notSentLowWater(): number | undefined {
-    return this.#sender.settings.notSentLowWater || undefined
-  }
-
-  onDrain(): void {
-    this.#sender.resume()
-  }
-
-  onBlocked(): void {
-    this.#sender.block()
-  }
-
-  onPeerEnd(): void {
-    this.#sender.delivery.look()
+    return this.#writer.settings.notSentLowWater || undefined
   }
 
   onClose(): void {
-    const { finished, error } = this.#sender.outlet
-    if (finished) this.#close(this.#ending?.reason ?? 'ended', this.#ending?.error)
+    const { over, socket } = this.#writer.transport
+    const error = socket?.errored ?? undefined
+    if (over === 'finished') this.#close(this.#ending?.reason ?? 'ended', this.#ending?.error)
     else this.#close(reasonOf(error), error)
   }
 
@@ -253,15 +250,16 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   }
 
   onPeerGone(evidence: Evidence): void {
-    const { error, finished, socket } = this.#sender.outlet
-    if (finished) this.onClose()
+    const { over, socket } = this.#writer.transport
+    const error = socket?.errored ?? undefined
+    if (over === 'finished') this.onClose()
     else this.#close(reasonOfGone(evidence.verdict, error, socket), error, evidence)
   }
 
   onLook(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
-    if (this.#sender.inFlight) this.#sender.delivery.look()
+    if (this.#writer.inFlight) this.#writer.delivery.look()
     return checkDeadlines({
-      sender: this.#sender,
+      writer: this.#writer,
       openedAt: this.#openedAt,
       observation: this.#watch?.observation,
       now,
@@ -299,7 +297,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     if (this.#state !== 'open') return
     this.#state = 'draining'
     this.#ending = { reason, error }
-    this.#sender.end()
+    this.#writer.end()
   }
 
   /** Ends the stream from our side and the connection with it. */
@@ -307,25 +305,25 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     if (this.#state === 'closed') return
     const evidence = reason === 'stalled' && this.#watch ? evidenceOfWatch(this.#watch) : undefined
     this.#close(reason, error, evidence)
-    inRootContext(() => isolated(() => this.#sender.outlet.destroy(entirely)))
+    inRootContext(() => isolated(() => this.#writer.transport.destroy(entirely)))
   }
 
   /** The one way into `closed`. After it nothing of the stream's runs on. */
   #close(reason: CloseReason, error?: Error, evidence?: Evidence): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.#sender.outlet.unlisten()
+    this.#writer.transport.listen(undefined)
     this.#lastVerdict = reason === 'peer-dead' ? 'dead' : this.verdict
     const silence = reason === 'peer-dead' ? news.silenceOf(evidence, this.#watch) : undefined
-    const info = this.#settle(reason, systemClock.now() - this.#openedAt, error, evidence)
+    const info = this.#settle(reason, this.#writer.now() - this.#openedAt, error, evidence)
     unwatched.delete(this)
-    leave(this.#sender.settings, this.#sender.outlet.socket)
+    leave(this.#writer.settings, this.#writer.transport.socket)
     news.closed(this, info, silence)
   }
 
   #settle(reason: CloseReason, openedFor: number, error?: Error, evidence?: Evidence): CloseInfo {
     this.#state = 'closed'
-    const account = this.#sender.account()
+    const account = this.#writer.account()
     this.beforeEnd()
     this.#forgetSignal?.()
     const info = {
@@ -336,7 +334,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
       evidence: evidence && publicEvidence(evidence),
     }
     this.#info = info
-    this.#sender.stop()
+    this.#writer.stop()
     this.#closed?.resolve(info)
     // It can be another's turn that ends this stream: its listeners must not see that one's AsyncLocalStorage.
     inRootContext(() => this.#controller?.abort(new StreamClosedError(info)))

@@ -1,7 +1,7 @@
 import { systemClock } from '../internal/clock.js'
 import { brand } from '../internal/shared.js'
-import type { Outlet } from '../transport/transport.js'
-import type { Refusal } from './admission.js'
+import type { Refusal } from '../transport/head.js'
+import type { Transport } from '../transport/transport.js'
 import { AgingStream } from './aging-stream.js'
 import { lifetime } from './deadlines.js'
 import { EchoStream } from './echo-stream.js'
@@ -13,19 +13,19 @@ brand(LiveStream, 'EventStream')
 
 /** The stream of a client, or of one that has been turned away. */
 export function makeStream(
-  outlet: Outlet,
+  transport: Transport,
   settings: StreamSettings,
   lastEventId: string,
   refusal?: Refusal,
 ): LiveStream {
   const { maxAge, echo } = settings
   if (maxAge === false && echo === false)
-    return new LiveStream(outlet, settings, lastEventId, refusal)
+    return new LiveStream(transport, settings, lastEventId, refusal)
   const expiresAt =
     maxAge === false ? Number.POSITIVE_INFINITY : systemClock.now() + lifetime(maxAge)
   const stream =
     echo === false
-      ? new AgingStream(outlet, settings, lastEventId, refusal)
-      : new EchoStream(outlet, settings, echo, lastEventId, refusal)
+      ? new AgingStream(transport, settings, lastEventId, refusal)
+      : new EchoStream(transport, settings, echo, lastEventId, refusal)
   return stream.expireAt(expiresAt)
 }

@@ -5,9 +5,9 @@ import { Deferred } from '../internal/deferred.js'
 import { nextTurn } from '../internal/scheduling.js'
 import { abortSignal, type Checks, checkOptions } from '../internal/validate.js'
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
-import type { EndListener, Sender } from './sender.js'
 import { type EventIterable, isThenable, openSource, type Puller } from './source.js'
 import type { SendResult } from './states.js'
+import type { EndListener, Writer } from './writer.js'
 
 /** How `sendAll` came to its end. */
 export interface SendAllResult {
@@ -26,7 +26,7 @@ export interface SendAllResult {
 
 /** What a transfer needs of a stream. */
 export interface Sink {
-  readonly sender: Sender
+  readonly writer: Writer
   send(event: EventInput | EncodedEvent): SendResult
   /** Ends the stream because of what a source has done. */
   fail(error: unknown): void
@@ -78,8 +78,8 @@ class Transfer implements EndListener {
     } else {
       // The callbacks come in the tick of the end itself, whatever the loop below waits for.
       if (signal !== undefined) this.#cleanups.push(onAbort(signal, () => this.#halt('aborted')))
-      this.#sink.sender.onEnd(this)
-      this.#cleanups.push(() => this.#sink.sender.offEnd(this))
+      this.#sink.writer.onEnd(this)
+      this.#cleanups.push(() => this.#sink.writer.offEnd(this))
       void this.#run()
     }
     return this.#result.promise
@@ -102,7 +102,7 @@ class Transfer implements EndListener {
   async #loop(): Promise<void> {
     let streak = 0
     while (!this.#over) {
-      if (!this.#sink.sender.hasRoom) {
+      if (!this.#sink.writer.hasRoom) {
         streak = 0
         await this.#room()
         continue
@@ -110,7 +110,7 @@ class Transfer implements EndListener {
       const event = await this.#pull()
       if (event === NO_MORE) return this.#finish('done')
       // What took its time to come may find the room gone, to somebody else who sends.
-      while (!this.#over && !this.#sink.sender.hasRoom) await this.#room()
+      while (!this.#over && !this.#sink.writer.hasRoom) await this.#room()
       if (this.#over) return
       this.#send(event)
       streak += 1
@@ -122,7 +122,7 @@ class Transfer implements EndListener {
   }
 
   async #room(): Promise<void> {
-    if (!(await this.#sink.sender.writable())) this.#halt('closed')
+    if (!(await this.#sink.writer.writable())) this.#halt('closed')
   }
 
   /** The next event, or `NO_MORE`. At once, where the source is not a promise's. */

@@ -1,10 +1,24 @@
 // The head of a stream's response, and of the 503 in place of one: what goes into it, what is taken off, what is refused.
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http'
 import { TcpSseError } from '../internal/errors.js'
-import type { Refusal } from '../stream/admission.js'
-import type { StreamSettings } from '../stream/options.js'
 
-type OwnHeaders = StreamSettings['headers']
+type OwnHeaders = Readonly<Record<string, string | number | readonly string[]>> | undefined
+
+/** What a transport needs to know of a stream's options. */
+export interface TransportSettings {
+  /** Further response headers; they win over the stream's own. */
+  readonly headers: OwnHeaders
+  readonly fastPath: boolean
+}
+
+/** Why a request gets 503 in place of a stream. */
+export interface Refusal {
+  readonly reason: 'drained' | 'refused'
+  /** Seconds, for `Retry-After`. */
+  readonly retryAfter: number
+  /** The body of the answer. */
+  readonly message: string
+}
 
 /** Anything but the head is refused: `no-transform` keeps compressors away, the X- header nginx's buffer. */
 const HEADERS = {

@@ -1,42 +1,48 @@
 // A response over HTTP/1, plain or TLS: while it lasts, the connection is its own.
+//
+// Its bytes go one of two ways. Directly: into the batch of this tick (fast/batch.ts) or by a cohort (fast/cohort.ts), past
+// Node's streams. Ordinarily: through the response, as any application writes. What waits in the batch is always older than what
+// Node holds, because nothing is added to it while Node holds anything; and before Node writes to the connection the batch is
+// sent, because the connection's handle says so first (`onTouch`).
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { callAtEndOfTick } from '../internal/scheduling.js'
-import { countsFor, libuvQueueOf, resetConnection, wireOffset } from '../native/binding.js'
-import type { EncodedEvent } from '../sse/encode.js'
-import type { StreamSettings } from '../stream/options.js'
+import { countsFor, fdOf, libuvQueueOf, resetConnection, wireOffset } from '../native/binding.js'
+import { type Occupant, occupy } from '../native/handle.js'
+import { chunkSize } from '../sse/chunk.js'
 import { acknowledgedOffset, isDrained } from '../tcp/info.js'
-import { type Berth, LARGEST_PIECE, sharedBatch } from './fast/batch.js'
-import { chunked, type Lane, type Segment } from './fast/lane.js'
+import { type BatchSlot, LARGEST_PIECE, sharedBatch } from './fast/batch.js'
 import {
-  isPassing,
-  isTakenOver,
+  hasNodesMethods,
+  isTransient,
   sendError,
-  takeOver,
+  unwatchMethods,
+  watchMethods,
   writesDirectly,
-} from './fast/response-hooks.js'
-import { type Carrier, NodeOutlet, OUTLET } from './node-transport.js'
-import type { OutletListener } from './transport.js'
+} from './fast/hooks.js'
+import type { TransportSettings } from './head.js'
+import { type Carrier, NodeTransport, TRANSPORT } from './node-transport.js'
+import type { FastPath, Ledger, Seat, TransportListener, TransportLook } from './transport.js'
 
-interface PeerEndCarrier extends Omit<Carrier, typeof OUTLET> {
-  [OUTLET]?: Http1Outlet | undefined
+interface PeerEndCarrier extends Omit<Carrier, typeof TRANSPORT> {
+  [TRANSPORT]?: Http1Transport | undefined
 }
 
 function onPeerEnd(this: PeerEndCarrier): void {
-  this[OUTLET]?.onPeerEnd()
+  this[TRANSPORT]?.onPeerEnd()
 }
 
 function onFinish(this: PeerEndCarrier): void {
-  this[OUTLET]?.onFinish()
+  this[TRANSPORT]?.onFinish()
 }
 
 /** `0`, and two line ends. */
 const LAST_CHUNK = 5
 
-/** An outlet over `node:http` and `node:https`. */
-export class Http1Outlet
-  extends NodeOutlet<IncomingMessage, ServerResponse>
-  implements Berth, Lane
+/** A transport over `node:http` and `node:https`. */
+export class Http1Transport
+  extends NodeTransport<IncomingMessage, ServerResponse>
+  implements Ledger, FastPath, BatchSlot, Occupant
 {
   start: number | undefined = undefined
   position: number | undefined = undefined
@@ -45,11 +51,7 @@ export class Http1Outlet
   row = -1
   waiting = 0
   direct = 0
-  segment: Segment | undefined = undefined
-  first = 0
-  next = 0
-  base = 0
-  laneBytes = 0
+  seat: Seat | undefined = undefined
   /** What the kernel would not take is on the ordinary path, and not through yet. */
   #short = false
   /** Whether a response without a socket has said that it is finished. */
@@ -59,11 +61,19 @@ export class Http1Outlet
     return false
   }
 
-  get finished(): boolean {
+  override get ledger(): Ledger | undefined {
+    return this.socket === undefined ? undefined : this
+  }
+
+  get fast(): FastPath | undefined {
+    return this.#way === 'direct' ? this : undefined
+  }
+
+  protected get finished(): boolean {
     return this.res.writableFinished || this.#finished
   }
 
-  get pending(): number {
+  get buffered(): number {
     const queued = this.socket === undefined ? 0 : libuvQueueOf(this.socket)
     return Math.max(this.res.writableLength, queued) + this.waiting
   }
@@ -72,49 +82,66 @@ export class Http1Outlet
    * Node counts what a socket was given. If that is not what we gave it, somebody else writes, or something between
    * changes what we write: then nothing is known, now and later.
    */
-  checkPosition(): void {
+  check(): void {
     const { socket, res, position } = this
     if (position === undefined || socket === undefined) return
     // A socket that is gone has forgotten what it had not written yet; after our own end nothing is asked any more.
     if (socket.destroyed || this.#way === 'ended') return
     const end = res.writableEnded && res.chunkedEncoding ? LAST_CHUNK : 0
-    if (position + end !== wireOffset(socket) + this.waiting) this.position = undefined
+    if (position + end === wireOffset(socket) + this.waiting) return
+    this.position = undefined
+    this.seat?.leave()
   }
 
   override end(): void {
-    this.flush()
+    this.onTouch()
     this.#way = 'ended'
     super.end()
   }
 
-  /** Sends what waits in the batch, before anything else is written. */
-  flush(): void {
+  /** The connection is about to be written to by somebody else, or to be closed. */
+  onTouch(): void {
+    this.seat?.leave()
     if (this.row >= 0) sharedBatch.flush()
   }
 
-  /** The rest goes the ordinary way, which says when it has gone, or what is wrong. */
+  /** What the batch could not send goes the ordinary way. */
   onShort(rest: Buffer, errno: number): void {
-    const socket = this.socket as Socket
-    if (socket.destroyed) return
-    if (errno !== 0 && !isPassing(errno)) {
-      socket.destroy(sendError(errno))
-      return
-    }
     this.#short = true
+    this.waiting += rest.length
+    this.takeRest(rest, errno)
+  }
+
+  holdBack(bytes: number): void {
+    this.#short = true
+    this.waiting += bytes
+    this.direct -= bytes
+  }
+
+  /** It says when it has gone, or what is wrong. */
+  takeRest(rest: Buffer, errno: number): boolean {
+    const socket = this.socket as Socket
+    this.waiting -= rest.length
+    if (socket.destroyed) return false
+    if (errno !== 0 && !isTransient(errno)) {
+      socket.destroy(sendError(errno))
+      return false
+    }
     socket.write(rest, (error) => {
       this.#short = false
       // Node reports a write that a destroyed socket has cut off as a success.
       if (!error && !socket.destroyed) this.listener?.onDrain()
     })
     this.listener?.onBlocked()
+    return true
   }
 
   protected get timed(): Socket | undefined {
     return this.socket
   }
 
-  protected get over(): boolean {
-    return this.res.destroyed || this.res.writableFinished
+  protected get ended(): boolean {
+    return this.res.destroyed || this.finished
   }
 
   protected get gone(): boolean {
@@ -126,7 +153,7 @@ export class Http1Outlet
   }
 
   /** Head and first byte go as one segment. */
-  override open(settings: StreamSettings): void {
+  override open(settings: TransportSettings): void {
     const { socket } = this.res
     socket?.cork()
     try {
@@ -136,36 +163,48 @@ export class Http1Outlet
     }
   }
 
-  protected opened({ fastPath }: StreamSettings): void {
+  protected opened({ fastPath }: TransportSettings): void {
     const { res, socket } = this
     // An earlier response on the connection may not be finished: ours has no place in its bytes yet.
     if (socket === undefined || res.socket !== socket || res.hasHeader('content-encoding')) return
     if (acknowledgedOffset(socket) === undefined) return
     this.start = wireOffset(socket)
     this.position = this.start
-    if (!fastPath || !writesDirectly(socket) || !takeOver(res, this)) return
+    if (!fastPath || !writesDirectly(socket) || !hasNodesMethods(res)) return
+    if (!occupy(socket, this)) return
     this.#way = 'direct'
     countsFor(socket, this)
   }
 
-  expectPeerEnd(): void {
-    const { socket } = this
-    // A stream's last account asks for it too, after the outlet was told to stop.
-    if (this.start === undefined || socket === undefined || this.listener === undefined) return
-    ;(socket as PeerEndCarrier)[OUTLET] = this
+  watchPeerEnd(): void {
+    const socket = this.socket as PeerEndCarrier & Socket
+    // A stream's last account asks for it too, after the transport was told to stop.
+    if (this.start === undefined || this.listener === undefined) return
+    if (socket[TRANSPORT] === this) return
+    socket[TRANSPORT] = this
     socket.on('end', onPeerEnd)
   }
 
-  override listen(listener: OutletListener): void {
-    super.listen(listener)
-    // An injected request's response (light-my-request) says so, and nothing else that could be asked.
-    if (this.socket === undefined) this.res.on('finish', onFinish)
+  protected override unlisten(): void {
+    super.unlisten()
+    this.onTouch()
+    const socket = this.socket as (PeerEndCarrier & Socket) | undefined
+    if (socket === undefined) {
+      this.res.off('finish', onFinish)
+      return
+    }
+    socket.off('end', onPeerEnd)
+    if (socket[TRANSPORT] === this) socket[TRANSPORT] = undefined
+    if (this.#way === 'ordinary') return
+    occupy(socket, undefined)
+    unwatchMethods(this.res)
+    unwatchMethods(socket)
   }
 
-  override unlisten(): void {
-    super.unlisten()
-    if (this.socket === undefined) this.res.off('finish', onFinish)
-    this.socket?.off('end', onPeerEnd)
+  override listen(listener: TransportListener | undefined): void {
+    super.listen(listener)
+    // An injected request's response (light-my-request) says so, and nothing else that could be asked.
+    if (listener !== undefined && this.socket === undefined) this.res.on('finish', onFinish)
   }
 
   /** @internal */
@@ -178,51 +217,65 @@ export class Http1Outlet
     this.listener?.onPeerEnd()
   }
 
-  get lane(): Lane | undefined {
-    return this.#way !== 'ordinary' && this.res.chunkedEncoding ? this : undefined
+  board(): number {
+    const { res, socket } = this
+    // A timer of the application's counts writes through Node's streams, and the batch tells it of ours.
+    if (!this.#goesDirectly(0) || !res.chunkedEncoding || socket === undefined || socket.timeout) {
+      return -1
+    }
+    this.onTouch()
+    this.check()
+    if (this.#short || this.position === undefined) return -1
+    if (!watchMethods(res, ['write', 'end'], this)) return -1
+    if (!watchMethods(socket, ['write', 'setTimeout'], this)) return -1
+    this.watchPeerEnd()
+    return fdOf(socket)
   }
 
-  cast({ bytes }: EncodedEvent, segment: Segment, index: number): boolean {
-    if (this.segment !== segment || this.next !== index) return false
-    // Anything that was written since the last broadcast has moved the position on.
-    if (this.position !== this.base + (segment.ends[index - 1] as number)) return false
-    if (!this.#mayGoDirectly(bytes.length)) return false
-    // To make room in the batch it may have been sent, and the kernel not have taken all of it: that breaks the run.
-    if (this.#short) return false
-    this.position += sharedBatch.add(this, bytes, true)
-    this.laneBytes += bytes.length
-    this.next = index + 1
-    return true
+  credit(bytes: number): void {
+    if (this.position !== undefined) this.position += bytes
+    this.direct += bytes
   }
 
   override write(bytes: Buffer): boolean {
-    if (this.#mayGoDirectly(bytes.length)) {
-      const length = sharedBatch.add(this, bytes, this.res.chunkedEncoding)
-      if (this.position !== undefined) this.position += length
-      // Whether the kernel takes it is known after the tick, or when there is so much that it matters before.
-      if (this.waiting >= FLUSH_AT) sharedBatch.flush()
-      return !this.#short
+    if (!this.#goesDirectly(bytes.length)) return this.#writeOrdinarily(bytes)
+    this.#advance(sharedBatch.add(this, bytes, this.res.chunkedEncoding))
+    return this.#keepsUp()
+  }
+
+  writeText(text: string): number {
+    // UTF-8 takes three bytes at most for each of a string's units.
+    if (!this.#goesDirectly(text.length * 3)) {
+      const bytes = Buffer.from(text)
+      return this.#writeOrdinarily(bytes) ? bytes.length : -bytes.length
     }
-    this.flush()
-    if (this.position !== undefined) this.position += framed(bytes.length, this.res)
+    const before = this.waiting
+    const length = sharedBatch.addText(this, text, this.res.chunkedEncoding)
+    this.#advance(this.waiting - before)
+    return this.#keepsUp() ? length : -length
+  }
+
+  #writeOrdinarily(bytes: Buffer): boolean {
+    this.onTouch()
+    this.#advance(this.res.chunkedEncoding ? chunkSize(bytes.length) : bytes.length)
     corkForThisTick(this.res.socket)
     return super.write(bytes)
   }
 
-  override writeText(text: string): number {
-    // UTF-8 takes three bytes at most for each of a string's units.
-    if (!this.#mayGoDirectly(text.length * 3)) return -1
-    const { chunkedEncoding } = this.res
-    const before = this.waiting
-    const bytes = sharedBatch.addText(this, text, chunkedEncoding)
-    if (this.position !== undefined) this.position += this.waiting - before
+  #advance(length: number): void {
+    if (this.position !== undefined) this.position += length
+  }
+
+  /** Whether the kernel takes it is known after the tick, or when there is so much that it matters before. */
+  #keepsUp(): boolean {
     if (this.waiting >= FLUSH_AT) sharedBatch.flush()
-    return bytes
+    return !this.#short
   }
 
   /** Plain TCP, our response is the socket's, nothing is queued, nobody has overridden a method that is bypassed. */
-  #mayGoDirectly(length: number): boolean {
+  #goesDirectly(length: number): boolean {
     if (this.#way !== 'direct' || length > LARGEST_PIECE) return false
+    this.seat?.leave()
     if (!sharedBatch.fits(length)) sharedBatch.flush()
     const socket = this.socket as Socket
     return (
@@ -230,19 +283,18 @@ export class Http1Outlet
       this.res.writableLength === 0 &&
       !this.res.writableEnded &&
       !socket.destroyed &&
-      isTakenOver(this.res) &&
+      hasNodesMethods(this.res) &&
       writesDirectly(socket)
     )
   }
 
-  isDrained(): boolean | undefined {
-    if (this.socket === undefined) return undefined
-    this.flush()
+  isAcknowledged(): boolean | undefined {
+    this.onTouch()
     return this.res.writableLength > 0 ? false : isDrained(this.socket as Socket)
   }
 
-  stalledFor(_loopTime: number, connection: number): number {
-    return connection
+  protected stalledFor({ stalledFor }: TransportLook): number {
+    return stalledFor
   }
 
   /**
@@ -250,14 +302,14 @@ export class Http1Outlet
    * no look at our side of the connection can tell. So a body that nobody has begun to read is discarded, as Node itself
    * does when a response ends. One that the application has paused is its own: only a write can tell then.
    */
-  discardUnread(): void {
+  protected override discardBody(): void {
     const { req } = this
     if (req.complete || req.readableFlowing !== null || req.listenerCount('readable') > 0) return
     req.resume()
   }
 
   /** The head has promised to keep the connection, and clients come back on it, to a server that has only a 503 left. */
-  hangUp(): void {
+  closeConnectionAfter(): void {
     const { socket } = this.req
     // A Duplex that an application has handed to the server has no `destroySoon`: as Node ends such a one.
     this.res.once('close', () => (socket.destroySoon ? socket.destroySoon() : socket.end()))
@@ -282,11 +334,6 @@ function corkForThisTick(socket: Socket | null): void {
 
 function uncork(socket: Socket): void {
   socket.uncork()
-}
-
-/** The size of a write on the wire. */
-function framed(length: number, { chunkedEncoding }: ServerResponse): number {
-  return chunkedEncoding ? chunked(length) : length
 }
 
 /** So much of one stream in one tick is sent before its end: a producer must learn in time that the client is behind. */

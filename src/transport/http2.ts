@@ -3,9 +3,10 @@ import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 
 import type { Socket } from 'node:net'
 import { StallClock } from '../liveness/stall-clock.js'
 import { resetConnection } from '../native/binding.js'
-import { type Flushable, isBypassable, isTakenOver, takeOver } from './fast/response-hooks.js'
+import { isBypassable, isTakenOver, takeOver } from './fast/hooks.js'
 import type { Timed } from './idle-timer.js'
-import { NodeOutlet } from './node-transport.js'
+import { NodeTransport } from './node-transport.js'
+import type { TransportLook } from './transport.js'
 
 /** RFC 9113, 7: the stream is no longer needed. */
 const HTTP2_CANCEL = 8
@@ -13,15 +14,9 @@ const HTTP2_CANCEL = 8
 /** The largest DATA frame that every client takes (RFC 9113, 4.2). */
 const SLICE = 16_384
 
-/** An outlet over `node:http2`'s compatibility API. What its client has acknowledged cannot be known. */
-export class Http2Outlet
-  extends NodeOutlet<Http2ServerRequest, Http2ServerResponse>
-  implements Flushable
-{
+/** A transport over `node:http2`'s compatibility API. What its client has acknowledged cannot be known. */
+export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2ServerResponse> {
   readonly multiplexed = true
-  readonly start = undefined
-  readonly position = undefined
-  readonly lane = undefined
   readonly #stream: ServerHttp2Stream
   readonly #stall = new StallClock()
   #firstLookAt: number | undefined
@@ -39,12 +34,12 @@ export class Http2Outlet
   }
 
   /** A stream that the client has closed counts as finished for Node; its error code and who ended it tell. */
-  get finished(): boolean {
+  protected get finished(): boolean {
     const { writableEnded, writableFinished } = this.res
     return writableEnded && writableFinished && this.#stream.rstCode === 0
   }
 
-  get pending(): number {
+  get buffered(): number {
     if (this.#stream.destroyed) return 0
     return (this.#stream.bufferSize ?? 0) + (this.#rest?.length ?? 0)
   }
@@ -52,13 +47,13 @@ export class Http2Outlet
   /** Kept: a stream that has ended does not know its session any more. */
   protected readonly timed: Timed | undefined
 
-  /** For a HEAD request the response counts as finished before it has begun. */
-  protected get over(): boolean {
-    return this.#stream.destroyed || this.#stream.closed
-  }
-
   protected get gone(): boolean {
     return this.#stream.destroyed
+  }
+
+  /** For a HEAD request the response counts as finished before it has begun. */
+  protected get ended(): boolean {
+    return this.#stream.destroyed || this.#stream.closed
   }
 
   protected get needsDrain(): boolean {
@@ -66,15 +61,6 @@ export class Http2Outlet
   }
 
   protected opened(): void {}
-
-  checkPosition(): void {}
-
-  expectPeerEnd(): void {}
-
-  /** Only as far as this side of the connection goes. */
-  isDrained(): false | undefined {
-    return this.#rest === undefined ? undefined : false
-  }
 
   /** Node tells how far a stream has come by whole writes only: a large event goes slice by slice. */
   override write(bytes: Buffer): boolean {
@@ -109,8 +95,8 @@ export class Http2Outlet
   }
 
   /** HTTP/2 has a window for each stream, which the connection's progress says nothing of. */
-  stalledFor(loopTime: number, connection: number): number {
-    const { pending } = this
+  protected stalledFor({ loopTime, stalledFor: connection }: TransportLook): number {
+    const { buffered: pending } = this
     // Somebody else's last writes tell nobody here when they are sent; but then less waits.
     const moved = this.#sent !== this.#sentBefore || pending < this.#pendingBefore
     this.#sentBefore = this.#sent
@@ -124,11 +110,8 @@ export class Http2Outlet
     this.#onSent()
   }
 
-  /** A body that waits in one stream hides nothing: the session reads on. */
-  discardUnread(): void {}
-
   /** GOAWAY: clients open another connection for what comes next, and what is open here goes on. */
-  hangUp(): void {
+  closeConnectionAfter(): void {
     this.#stream.session?.close()
   }
 

@@ -1,4 +1,4 @@
-// What the outlets over HTTP/1 and HTTP/2 share.
+// What the transports over HTTP/1 and HTTP/2 share.
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
@@ -6,21 +6,20 @@ import type { Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
 import { isolated } from '../internal/rethrow.js'
 import { callAtEndOfTick } from '../internal/scheduling.js'
-import type { Refusal } from '../stream/admission.js'
-import type { StreamSettings } from '../stream/options.js'
-import type { Lane } from './fast/lane.js'
-import { isBypassable } from './fast/response-hooks.js'
+import { isBypassable } from './fast/hooks.js'
 import {
   checkForHttp2,
   FIRST_BYTES,
   headOf,
   REFUSED_STATUS,
+  type Refusal,
   refuseBodyless,
   refusedAnswer,
+  type TransportSettings,
   takeOff,
 } from './head.js'
 import { giveBackIdleTimer, holdIdleTimer, type Timed } from './idle-timer.js'
-import type { Outlet, OutletListener } from './transport.js'
+import type { Ledger, Transport, TransportListener, TransportLook } from './transport.js'
 
 /** A request of `node:http`, `node:https` or `node:http2`. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest
@@ -33,25 +32,25 @@ interface Written {
   flush?(): void
 }
 
-/** The outlet of a response or of a connection: one listener for all of them, and none made for each. */
-export const OUTLET = Symbol('tcp-sse.outlet')
+/** The transport of a response or of a connection: one listener for all of them, and none made for each. */
+export const TRANSPORT = Symbol('tcp-sse.transport')
 
-/** What carries an outlet. */
+/** What carries a transport. */
 export interface Carrier {
-  [OUTLET]?: NodeOutlet<NodeRequest, NodeResponse> | undefined
+  [TRANSPORT]?: NodeTransport<NodeRequest, NodeResponse> | undefined
 }
 
 function onClose(this: Carrier): void {
-  this[OUTLET]?.onClose()
+  this[TRANSPORT]?.onClose()
 }
 
-/** A request and a response of Node's, as an outlet. */
-export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeResponse>
-  implements Outlet
+/** A request and a response of Node's, as a transport. */
+export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeResponse>
+  implements Transport
 {
   protected readonly res: Res
   readonly socket: Socket | undefined
-  protected listener: OutletListener | undefined = undefined
+  protected listener: TransportListener | undefined = undefined
   #onDrain: (() => void) | undefined = undefined
   /** Whether the connection's idle timer is off for this response. */
   #holds = false
@@ -65,46 +64,43 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     return this.res.req as Req
   }
 
+  /** Whether the connection carries other responses at the same time. */
   abstract readonly multiplexed: boolean
-  abstract readonly finished: boolean
-  abstract readonly pending: number
-  abstract readonly start: number | undefined
-  abstract readonly position: number | undefined
-  abstract readonly lane: Lane | undefined
-  abstract checkPosition(): void
-  abstract expectPeerEnd(): void
-  abstract isDrained(): boolean | undefined
-  abstract stalledFor(loopTime: number, connection: number): number
-  abstract discardUnread(): void
-  abstract hangUp(): void
+  abstract readonly buffered: number
+  abstract closeConnectionAfter(): void
   abstract destroy(entirely: boolean): void
+  /** Whether everything was handed over and the end was sent. */
+  protected abstract readonly finished: boolean
+  protected abstract stalledFor(look: TransportLook): number
   /** What has the idle timer: the socket, or the session. */
   protected abstract readonly timed: Timed | undefined
   /** Whether the response itself is over. */
-  protected abstract readonly over: boolean
+  protected abstract readonly ended: boolean
   /** Whether it is, and its `close` has been emitted. */
   protected abstract readonly gone: boolean
   /** Whether Node has yet to say that there is room again. */
   protected abstract readonly needsDrain: boolean
   /** The head has just been written. */
-  protected abstract opened(settings: StreamSettings): void
+  protected abstract opened(settings: TransportSettings): void
+
+  get ledger(): Ledger | undefined {
+    return undefined
+  }
 
   get writable(): boolean {
     return !this.res.writableEnded && !this.res.destroyed
   }
 
   /** Not asked of the request: it counts as destroyed as soon as its body has been read. */
-  get closed(): boolean {
+  get over(): 'finished' | 'gone' | undefined {
     const { socket } = this
-    return this.over || (socket !== undefined && (socket.destroyed || socket.readableEnded))
-  }
-
-  get error(): Error | undefined {
-    return this.socket?.errored ?? undefined
+    const isOver = this.ended || socket?.destroyed || socket?.readableEnded
+    if (!isOver) return undefined
+    return this.finished ? 'finished' : 'gone'
   }
 
   /** Writes the head. A HEAD request gets that and nothing else. */
-  open(settings: StreamSettings): void {
+  open(settings: TransportSettings): void {
     const { req, res } = this
     refuseBodyless(res.statusCode)
     this.makeFit(settings)
@@ -123,7 +119,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
   }
 
   /** Answers with 503 in place of a stream. */
-  refuse(settings: StreamSettings, refusal: Refusal): void {
+  refuse(settings: TransportSettings, refusal: Refusal): void {
     this.makeFit(settings)
     const { multiplexed } = this
     const { head, body } = refusedAnswer(settings.headers, refusal, !multiplexed, multiplexed)
@@ -136,7 +132,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
    *
    * @throws {TcpSseError} `ERR_HEADERS_SENT`; `ERR_OPTION_VALUE` for a header that the protocol does not allow
    */
-  makeFit({ headers }: StreamSettings): void {
+  makeFit({ headers }: TransportSettings): void {
     const { res, multiplexed } = this
     if (res.headersSent || res.writableEnded) {
       throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
@@ -159,13 +155,27 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     this.socket.setNoDelay(true)
   }
 
-  listen(listener: OutletListener): void {
+  listen(listener: TransportListener | undefined): void {
     this.listener = listener
-    ;(this.res as Carrier)[OUTLET] = this as unknown as NodeOutlet<NodeRequest, NodeResponse>
+    if (listener === undefined) {
+      this.unlisten()
+      return
+    }
+    ;(this.res as Carrier)[TRANSPORT] = this as unknown as NodeTransport<NodeRequest, NodeResponse>
     this.res.on('close', onClose)
   }
 
-  checkListeners(): boolean {
+  look(look: TransportLook): number | undefined {
+    if (this.#isGone()) return undefined
+    if (look.discardBody) this.discardBody()
+    return this.stalledFor(look)
+  }
+
+  /** A body that waits in one response of several hides nothing: the session reads on. */
+  protected discardBody(): void {}
+
+  /** Puts back listeners that an application has removed with `removeAllListeners`, and tells what has been missed. */
+  #isGone(): boolean {
     if (this.gone) {
       this.onClose()
       return true
@@ -180,8 +190,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     return false
   }
 
-  unlisten(): void {
-    this.listener = undefined
+  protected unlisten(): void {
     const { timed } = this
     if (this.#holds && timed !== undefined) giveBackIdleTimer(timed)
     this.#holds = false
@@ -198,10 +207,6 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
     return room
   }
 
-  writeText(_text: string): number {
-    return -1
-  }
-
   /**
    * Listens for Node's word that there is room again: from the first time that there is none, so that an idle response
    * carries nothing for it. Its own closure, and kept to the end: the `compression` middleware moves this listener to a
@@ -215,7 +220,7 @@ export abstract class NodeOutlet<Req extends NodeRequest, Res extends NodeRespon
 
   end(): void {
     // Nobody looks at the stream any more when its connection has its own options back.
-    this.checkListeners()
+    this.#isGone()
     this.res.end()
   }
 
@@ -245,7 +250,7 @@ function flushAll(responses: Set<Written>): void {
   for (const res of all) isolated(() => res.flush?.())
 }
 
-/** Any of the outlets over a response of Node's. */
-export type AnyNodeOutlet =
-  | NodeOutlet<IncomingMessage, ServerResponse>
-  | NodeOutlet<Http2ServerRequest, Http2ServerResponse>
+/** Any of the transports over a response of Node's. */
+export type AnyNodeTransport =
+  | NodeTransport<IncomingMessage, ServerResponse>
+  | NodeTransport<Http2ServerRequest, Http2ServerResponse>

@@ -1,16 +1,16 @@
-// A web Response's body as an outlet: bytes go into a ReadableStream, and somebody else's code carries them on.
+// A web Response's body as a transport: bytes go into a ReadableStream, and somebody else's code carries them on.
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
 import { StallClock } from '../liveness/stall-clock.js'
 import { FIRST_BYTES } from './head.js'
-import type { AnyNodeOutlet } from './node-transport.js'
-import type { Outlet, OutletListener } from './transport.js'
+import type { AnyNodeTransport } from './node-transport.js'
+import type { Ledger, Transport, TransportListener, TransportLook } from './transport.js'
 
 /** A large event goes in pieces, so that its reader has something to wait between. */
 const PIECE = 16_384
 
-/** What a `WebOutlet` needs to know. */
-export interface WebOutletOptions {
+/** What a `WebTransport` needs to know. */
+export interface WebTransportOptions {
   /** Bytes that wait in the body before `write` says that there is no room. */
   readonly highWaterMark: number
   /** Aborted when the client has gone, where no response of Node's can tell. */
@@ -19,19 +19,18 @@ export interface WebOutletOptions {
   readonly headOnly: boolean
 }
 
-/** An outlet over a ReadableStream. `below` is the Node response that its bytes end up in, where that is known. */
-export class WebOutlet implements Outlet {
-  /** Nobody here knows where on the wire the bytes go. */
+/** A transport over a ReadableStream. `below` is the Node response that its bytes end up in, where that is known. */
+export class WebTransport implements Transport, Ledger {
+  /** Another writer decides where on the wire the bytes go. */
   readonly start = undefined
   readonly position = undefined
-  readonly lane = undefined
   /** `null` for a HEAD request. */
   readonly body: ReadableStream<Uint8Array> | null
-  readonly #below: AnyNodeOutlet | undefined
+  readonly #below: AnyNodeTransport | undefined
   readonly #highWaterMark: number
   readonly #signal: AbortSignal
   #controller!: ReadableStreamDefaultController<Uint8Array>
-  #listener: OutletListener | undefined
+  #listener: TransportListener | undefined
   /** Our end is in the body. */
   #ended: boolean
   /** Whoever reads has stopped reading. */
@@ -43,14 +42,14 @@ export class WebOutlet implements Outlet {
   #readAtLook = 0
   readonly #stall = new StallClock()
 
-  constructor(below: AnyNodeOutlet | undefined, options: WebOutletOptions) {
+  constructor(below: AnyNodeTransport | undefined, options: WebTransportOptions) {
     this.#below = below
     this.#highWaterMark = options.highWaterMark
     this.#signal = options.signal
     this.#ended = options.headOnly
     this.body = options.headOnly ? null : this.#open()
     if (this.body === null) return
-    if (this.closed) this.#controller.close()
+    if (this.over !== undefined) this.#controller.close()
     else this.write(FIRST_BYTES)
   }
 
@@ -58,56 +57,58 @@ export class WebOutlet implements Outlet {
     return this.#below?.socket
   }
 
-  get multiplexed(): boolean {
-    return this.#below?.multiplexed ?? false
-  }
-
-  get finished(): boolean {
-    return this.#ended && (this.body === null || (this.#below?.finished ?? true))
+  /** Of the connection it is known at least when everything is acknowledged. */
+  get ledger(): Ledger | undefined {
+    return this.#below?.ledger === undefined ? undefined : this
   }
 
   get writable(): boolean {
     return !this.#ended && !this.#gone && (this.#below?.writable ?? true)
   }
 
-  get closed(): boolean {
-    return this.#ended || this.#gone || (this.#below?.closed ?? this.#signal.aborted)
+  get over(): 'finished' | 'gone' | undefined {
+    const below = this.#below?.over
+    if (this.#ended && (this.#below === undefined || this.body === null)) return 'finished'
+    if (this.#ended && below === 'finished') return 'finished'
+    if (this.#gone || below !== undefined) return 'gone'
+    return this.#below === undefined && this.#signal.aborted ? 'gone' : undefined
   }
 
-  get error(): Error | undefined {
-    return this.#below?.error
+  get buffered(): number {
+    return this.#queued + (this.#below?.buffered ?? 0)
   }
 
-  get pending(): number {
-    return this.#queued + (this.#below?.pending ?? 0)
-  }
+  check(): void {}
 
-  checkPosition(): void {}
-
-  expectPeerEnd(): void {}
+  watchPeerEnd(): void {}
 
   /** What has just been read out may not be in the response below yet: that is believed at the second question. */
-  isDrained(): boolean | undefined {
+  isAcknowledged(): boolean | undefined {
     const read = this.#written - this.#queued
     const still = read === this.#written && read === this.#readAtDrain
     this.#readAtDrain = read
-    if (this.#below === undefined) return this.#queued > 0 ? false : undefined
-    return still ? this.#below.isDrained() : false
+    return still ? this.#below?.ledger?.isAcknowledged() : false
   }
 
   /** A reader waits with reason while the response below is full; else it has itself to blame. */
-  stalledFor(loopTime: number, connection: number): number {
+  look(look: TransportLook): number | undefined {
     const read = this.#written - this.#queued
-    const busy = this.#below !== undefined && this.#below.pending > 0
+    const busy = this.#below !== undefined && this.#below.buffered > 0
     const moved = read !== this.#readAtLook
     this.#readAtLook = read
     if (moved) this.#below?.noteProgress()
-    const own = this.#stall.look(this.#queued > 0 && !busy, moved, loopTime)
-    return Math.max(own, this.#below?.stalledFor(loopTime, connection) ?? 0)
+    const below = this.#below === undefined ? 0 : this.#below.look(look)
+    const own = this.#stall.look(this.#queued > 0 && !busy, moved, look.loopTime)
+    return below === undefined ? undefined : Math.max(own, below)
   }
 
-  listen(listener: OutletListener): void {
+  listen(listener: TransportListener | undefined): void {
     this.#listener = listener
+    if (listener === undefined) {
+      this.#signal.removeEventListener('abort', this.#onAbort)
+      this.#below?.listen(undefined)
+      return
+    }
     if (this.#below === undefined) this.#signal.addEventListener('abort', this.#onAbort)
     this.#below?.listen({
       onDrain() {},
@@ -115,16 +116,6 @@ export class WebOutlet implements Outlet {
       onPeerEnd() {},
       onClose: () => listener.onClose(),
     })
-  }
-
-  checkListeners(): boolean {
-    return this.#below?.checkListeners() ?? false
-  }
-
-  unlisten(): void {
-    this.#listener = undefined
-    this.#signal.removeEventListener('abort', this.#onAbort)
-    this.#below?.unlisten()
   }
 
   /**
@@ -140,16 +131,8 @@ export class WebOutlet implements Outlet {
     return !this.#blocked
   }
 
-  writeText(): number {
-    return -1
-  }
-
-  hangUp(): void {
-    this.#below?.hangUp()
-  }
-
-  discardUnread(): void {
-    this.#below?.discardUnread()
+  closeConnectionAfter(): void {
+    this.#below?.closeConnectionAfter()
   }
 
   /** Below, the response ends in its own time, and tells. */

@@ -9,7 +9,7 @@ import express from 'express'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventStream } from '../../src/adapters/express.js'
 import { capabilities, createEventStream, type EventStream } from '../../src/index.js'
-import { isTakenOver } from '../../src/transport/fast/response-hooks.js'
+import { hasNodesMethods } from '../../src/transport/fast/hooks.js'
 import { listen, serverOf } from '../support/framework-servers.js'
 import { connect } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
@@ -62,8 +62,8 @@ describe('Express behind the compression middleware', () => {
       expect(response.headers['content-encoding']).toBe(encoding)
       const text = unpack(response, encoding)
       const stream = streams[0] as EventStream
-      // The mark of the fast path, which would put plain bytes between compressed ones.
-      expect(isTakenOver(responses[0] as http.ServerResponse)).toBe(false)
+      // What the fast path asks, which would put plain bytes between compressed ones.
+      expect(hasNodesMethods(responses[0] as http.ServerResponse)).toBe(false)
       for (let id = 1; id <= 10; id++) {
         stream.send({ id, data: 'x' })
         await waitFor(`event ${id}`, () => text().endsWith(`id: ${id}\ndata: x\n\n`))

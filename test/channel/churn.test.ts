@@ -10,7 +10,7 @@ import {
   type EventStream,
 } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
-import { Http1Outlet } from '../../src/transport/http1.js'
+import { addon } from '../../src/native/binding.js'
 import { waitFor } from '../support/wait-for.js'
 
 const CLIENTS = 10_000
@@ -20,7 +20,7 @@ it(`${CLIENTS} clients that come and go get their own events only`, async () => 
   // One for everybody, whose broadcasts may pass the streams by, and one with filters, whose broadcasts never do.
   const all = createChannel()
   const filtered = createChannel()
-  const cast = vi.spyOn(Http1Outlet.prototype, 'cast')
+  const cast = addon === undefined ? undefined : vi.spyOn(addon, 'cast')
   const streams = new Map<string, EventStream>()
   const server = http.createServer((req, res) => {
     const name = String(req.headers['x-name'])
@@ -79,10 +79,10 @@ it(`${CLIENTS} clients that come and go get their own events only`, async () => 
   await sender
   expect([foreign, all.size, filtered.size]).toEqual([0, 0, 0])
   if (capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1') {
-    const passed = cast.mock.results.filter(({ value }) => value === true).length
+    const passed = cast?.mock.results.reduce((sum, { value }) => sum + value, 0)
     expect(passed).toBeGreaterThan(CLIENTS / 10)
   }
-  cast.mockRestore()
+  cast?.mockRestore()
   expect(own).toBeGreaterThan(CLIENTS / 2)
   await waitFor('the monitor', () => sharedMonitor.size === 0)
   server.close()

@@ -16,13 +16,13 @@ describe('a channel', () => {
   it("a subscriber whose response's write throws is closed with error; the others get each event once", async () => {
     const [channel, [one, broken, three]] = withClients(3) as [Channel, [Client, Client, Client]]
     const problem = new Error('of a wrapper')
-    broken.outlet.write = () => {
+    broken.transport.write = () => {
       throw problem
     }
     expect(await channel.broadcast({ id: '1', data: 'x' })).toMatchObject({ sent: 2, closed: 1 })
     expect(await channel.broadcast({ id: '2', data: 'x' })).toMatchObject({ sent: 2 })
     expect(await broken.stream.closed).toMatchObject({ reason: 'error', error: problem })
-    for (const { outlet } of [one, three]) expect(idsOf(outlet.text)).toEqual(['1', '2'])
+    for (const { transport } of [one, three]) expect(idsOf(transport.text)).toEqual(['1', '2'])
   })
 
   it('a subscriber whose wrapped end throws as well is cut off, and the broadcast goes on', async () => {
@@ -31,11 +31,11 @@ describe('a channel', () => {
     const throwing = (): never => {
       throw problem
     }
-    Object.assign(broken.outlet, { write: throwing, end: throwing })
+    Object.assign(broken.transport, { write: throwing, end: throwing })
     expect(await channel.broadcast({ id: '1', data: 'x' })).toMatchObject({ sent: 1, closed: 1 })
     expect(await broken.stream.closed).toMatchObject({ reason: 'error', error: problem })
     await channel.broadcast({ id: '2', data: 'x' })
-    expect(idsOf(other.outlet.text)).toEqual(['1', '2'])
+    expect(idsOf(other.transport.text)).toEqual(['1', '2'])
   })
 
   it('a subscriber whose filter and wrapped end both throw is cut off; the others get the event once', async () => {
@@ -49,19 +49,19 @@ describe('a channel', () => {
     })
     const last = client()
     channel.subscribe(last.stream)
-    broken.outlet.end = () => {
+    broken.transport.end = () => {
       throw new Error('of a wrapper')
     }
     expect(await channel.broadcast({ id: '1', data: 'x' })).toMatchObject({ sent: 2 })
     expect(await channel.broadcast({ id: '2', data: 'x' })).toMatchObject({ sent: 2 })
     expect(await broken.stream.closed).toMatchObject({ reason: 'error', error: problem })
-    for (const { outlet } of [first, last]) expect(idsOf(outlet.text)).toEqual(['1', '2'])
+    for (const { transport } of [first, last]) expect(idsOf(transport.text)).toEqual(['1', '2'])
   })
 
   it('closes all its subscribers, also behind one whose wrapped end throws', async () => {
     const [channel, [broken, other]] = withClients(2) as [Channel, [Client, Client]]
     const problem = new Error('of a wrapper')
-    broken.outlet.end = () => {
+    broken.transport.end = () => {
       throw problem
     }
     await channel.close()
@@ -75,8 +75,8 @@ describe('a channel', () => {
     const throwing = (): never => {
       throw problem
     }
-    Object.assign(clients[0]?.outlet as object, { end: throwing })
-    Object.assign(clients[1]?.outlet as object, { write: throwing, end: throwing })
+    Object.assign(clients[0]?.transport as object, { end: throwing })
+    Object.assign(clients[1]?.transport as object, { write: throwing, end: throwing })
     expect(await drain(channel, { spreadOver: 0 })).toMatchObject({
       streams: 3,
       drained: 1,
@@ -92,14 +92,14 @@ describe('a channel', () => {
       throw problem
     }
     const ending = client()
-    ending.outlet.end = throwing
+    ending.transport.end = throwing
     expect(await ending.stream.close()).toMatchObject({ reason: 'error', error: problem })
     const waiting = client()
-    waiting.outlet.room = 1
+    waiting.transport.room = 1
     for (const data of ['fills', 'waits']) waiting.stream.send({ data })
     const room = waiting.stream.writable()
-    waiting.outlet.write = throwing
-    waiting.outlet.drain(5)
+    waiting.transport.write = throwing
+    waiting.transport.drain(5)
     expect(await room).toBe(false)
     expect(await waiting.stream.closed).toMatchObject({ reason: 'error', error: problem })
   })
@@ -115,7 +115,7 @@ describe('a channel', () => {
         Client,
       ]
       const problem = new Error('of a wrapper')
-      broken.outlet.destroy = () => {
+      broken.transport.destroy = () => {
         throw problem
       }
       controller.abort()
@@ -145,8 +145,8 @@ describe('a channel', () => {
     await expect(channel.broadcast({ id: '1', data: 'x' })).rejects.toThrow('the disk is full')
     full = false
     await channel.broadcast({ id: '2', data: 'x' })
-    expect(idsOf(here.outlet.text)).toEqual(['2'])
-    expect(idsOf(there.outlet.text)).toEqual(['1', '2'])
+    expect(idsOf(here.transport.text)).toEqual(['2'])
+    expect(idsOf(there.transport.text)).toEqual(['1', '2'])
   })
 
   it('keeps one order for all channels on a hub, whoever broadcasts from within a callback', async () => {
@@ -164,7 +164,7 @@ describe('a channel', () => {
     two.subscribe(b.stream)
     await one.broadcast({ id: '1', data: 'x' })
     await answer
-    expect([idsOf(a.outlet.text), idsOf(b.outlet.text)]).toEqual([
+    expect([idsOf(a.transport.text), idsOf(b.transport.text)]).toEqual([
       ['1', '2'],
       ['1', '2'],
     ])
@@ -203,7 +203,7 @@ describe('a channel', () => {
     const [channel, [only]] = withClients(1, { hub: late }) as [Channel, [Client]]
     const sent = channel.broadcast({ id: '1', data: 'x' })
     await channel.close()
-    expect(idsOf(only.outlet.text)).toEqual(['1'])
+    expect(idsOf(only.transport.text)).toEqual(['1'])
     expect(await sent).toMatchObject({ sent: 1 })
   })
 
@@ -213,16 +213,16 @@ describe('a channel', () => {
       for (let n = 0; n < 4; n++) void channel.broadcast({ id: `${name}${n}`, data: 'x' })
       return channel
     }) as [Channel, Channel]
-    const { stream, outlet } = client()
-    outlet.drain(1)
+    const { stream, transport } = client()
+    transport.drain(1)
     stream.send({ id: 'first', data: 'x' })
     stream.send({ id: 'waits', data: 'x' })
     one.subscribe(stream, { lastEventId: 'a0' })
     stream.send({ id: 'between', data: 'x' })
     two.subscribe(stream, { lastEventId: 'b0' })
     await one.broadcast({ id: 'a4', data: 'x' })
-    for (let round = 0; round < 12; round++) outlet.drain(1)
-    expect(idsOf(outlet.text)).toEqual([
+    for (let round = 0; round < 12; round++) transport.drain(1)
+    expect(idsOf(transport.text)).toEqual([
       'first',
       'waits',
       'a1',
@@ -239,7 +239,7 @@ describe('a channel', () => {
   it('leaves no gap where a filter broadcasts over the history', async () => {
     const [channel] = withClients(0, { history: new MemoryHistory() })
     for (const id of [1, 2]) await channel.broadcast({ id, data: 'x' })
-    const { stream, outlet } = client('1')
+    const { stream, transport } = client('1')
     let once = false
     const filter = (): boolean => {
       if (!once) {
@@ -250,6 +250,6 @@ describe('a channel', () => {
     }
     expect(channel.subscribe(stream, { filter })).toEqual({ replay: 'complete', replayed: 2 })
     await channel.broadcast({ id: 4, data: 'x' })
-    expect(idsOf(outlet.text)).toEqual(['2', '3', '4'])
+    expect(idsOf(transport.text)).toEqual(['2', '3', '4'])
   })
 })

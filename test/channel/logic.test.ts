@@ -23,7 +23,9 @@ describe('Channel', () => {
       dropped: 0,
       closed: 0,
     })
-    expect(clients.map(({ outlet }) => outlet.text)).toEqual(Array(3).fill('id: a\ndata: 1:5\n\n'))
+    expect(clients.map(({ transport }) => transport.text)).toEqual(
+      Array(3).fill('id: a\ndata: 1:5\n\n'),
+    )
     expect([encoded, channel.size]).toEqual([1, 3])
   })
 
@@ -48,10 +50,10 @@ describe('Channel', () => {
 
   it('a stream leaves by itself when it ends, and one that has ended does not come in', async () => {
     const [channel, [one, two]] = withClients(2) as [Channel, [Client, Client]]
-    one.outlet.leave()
+    one.transport.leave()
     expect(channel.size).toBe(1)
     expect(channel.subscribe(one.stream)).toEqual({ replay: 'closed', replayed: 0 })
-    two.outlet.writable = false
+    two.transport.writable = false
     expect(await channel.broadcast({ data: 1 })).toMatchObject({ closed: 1, sent: 0 })
   })
 
@@ -60,7 +62,7 @@ describe('Channel', () => {
     const slow = client('', { maxBufferedEvents: 1, onOverflow: 'drop-newest' })
     const quick = client()
     for (const { stream } of [slow, quick]) channel.subscribe(stream)
-    slow.outlet.room = 1
+    slow.transport.room = 1
     const tallies = []
     for (let i = 0; i < 3; i++) tallies.push(await channel.broadcast({ id: i, data: 1 }))
     expect(tallies).toMatchObject([
@@ -68,9 +70,9 @@ describe('Channel', () => {
       { sent: 1, queued: 1, dropped: 0 },
       { sent: 1, queued: 0, dropped: 1 },
     ])
-    expect(idsOf(quick.outlet.text)).toEqual(['0', '1', '2'])
-    slow.outlet.drain(10)
-    expect(idsOf(slow.outlet.text)).toEqual(['0', '1'])
+    expect(idsOf(quick.transport.text)).toEqual(['0', '1', '2'])
+    slow.transport.drain(10)
+    expect(idsOf(slow.transport.text)).toEqual(['0', '1'])
   })
 
   it('one whose filter throws is closed with error; a broadcast whose filter throws says so', async () => {
@@ -89,7 +91,7 @@ describe('Channel', () => {
       return true
     }
     await expect(channel.broadcast({ id: 'y', data: 2 }, { filter })).rejects.toBe(problem)
-    expect(idsOf(`${clients[1]?.outlet.text}`.slice('data: 1\n\n'.length))).toEqual(['y'])
+    expect(idsOf(`${clients[1]?.transport.text}`.slice('data: 1\n\n'.length))).toEqual(['y'])
   })
 
   it('refuses what is wrong at the call, and sends nothing', async () => {
@@ -102,7 +104,7 @@ describe('Channel', () => {
       code('ERR_OPTION_UNKNOWN'),
     )
     expect(() => createChannel({ history: {} as never })).toThrow(code('ERR_OPTION_TYPE'))
-    expect(one.outlet.text).toBe('')
+    expect(one.transport.text).toBe('')
     await channel.close()
     expect(one.stream.state).toBe('closed')
     await expect(channel.broadcast({ data: 1 })).rejects.toThrow(code('ERR_CHANNEL_CLOSED'))
@@ -113,7 +115,7 @@ describe('Channel', () => {
     const [channel, clients] = withClients(600)
     const seen: EventStream[] = []
     for await (const stream of channel) {
-      if (seen.length === 0) clients[599]?.outlet.leave()
+      if (seen.length === 0) clients[599]?.transport.leave()
       seen.push(stream)
     }
     expect(seen).toEqual(clients.slice(0, 599).map(({ stream }) => stream))
@@ -133,7 +135,7 @@ describe('Channel', () => {
     clearImmediate(immediate)
     expect(tallies.map(({ sent }) => sent)).toEqual([3_000, 3_000, 3_000, 3_000])
     expect(turns).toBeGreaterThan(2)
-    for (const { outlet } of clients) expect(idsOf(outlet.text)).toEqual(['1', '2', '3', '4'])
+    for (const { transport } of clients) expect(idsOf(transport.text)).toEqual(['1', '2', '3', '4'])
   })
 
   it('who comes during a broadcast gets the next one', async () => {
@@ -143,7 +145,7 @@ describe('Channel', () => {
     channel.subscribe(late.stream)
     const second = channel.broadcast({ id: 2, data: 'x' })
     expect([(await first).sent, (await second).sent]).toEqual([3_000, 3_001])
-    expect(idsOf(late.outlet.text)).toEqual(['2'])
+    expect(idsOf(late.transport.text)).toEqual(['2'])
   })
 
   it('works over a hub that is late, and reports what that throws', async () => {
@@ -162,7 +164,7 @@ describe('Channel', () => {
     const [here, [mine]] = withClients(1, { hub }) as [Channel, [Client]]
     const [, [theirs]] = withClients(1, { hub }) as [Channel, [Client]]
     expect(await here.broadcast({ id: 1, data: 'x' })).toMatchObject({ sent: 1 })
-    expect([mine, theirs].map(({ outlet }) => idsOf(outlet.text))).toEqual([['1'], ['1']])
+    expect([mine, theirs].map(({ transport }) => idsOf(transport.text))).toEqual([['1'], ['1']])
     broken = true
     await expect(here.broadcast({ data: 1 })).rejects.toThrow('no broker')
   })
@@ -186,7 +188,7 @@ describe('resume', () => {
     }
     await channel.broadcast({ id: 6, data: 'x' })
     for (const [index, [, , ids]] of cases.entries()) {
-      expect(idsOf(back[index]?.outlet.text ?? '')).toEqual([...ids, '6'])
+      expect(idsOf(back[index]?.transport.text ?? '')).toEqual([...ids, '6'])
     }
   })
 
@@ -234,18 +236,18 @@ describe('resume', () => {
             // Behind by so many events, or new.
             const from = Math.max(0, id - each.back)
             const one = client(from === 0 ? '' : String(from))
-            one.outlet.room = each.back % 4
+            one.transport.room = each.back % 4
             channel.subscribe(one.stream)
             clients.push({ ...one, from: from === 0 ? id : from })
           } else if (each.kind === 'turn') await new Promise(setImmediate)
-          else if (each.kind === 'room') clients[each.who]?.outlet.drain(each.room)
-          else clients[each.who]?.outlet.leave()
+          else if (each.kind === 'room') clients[each.who]?.transport.drain(each.room)
+          else clients[each.who]?.transport.leave()
         }
         await Promise.all(broadcasts)
-        for (const { outlet, stream, from } of clients) {
+        for (const { transport, stream, from } of clients) {
           const open = stream.state === 'open'
-          if (open) outlet.drain(1_000)
-          const got = idsOf(outlet.text).map(Number)
+          if (open) transport.drain(1_000)
+          const got = idsOf(transport.text).map(Number)
           expect(got).toEqual(got.map((_, index) => from + 1 + index))
           if (open) expect(got.length).toBe(broadcasts.length - from)
         }

@@ -12,7 +12,7 @@ describe('a stream that subscribes again', () => {
   it('is sent what came meanwhile, and nothing that it has had', async () => {
     const [channel] = withHistory()
     for (const id of [1, 2, 3]) await channel.broadcast({ id, data: 'x' })
-    const { stream, outlet } = client('1')
+    const { stream, transport } = client('1')
     expect(channel.subscribe(stream)).toEqual({ replay: 'complete', replayed: 2 })
     await channel.broadcast({ id: 4, data: 'x' })
     channel.unsubscribe(stream)
@@ -21,17 +21,17 @@ describe('a stream that subscribes again', () => {
     channel.unsubscribe(stream)
     expect(channel.subscribe(stream)).toEqual({ replay: 'complete', replayed: 0 })
     await channel.broadcast({ id: 6, data: 'x' })
-    expect(idsOf(outlet.text)).toEqual(['2', '3', '4', '5', '6'])
+    expect(idsOf(transport.text)).toEqual(['2', '3', '4', '5', '6'])
   })
 
   it('is sent from where it is told to be, if it is told', async () => {
     const [channel] = withHistory()
-    const { stream, outlet } = client()
+    const { stream, transport } = client()
     channel.subscribe(stream)
     for (const id of [1, 2, 3]) await channel.broadcast({ id, data: 'x' })
     channel.unsubscribe(stream)
     expect(channel.subscribe(stream, { lastEventId: '2' })).toMatchObject({ replayed: 1 })
-    expect(idsOf(outlet.text)).toEqual(['1', '2', '3', '3'])
+    expect(idsOf(transport.text)).toEqual(['1', '2', '3', '3'])
   })
 
   it('goes on after a replay, also when nothing else was broadcast since', async () => {
@@ -39,11 +39,11 @@ describe('a stream that subscribes again', () => {
     const before = createChannel({ history })
     for (const id of [1, 2, 3]) await before.broadcast({ id, data: 'x' })
     const channel = createChannel({ history })
-    const { stream, outlet } = client('1')
+    const { stream, transport } = client('1')
     channel.subscribe(stream)
     channel.unsubscribe(stream)
     expect(channel.subscribe(stream)).toEqual({ replay: 'complete', replayed: 0 })
-    expect(idsOf(outlet.text)).toEqual(['2', '3'])
+    expect(idsOf(transport.text)).toEqual(['2', '3'])
   })
 
   it('gets an event once that was under way, whether that had come to it or not', async () => {
@@ -53,13 +53,13 @@ describe('a stream that subscribes again', () => {
     const broadcasts = [2, 3].map((id) => channel.broadcast({ id, data: 'x' }))
     const some = [clients[0], clients[1_500], clients[2_999]] as Client[]
     // Otherwise all has been sent, and this tests nothing.
-    expect(idsOf((some[2] as Client).outlet.text)).toEqual(['1'])
+    expect(idsOf((some[2] as Client).transport.text)).toEqual(['1'])
     for (const { stream } of some) {
       channel.unsubscribe(stream)
       channel.subscribe(stream)
     }
     await Promise.all(broadcasts)
-    for (const { outlet } of some) expect(idsOf(outlet.text)).toEqual(['1', '2', '3'])
+    for (const { transport } of some) expect(idsOf(transport.text)).toEqual(['1', '2', '3'])
   })
 
   it('gets each event once, however often and whenever it goes and comes', async () => {
@@ -86,7 +86,9 @@ describe('a stream that subscribes again', () => {
         if (!channel.unsubscribe(one.stream)) channel.subscribe(one.stream)
         channel.unsubscribe(one.stream)
         channel.subscribe(one.stream)
-        expect(idsOf(one.outlet.text).map(Number)).toEqual(broadcasts.map((_, index) => index + 1))
+        expect(idsOf(one.transport.text).map(Number)).toEqual(
+          broadcasts.map((_, index) => index + 1),
+        )
       }),
       { numRuns: 40 },
     )
@@ -101,11 +103,11 @@ describe('events without an id', () => {
     await channel.broadcast({ id: 1, data: 'one' })
     await channel.broadcast({ data: 'typing' })
     await channel.broadcast({ id: 2, data: 'two' })
-    expect(there.outlet.text).toContain('typing')
+    expect(there.transport.text).toContain('typing')
     // It has had all three, and can only say so of the first.
     const back = client('1')
     expect(channel.subscribe(back.stream)).toEqual({ replay: 'complete', replayed: 1 })
-    expect(back.outlet.text).toBe('id: 2\ndata: two\n\n')
+    expect(back.transport.text).toBe('id: 2\ndata: two\n\n')
   })
 })
 
@@ -114,9 +116,9 @@ describe('what a subscription says', () => {
     const [channel] = withHistory()
     await channel.broadcast({ id: 1, data: 'x' })
     const gone = client('1')
-    gone.outlet.leave()
+    gone.transport.leave()
     const ending = client('1')
-    ending.outlet.room = 1
+    ending.transport.room = 1
     for (const data of ['fills', 'waits']) ending.stream.send({ data })
     void ending.stream.close()
     expect(ending.stream.state).toBe('draining')

@@ -99,7 +99,7 @@ describe('a callback of B', () => {
           see('finally')
         }
       }
-      b.outlet.room = 1
+      b.transport.room = 1
       void b.stream.sendAll(source())
       channel.subscribe(b.stream, {
         filter: () => {
@@ -108,7 +108,7 @@ describe('a callback of B', () => {
         },
       })
     })
-    await waitFor('back-pressure', () => !b.stream.sender.hasRoom)
+    await waitFor('back-pressure', () => !b.stream.writer.hasRoom)
     await asA(async () => {
       for (const data of ['waits', 'overflows']) {
         await channel.broadcast(
@@ -136,7 +136,7 @@ describe('a callback of B', () => {
   it('does not see A, who overflows B by a send of its own', () => {
     const b = asB(() => client('', { maxBufferedEvents: 1 }))
     asB(() => watch(b.stream))
-    b.outlet.room = 1
+    b.transport.room = 1
     asA(() => {
       for (const data of ['fills', 'waits', 'overflows']) b.stream.send({ data })
     })
@@ -219,7 +219,7 @@ describe("a request's store", () => {
       const store = { name: 'A', large: new Uint8Array(5_000_000) }
       await storage.run(store, async () => {
         await channel.broadcast({ id: '1', data: 'x' })
-        b.outlet.room = 1
+        b.transport.room = 1
         b.stream.send({ data: 'fills' })
         void b.stream.closed
         void b.stream.signal
@@ -229,6 +229,6 @@ describe("a request's store", () => {
       return new WeakRef(store)
     }
     await isFreed(await work())
-    expect([b.stream.state, b.stream.sender.hasRoom]).toEqual(['open', false])
+    expect([b.stream.state, b.stream.writer.hasRoom]).toEqual(['open', false])
   })
 })

@@ -53,7 +53,7 @@ describe('after fake timers', () => {
     const tally = underFakes(() => channel.broadcast({ id: 1, data: 'x' }))
     expect(await tally).toMatchObject({ sent: 3_000 })
     expect(await channel.broadcast({ id: 2, data: 'x' })).toMatchObject({ sent: 3_000 })
-    expect(clients.at(-1)?.outlet.text).toBe('id: 1\ndata: x\n\nid: 2\ndata: x\n\n')
+    expect(clients.at(-1)?.transport.text).toBe('id: 1\ndata: x\n\nid: 2\ndata: x\n\n')
   })
 
   it('a compressor is flushed that was written to under them', async () => {

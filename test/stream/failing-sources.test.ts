@@ -83,9 +83,9 @@ const sources: [string, () => AsyncIterable<EventInput> | Iterable<EventInput> |
 describe('sendAll', () => {
   for (const [title, make] of sources) {
     it(`tells of the error of ${title} by its result alone`, async () => {
-      const { stream, outlet } = client()
+      const { stream, transport } = client()
       expect(await stream.sendAll(make())).toEqual({ sent: 1, reason: 'error', error: problem })
-      expect(outlet.text).toBe('id: 1\ndata: x\n\n')
+      expect(transport.text).toBe('id: 1\ndata: x\n\n')
       expect((await stream.closed).error).toBe(problem)
     })
   }
@@ -103,13 +103,13 @@ describe('sendAll', () => {
         fail = () => controller.error(problem)
       },
     })
-    const { stream, outlet } = client()
-    outlet.room = 1
+    const { stream, transport } = client()
+    transport.room = 1
     stream.send({ data: 'fills' })
     const result = stream.sendAll(source)
     fail()
     await new Promise(setImmediate)
-    outlet.leave()
+    transport.leave()
     expect(await result).toEqual({ sent: 0, reason: 'closed' })
   })
 

@@ -7,16 +7,16 @@ import {
 } from '../../src/index.js'
 import { LiveStream } from '../../src/stream/live-stream.js'
 import { streamSettings } from '../../src/stream/options.js'
-import { MemoryOutlet } from './memory-outlet.js'
+import { MemoryTransport } from './memory-transport.js'
 
 export interface Client {
-  readonly outlet: MemoryOutlet
+  readonly transport: MemoryTransport
   readonly stream: LiveStream
 }
 
 export function client(lastEventId = '', options: EventStreamOptions = {}): Client {
-  const outlet = new MemoryOutlet()
-  return { outlet, stream: new LiveStream(outlet, streamSettings(options), lastEventId) }
+  const transport = new MemoryTransport()
+  return { transport, stream: new LiveStream(transport, streamSettings(options), lastEventId) }
 }
 
 export function withClients(count: number, options?: ChannelOptions): [Channel, Client[]] {

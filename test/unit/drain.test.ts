@@ -1,4 +1,4 @@
-// The staggering of a drain on a fake clock, over outlets into memory.
+// The staggering of a drain on a fake clock, over transports into memory.
 import { describe, expect, it } from 'vitest'
 import { encodeEvent, type TcpSseError } from '../../src/index.js'
 import { Drain, type DrainSettings } from '../../src/lifecycle/drain.js'
@@ -6,12 +6,12 @@ import { LiveStream } from '../../src/stream/live-stream.js'
 import { streamSettings } from '../../src/stream/options.js'
 import { Farewell } from '../../src/stream/shutdown-message.js'
 import { FakeClock } from '../support/fake-clock.js'
-import { MemoryOutlet } from '../support/memory-outlet.js'
+import { MemoryTransport } from '../support/memory-transport.js'
 
 function clients(count: number, options = {}) {
   return Array.from({ length: count }, () => {
-    const outlet = new MemoryOutlet()
-    return { outlet, stream: new LiveStream(outlet, streamSettings(options), '') }
+    const transport = new MemoryTransport()
+    return { transport, stream: new LiveStream(transport, streamSettings(options), '') }
   })
 }
 
@@ -80,8 +80,8 @@ describe('a drain', () => {
     const event = encodeEvent({ event: 'bye', data: 'soon back' })
     const { clock } = start(all, { farewell: new Farewell(1_000, event) })
     clock.run(1_100)
-    const retries = all.map(({ outlet }) => {
-      const [, retry, rest] = /^retry: (\d+)\n\n([\s\S]*)$/.exec(outlet.text) ?? []
+    const retries = all.map(({ transport }) => {
+      const [, retry, rest] = /^retry: (\d+)\n\n([\s\S]*)$/.exec(transport.text) ?? []
       expect(rest).toBe('event: bye\ndata: soon back\n\n')
       return Number(retry)
     })
@@ -98,7 +98,7 @@ describe('a drain', () => {
   it('says nothing of a time where none is wanted', () => {
     const all = clients(1)
     start(all, { farewell: new Farewell(false, undefined) })
-    expect(all[0]?.outlet.text).toBe('')
+    expect(all[0]?.transport.text).toBe('')
     expect(all[0]?.stream.state).toBe('closed')
   })
 
@@ -106,7 +106,7 @@ describe('a drain', () => {
     const all = clients(2)
     const [slow] = all
     if (slow === undefined) throw new Error('no client')
-    slow.outlet.room = 0
+    slow.transport.room = 0
     slow.stream.send({ data: 'fills it' })
     const { clock, result } = start(all)
     clock.run(1_999)
@@ -124,12 +124,12 @@ describe('a drain', () => {
     const all = clients(1)
     const [slow] = all
     if (slow === undefined) throw new Error('no client')
-    slow.outlet.room = 0
+    slow.transport.room = 0
     slow.stream.send({ data: 'fills it' })
     slow.stream.send({ data: 'waits' })
     const { result } = start(all)
-    slow.outlet.drain(10)
-    expect(slow.outlet.text).toMatch(/fills it\n\ndata: waits\n\nretry: \d+\n\n$/)
+    slow.transport.drain(10)
+    expect(slow.transport.text).toMatch(/fills it\n\ndata: waits\n\nretry: \d+\n\n$/)
     expect(await result).toMatchObject({ drained: 1 })
   })
 
@@ -137,20 +137,20 @@ describe('a drain', () => {
     const all = clients(1, { maxBufferedEvents: 1 })
     const [full] = all
     if (full === undefined) throw new Error('no client')
-    full.outlet.room = 0
+    full.transport.room = 0
     full.stream.send({ data: 'fills it' })
     expect(full.stream.send({ data: 'waits' })).toBe('queued')
     const { result } = start(all)
     expect(full.stream.state).toBe('draining')
-    full.outlet.drain(10)
-    expect(full.outlet.text).toMatch(/waits\n\n$/)
+    full.transport.drain(10)
+    expect(full.transport.text).toMatch(/waits\n\n$/)
     expect(await result).toMatchObject({ drained: 1 })
   })
 
   it('counts those apart that end otherwise meanwhile', async () => {
     const all = clients(3)
     const { clock, result } = start(all)
-    all[2]?.outlet.leave()
+    all[2]?.transport.leave()
     clock.run(1_100)
     expect(await result).toMatchObject({ streams: 3, drained: 2, aborted: 0, left: 1 })
   })

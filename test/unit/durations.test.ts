@@ -25,7 +25,7 @@ describe('a stream that ends within the millisecond of its beginning', () => {
       vi.spyOn(systemClock, 'now').mockReturnValue(now)
       const { stream } = client()
       stream.send({ data: 'x' })
-      expect(now - stream.sender.lastTraffic(now)).toBeGreaterThanOrEqual(0)
+      expect(now - stream.writer.lastTraffic(now)).toBeGreaterThanOrEqual(0)
       stream.abort()
     })
   }

@@ -5,9 +5,10 @@ import type { Socket } from 'node:net'
 import { isolated } from '../../internal/rethrow.js'
 import { callAtEndOfTick, inRootContext } from '../../internal/scheduling.js'
 import { addon, fdOf, noteActivity } from '../../native/binding.js'
+import { LINE_END, MOST_FRAME, putChunkStart, putLineEnd } from '../../sse/chunk.js'
 
 /** One socket's side of the batch. Its owner keeps it as long as the socket. */
-export interface Berth {
+export interface BatchSlot {
   readonly socket: Socket | undefined
   /** Its row in the batch under way, -1 outside of one. */
   row: number
@@ -33,7 +34,7 @@ const STRIDE = 3
 const NONE = -1
 
 interface Short {
-  readonly berth: Berth
+  readonly slot: BatchSlot
   readonly rest: Buffer
   readonly errno: number
 }
@@ -41,7 +42,7 @@ interface Short {
 const NO_SHORTS: readonly Short[] = []
 
 /** Frames of one tick. One for the process. */
-export class Batch {
+class Batch {
   readonly #slab = Buffer.allocUnsafeSlow(SLAB)
   #used = 0
   #pieces = new Int32Array(256 * STRIDE)
@@ -50,7 +51,7 @@ export class Batch {
   /** The last piece of each row. */
   #last = new Int32Array(256)
   /** Of each row. Emptied and not replaced: it has found its size after the first batches. */
-  readonly #berths: (Berth | undefined)[] = []
+  readonly #slots: (BatchSlot | undefined)[] = []
   #rowCount = 0
   #scheduled = false
   /** An event that many streams are sent has its bytes in the slab once: those that were copied last. */
@@ -65,9 +66,9 @@ export class Batch {
    * @param chunked - as a chunk of HTTP/1.1 (RFC 9112, 7.1)
    * @returns how many bytes that makes on the wire
    */
-  add(berth: Berth, bytes: Uint8Array, chunked: boolean): number {
+  add(slot: BatchSlot, bytes: Uint8Array, chunked: boolean): number {
     if (bytes !== this.#copied) this.#copy(bytes)
-    return this.#take(berth, chunked)
+    return this.#take(slot, chunked)
   }
 
   /**
@@ -75,9 +76,9 @@ export class Batch {
    *
    * @returns how many bytes of UTF-8 it makes
    */
-  addText(berth: Berth, text: string, chunked: boolean): number {
+  addText(slot: BatchSlot, text: string, chunked: boolean): number {
     const bytes = this.#copyText(text)
-    this.#take(berth, chunked)
+    this.#take(slot, chunked)
     return bytes
   }
 
@@ -87,12 +88,12 @@ export class Batch {
   }
 
   /** What was copied last is for this socket. */
-  #take(berth: Berth, chunked: boolean): number {
+  #take(slot: BatchSlot, chunked: boolean): number {
     const offset = chunked ? this.#start : this.#body
-    const length = (chunked ? this.#end : this.#end - FRAME_END) - offset
-    if (berth.row === NONE) this.#open(berth)
-    this.#append(berth.row, offset, length)
-    berth.waiting += length
+    const length = (chunked ? this.#end : this.#end - LINE_END) - offset
+    if (slot.row === NONE) this.#open(slot)
+    this.#append(slot.row, offset, length)
+    slot.waiting += length
     return length
   }
 
@@ -100,11 +101,11 @@ export class Batch {
   flush(): void {
     const count = this.#rowCount
     if (count === 0 || addon === undefined) return
-    const berths = this.#berths
+    const slots = this.#slots
     const rows = this.#rows
     // Read here, for this one call: a descriptor that is kept is a stranger's as soon as its socket is closed.
     for (let i = 0; i < count; i++) {
-      const { socket } = berths[i] as Berth
+      const { socket } = slots[i] as BatchSlot
       rows[i * STRIDE] = socket === undefined ? -1 : fdOf(socket)
       if (socket !== undefined) noteActivity(socket)
     }
@@ -121,11 +122,11 @@ export class Batch {
   #clear(): void {
     const rows = this.#rows
     for (let row = 0; row < this.#rowCount; row++) {
-      const berth = this.#berths[row] as Berth
-      berth.direct += Math.max(0, rows[row * STRIDE + 2] as number)
-      berth.row = NONE
-      berth.waiting = 0
-      this.#berths[row] = undefined
+      const slot = this.#slots[row] as BatchSlot
+      slot.direct += Math.max(0, rows[row * STRIDE + 2] as number)
+      slot.row = NONE
+      slot.waiting = 0
+      this.#slots[row] = undefined
     }
     this.#rowCount = 0
     this.#pieceCount = 0
@@ -133,14 +134,14 @@ export class Batch {
     this.#copied = undefined
   }
 
-  #open(berth: Berth): void {
+  #open(slot: BatchSlot): void {
     const row = this.#rowCount
     if ((row + 1) * STRIDE > this.#rows.length) {
       this.#rows = grown(this.#rows)
       this.#last = grown(this.#last)
     }
-    berth.row = row
-    this.#berths[row] = berth
+    slot.row = row
+    this.#slots[row] = slot
     this.#rows[row * STRIDE + 1] = NONE
     this.#rows[row * STRIDE + 2] = 0
     this.#rowCount = row + 1
@@ -195,30 +196,23 @@ export class Batch {
 
   /** The size of a chunk, in front of its bytes. */
   #startChunk(length: number): void {
-    const slab = this.#slab
     this.#start = this.#used
-    const at = putHex(slab, this.#used, length)
-    slab[at] = CR
-    slab[at + 1] = LF
-    this.#body = at + LINE_END
+    this.#body = putChunkStart(this.#slab, this.#start, length)
   }
 
   #endChunk(length: number): void {
-    const at = this.#body + length
-    this.#slab[at] = CR
-    this.#slab[at + 1] = LF
-    this.#end = at + FRAME_END
+    this.#end = putLineEnd(this.#slab, this.#body + length)
     this.#used = this.#end
   }
 
   #collectShorts(): Short[] {
     const shorts: Short[] = []
     for (let row = 0; row < this.#rowCount; row++) {
-      const berth = this.#berths[row] as Berth
+      const slot = this.#slots[row] as BatchSlot
       const result = this.#rows[row * STRIDE + 2] as number
-      if (result === berth.waiting) continue
+      if (result === slot.waiting) continue
       const rest = this.#restOf(row, Math.max(0, result))
-      shorts.push({ berth, rest, errno: Math.min(0, result) })
+      shorts.push({ slot, rest, errno: Math.min(0, result) })
     }
     return shorts
   }
@@ -240,20 +234,12 @@ export class Batch {
 /** The one batch of this process (of each worker thread). */
 export const sharedBatch = new Batch()
 
-const CR = 13
-const LF = 10
-const LINE_END = 2
-/** What a chunk has after its bytes. */
-const FRAME_END = LINE_END
-/** Eight hexadecimal digits and two line ends. */
-const MOST_FRAME = 12
-
 /**
  * What an owner does in answer may add again, so everything is empty by now. Whoever has flushed need not be one of them: what
  * one does wrong harms no other.
  */
 function tellOwners(shorts: readonly Short[]): void {
-  for (const { berth, rest, errno } of shorts) isolated(() => berth.onShort(rest, errno))
+  for (const { slot, rest, errno } of shorts) isolated(() => slot.onShort(rest, errno))
 }
 
 function flushAtEndOfTick(batch: Batch): void {
@@ -273,17 +259,6 @@ function putText(target: Buffer, at: number, text: string): number {
     target[at + i] = code
   }
   return length
-}
-
-/** Writes a number in hexadecimal; returns where it ends. */
-function putHex(target: Uint8Array, at: number, value: number): number {
-  let digits = 1
-  while (value >= 16 ** digits) digits += 1
-  for (let i = digits - 1, rest = value; i >= 0; i--, rest >>>= 4) {
-    const digit = rest & 15
-    target[at + i] = digit < 10 ? 48 + digit : 87 + digit
-  }
-  return at + digits
 }
 
 function grown(array: Int32Array): Int32Array<ArrayBuffer> {

@@ -1,47 +1,47 @@
-// The write loop: events go to the outlet while it has room, and wait in the queue while it has not.
-import { systemClock } from '../internal/clock.js'
+// The one write path. An event comes here from the stream, encoded or as text. While the client keeps up it goes to the transport
+// at once: over plain HTTP/1 into the batch of this tick (transport/fast/batch.ts), which is one system call a client at the
+// tick's end; over anything else into Node's own streams. While the client does not keep up it waits in the queue, until the
+// transport has room again. Broadcasts to clients that keep up do not come here at all: a cohort sends them
+// (transport/fast/cohort.ts), and the writer is told afterwards (`credit`).
+import type { Clock } from '../internal/clock.js'
 import { counters } from '../internal/counters.js'
 import { Deferred } from '../internal/deferred.js'
 import { Poll } from '../internal/poll.js'
 import { type EncodedEvent, type EventInput, encodeText, idOf } from '../sse/encode.js'
-import type { Lane, Segment } from '../transport/fast/lane.js'
-import type { Outlet } from '../transport/transport.js'
+import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
+import type { Transport, TransportListener } from '../transport/transport.js'
 import type { Account } from './close-info.js'
 import { Delivery } from './delivery.js'
 import type { DeliveryOutcome, Ticket } from './delivery-log.js'
 import type { StreamSettings } from './options.js'
 import { type Admission, type Dropped, EventQueue } from './queue.js'
+import { Replay } from './replay.js'
 import type { SendResult } from './states.js'
 
-/** Whose sender it is. */
-export interface SenderOwner {
-  /** Everything has been acknowledged, and the outlet is about to be ended. */
+/** What a writer tells its stream. */
+export interface WriterListener {
+  /** Everything has been acknowledged, and the transport is about to be ended. */
   beforeEnd(): void
-  /** The outlet threw where no caller of the application's hears of it: its `write` or `end` may be wrapped. */
+  /** The transport threw where no caller of the application's hears of it: its `write` or `end` may be wrapped. */
   onFailed(error: unknown): void
   /** The overflow policy has dropped something, the event that came or others for it. */
   onDropped(events: number, bytes: number): void
+  /** Nothing can be written any more: the response has ended or its connection is gone. */
+  onClose(): void
 }
 
-/** Somebody who must know when a stream takes no more events. */
+/** What must know when a stream takes no more events. */
 export interface EndListener {
   /** Called once, in that tick. */
   onEnd(): void
 }
 
-/** Events that are sent again. */
-interface Replay {
-  readonly events: Iterator<EncodedEvent>
-  /** How many events the queue had taken when it came: those go first. */
-  readonly after: number
-  next: Replay | undefined
-}
-
 /** Sends one stream's events and follows them to the client's kernel. */
-export class Sender {
-  readonly outlet: Outlet
+export class Writer implements TransportListener {
+  readonly transport: Transport
   readonly settings: StreamSettings
-  readonly #owner: SenderOwner
+  readonly #listener: WriterListener
+  readonly #clock: Clock
   #poll: Poll | undefined = undefined
   #delivery: Delivery | undefined = undefined
   #queue: EventQueue | undefined = undefined
@@ -57,21 +57,33 @@ export class Sender {
   #trafficAt: number
   #trafficBytes = 0
 
-  constructor(outlet: Outlet, settings: StreamSettings, owner: SenderOwner, now: number) {
-    this.#owner = owner
-    this.outlet = outlet
+  constructor(
+    transport: Transport,
+    settings: StreamSettings,
+    listener: WriterListener,
+    clock: Clock,
+  ) {
+    this.#listener = listener
+    this.transport = transport
     this.settings = settings
-    this.#trafficAt = now
+    this.#clock = clock
+    this.#trafficAt = Math.floor(clock.now())
+  }
+
+  /** The time, by the clock of the stream. */
+  now(): number {
+    return this.#clock.now()
   }
 
   /** Whether an event would be written at once. */
   get hasRoom(): boolean {
-    return this.outlet.writable && !this.#isBehind() && !this.#ending
+    return this.transport.writable && !this.#isBehind() && !this.#ending
   }
 
-  /** Bytes of events and comments handed to the outlet. */
+  /** Bytes of events and comments handed to the transport. */
   get bytesSent(): number {
-    return this.#bytesSent + (this.lane?.laneBytes ?? 0)
+    this.#settle()
+    return this.#bytesSent
   }
 
   /** The time of the last call before which something had been written; whole ms on the monitor's clock, rounded down. */
@@ -102,30 +114,37 @@ export class Sender {
     return { bytesSent, dropped, delivered, undelivered: delivery.undelivered(this.#queue) }
   }
 
-  /** The short way for broadcasts, where there is one. */
-  get lane(): Lane | undefined {
-    return this.outlet.lane
-  }
-
   /** Made when it is first needed: most streams of a quiet server have sent no event yet. */
   get delivery(): Delivery {
-    this.#delivery ??= new Delivery(this.outlet)
+    this.#settle()
+    this.#delivery ??= new Delivery(this.transport)
     return this.#delivery
   }
 
   /** Whether events are on their way, so that a look could bring news. */
   get inFlight(): boolean {
-    return (
-      (this.#delivery !== undefined || this.outlet.lane?.segment !== undefined) &&
-      this.delivery.inFlight
-    )
+    this.#settle()
+    return this.#delivery?.inFlight === true
+  }
+
+  /** Has what a cohort has sent accounted for. */
+  #settle(): void {
+    this.transport.fast?.seat?.settle()
+  }
+
+  /** A cohort has sent these broadcasts of the page. */
+  credit(page: BroadcastPage, first: number, next: number): void {
+    this.transport.fast?.credit(page.end(next) - page.end(first))
+    this.#bytesSent += page.bodyEnd(next) - page.bodyEnd(first)
+    this.#delivery ??= new Delivery(this.transport)
+    this.#delivery.recordRange(page, first, next)
   }
 
   get queue(): EventQueue | undefined {
     return this.#queue
   }
 
-  /** Writes the event or lets it wait; `overflow` leaves it out. Only while the outlet is writable. */
+  /** Writes the event or lets it wait; `overflow` leaves it out. Only while the transport is writable. */
   deliver(event: EncodedEvent, ticket?: Ticket): Exclude<SendResult, 'closed'> | 'overflow' {
     if (this.#isBehind()) return this.#enqueue(event, ticket)
     this.#writeEvent(event, ticket)
@@ -137,54 +156,33 @@ export class Sender {
     const { droppedEvents, droppedBytes } = this.#queue
     const admission = this.#queue.push(event, ticket)
     const events = this.#queue.droppedEvents - droppedEvents
-    if (events > 0) this.#owner.onDropped(events, this.#queue.droppedBytes - droppedBytes)
+    if (events > 0) this.#listener.onDropped(events, this.#queue.droppedBytes - droppedBytes)
     return admission
   }
 
-  /** The same for an event that is still text: that is enough, where it can go at once. */
+  /** The same for an event that is still text: that is enough, where it can go directly. */
   deliverText(
     text: string,
     event: EventInput,
     ticket?: Ticket,
   ): Exclude<SendResult, 'closed'> | 'overflow' {
-    const bytes = this.#isBehind() ? -1 : this.outlet.writeText(text)
-    if (bytes < 0) return this.deliver(encodeText(text, event), ticket)
-    this.#bytesSent += bytes
+    const { fast } = this.transport
+    if (fast === undefined || this.#isBehind()) {
+      return this.deliver(encodeText(text, event), ticket)
+    }
+    const bytes = fast.writeText(text)
+    this.#bytesSent += Math.abs(bytes)
+    this.#blocked = bytes < 0
     this.#record(idOf(event.id), ticket)
     return this.#blocked ? 'queued' : 'sent'
   }
 
   /** Sends these after what waits now and before whatever comes from now on, at the client's pace. */
   replay(events: Iterable<EncodedEvent>): void {
-    const replay = {
-      events: events[Symbol.iterator](),
-      after: this.#queue?.taken ?? 0,
-      next: undefined,
-    }
-    // A stream of several channels, or one that is subscribed again, may have another under way.
-    let last = this.#replay
-    while (last?.next !== undefined) last = last.next
-    if (last === undefined) this.#replay = replay
-    else last.next = replay
+    const replay = new Replay(events, this.#queue?.taken ?? 0)
+    if (this.#replay === undefined) this.#replay = replay
+    else this.#replay.add(replay)
     this.#pump()
-  }
-
-  /** What was sent last was a channel's broadcast, the one at `index`. */
-  follow(segment: Segment, index: number): void {
-    this.delivery.follow(segment, index)
-  }
-
-  /** Has what went the short way counted. */
-  readUp(): void {
-    if (this.lane?.segment !== undefined) this.delivery.readUp()
-  }
-
-  /** Broadcasts have to come through here again. */
-  breakRun(): void {
-    const { lane } = this
-    if (lane?.segment === undefined) return
-    this.delivery.readUp()
-    lane.segment = undefined
   }
 
   /** Whether an event has to wait for others. */
@@ -195,37 +193,41 @@ export class Sender {
   /** Bytes that are no event: comments. Only while there is room. */
   write(bytes: Buffer): void {
     this.#bytesSent += bytes.length
-    this.#blocked = !this.outlet.write(bytes)
-    if (this.#blocked) this.breakRun()
+    this.#blocked = !this.transport.write(bytes)
   }
 
   /** Settles when there is room (`true`), or when there never will be again. */
   writable(): Promise<boolean> {
-    if (this.#ending || !this.outlet.writable) return Promise.resolve(false)
+    if (this.#ending || !this.transport.writable) return Promise.resolve(false)
     if (!this.#isBehind()) return Promise.resolve(true)
     this.#room ??= new Deferred()
     return this.#room.promise
   }
 
-  /** The outlet has no more room, as it has found out only now. */
-  block(): void {
+  onBlocked(): void {
     this.#blocked = true
-    this.breakRun()
   }
 
-  /** The outlet has room again. */
-  resume(): void {
+  onPeerEnd(): void {
+    this.delivery.look()
+  }
+
+  onClose(): void {
+    this.#listener.onClose()
+  }
+
+  onDrain(): void {
     this.#blocked = false
     try {
       this.#pump()
     } catch (error) {
-      this.#owner.onFailed(error)
+      this.#listener.onFailed(error)
     }
     if (this.#ending) this.#endIfDone()
-    else if (!this.#isBehind()) this.#settleRoom(this.outlet.writable)
+    else if (!this.#isBehind()) this.#settleRoom(this.transport.writable)
   }
 
-  /** Takes no more, and ends the outlet once everything has been acknowledged, or handed over where nobody can tell. */
+  /** Takes no more, and ends the transport once everything has been acknowledged, or handed over where nobody can tell. */
   end(): void {
     this.#tellEnd()
     this.#endIfDone()
@@ -275,11 +277,11 @@ export class Sender {
   #record(id: string | undefined, ticket: Ticket | undefined): void {
     counters.events += 1
     this.delivery.record(id, ticket)
-    if (ticket !== undefined && this.delivery.awaited) this.#startPolling()
+    if (ticket !== undefined && this.#delivery?.awaited) this.#startPolling()
   }
 
   #pump(): void {
-    while (!this.#blocked && this.outlet.writable) {
+    while (!this.#blocked && this.transport.writable) {
       const replayed = this.#nextReplayed()
       if (replayed !== undefined) {
         this.#writeEvent(replayed, undefined)
@@ -292,12 +294,9 @@ export class Sender {
   }
 
   #nextReplayed(): EncodedEvent | undefined {
-    while (this.#replay !== undefined) {
-      if (this.#queue?.holdsOlderThan(this.#replay.after)) return undefined
-      const step = this.#replay.events.next()
-      if (!step.done) return step.value
-      this.#replay = this.#replay.next
-    }
+    const next = this.#replay?.next((after) => !this.#queue?.holdsOlderThan(after))
+    if (next !== 'over') return next
+    this.#replay = undefined
     return undefined
   }
 
@@ -308,14 +307,15 @@ export class Sender {
   /** News of what somebody waits for, the end among them. Returns whether to ask again. */
   #onPoll(): boolean {
     this.delivery.look()
-    if (this.#ending && !this.#replay && !this.#queue?.length && this.outlet.writable) {
-      const drained = this.outlet.isDrained()
+    if (this.#ending && !this.#replay && !this.#queue?.length && this.transport.writable) {
+      const { ledger, buffered } = this.transport
+      const drained = ledger === undefined ? buffered === 0 && undefined : ledger.isAcknowledged()
       if (drained === false) return true
-      if (drained) this.#owner.beforeEnd()
+      if (drained) this.#listener.beforeEnd()
       try {
-        this.outlet.end()
+        this.transport.end()
       } catch (error) {
-        this.#owner.onFailed(error)
+        this.#listener.onFailed(error)
         return false
       }
     }
@@ -324,7 +324,7 @@ export class Sender {
 
   #tellEnd(): void {
     this.#ending = true
-    this.breakRun()
+    this.transport.fast?.seat?.leave()
     this.#settleRoom(false)
     const listeners = this.endListeners
     this.#endListeners = undefined
@@ -333,7 +333,7 @@ export class Sender {
 
   #startPolling(): void {
     const { urgentPace } = this.settings.plan
-    this.#poll ??= new Poll(systemClock, urgentPace, () => this.#onPoll())
+    this.#poll ??= new Poll(this.#clock, urgentPace, () => this.#onPoll())
     this.#poll.start()
   }
 

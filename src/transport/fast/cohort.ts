@@ -1,0 +1,211 @@
+// The subscribers of a channel that are in the same state: nothing of theirs waits, and they have had every broadcast before
+// this one. They are rows of typed arrays, and a broadcast is one system call a row: no object of a client is touched.
+//
+// What a member must know is derived: the cohort's page of broadcasts, from the member's first one on. It is told when it asks
+// (`settle`), when it leaves, and once a page.
+//
+// The row's descriptor stays valid because whatever touches the handle takes the member out first, in the same call: see
+// native/handle.ts, and fast/hooks.ts for what is written and does not reach the handle at once.
+import { counters } from '../../internal/counters.js'
+import { addon } from '../../native/binding.js'
+import { asChunk } from '../../sse/chunk.js'
+import type { EncodedEvent } from '../../sse/encode.js'
+import type { FastPath, Seat } from '../transport.js'
+import { BroadcastPage, PAGE } from './broadcast-page.js'
+
+/** Who can be a member. */
+export interface Rider {
+  readonly fast: FastPath | undefined
+  /** These broadcasts of the page were sent to it, from `first` up to `next`. */
+  credit(page: BroadcastPage, first: number, next: number): void
+  /** It has left. `missed`: the broadcast under way has not been sent to it. */
+  onLeave(missed: boolean): void
+}
+
+/** What became of a broadcast, in members. */
+interface Outcome {
+  sent: number
+  queued: number
+  closed: number
+}
+
+const NO_ROW = -1
+const EMPTY = new BroadcastPage()
+
+/** One member's row. */
+class CohortSeat<R extends Rider> implements Seat {
+  readonly rider: R
+  readonly #cohort: Cohort<R>
+  row: number
+
+  constructor(cohort: Cohort<R>, rider: R, row: number) {
+    this.#cohort = cohort
+    this.rider = rider
+    this.row = row
+  }
+
+  settle(): void {
+    if (this.row !== NO_ROW) this.#cohort.settle(this.row)
+  }
+
+  leave(): void {
+    if (this.row !== NO_ROW) this.#cohort.leave(this.row)
+  }
+}
+
+/** Members in rows. One broadcast is under way at a time. */
+export class Cohort<R extends Rider> {
+  #fds = new Int32Array(64)
+  /** Of each row, where on the page the broadcasts begin that its member has not been told of. */
+  #firsts = new Int32Array(64)
+  readonly #seats: (CohortSeat<R> | undefined)[] = []
+  /** Rows of members that have left. They are filled up before the next broadcast. */
+  #holes: number[] = []
+  #page = EMPTY
+  #previousPage = EMPTY
+  #chunk: Buffer = Buffer.alloc(0)
+  /** The next row of the broadcast under way, and how many rows it has. */
+  #at = 0
+  #end = 0
+  #shorts = new Int32Array(1)
+
+  /** How many members there are. */
+  get size(): number {
+    return this.#seats.length - this.#holes.length
+  }
+
+  /** Whether a broadcast has still to come to some rows. */
+  get isCasting(): boolean {
+    return this.#at < this.#end
+  }
+
+  /** The members, as of now. */
+  riders(): R[] {
+    return this.#seats.flatMap((seat) => (seat === undefined ? [] : seat.rider))
+  }
+
+  /** Takes a member in, if it is in the right state; not while a broadcast is under way. */
+  join(rider: R): CohortSeat<R> | undefined {
+    const { fast } = rider
+    if (fast === undefined || addon === undefined) return undefined
+    fast.seat?.leave()
+    const fd = fast.board()
+    if (fd < 0) return undefined
+    const row = this.#seats.length
+    if (row === this.#fds.length) {
+      this.#fds = grown(this.#fds)
+      this.#firsts = grown(this.#firsts)
+    }
+    const seat = new CohortSeat(this, rider, row)
+    this.#fds[row] = fd
+    this.#firsts[row] = this.#page.length
+    this.#seats.push(seat)
+    fast.seat = seat
+    return seat
+  }
+
+  /** Begins a broadcast to all members. */
+  begin(event: EncodedEvent): void {
+    this.#fillHoles()
+    if (this.#page.length % PAGE === 0) {
+      this.#previousPage = this.#page
+      this.#page = new BroadcastPage()
+    }
+    this.#page.add(event)
+    this.#chunk = asChunk(event.bytes)
+    this.#at = 0
+    this.#end = this.#seats.length
+  }
+
+  /** Sends to the next rows, `count` at most. */
+  cast(count: number, outcome: Outcome): void {
+    const from = this.#at
+    const to = Math.min(from + count, this.#end)
+    if (this.#page.length === 1) this.#turnPage(from, to)
+    if (this.#shorts.length <= 2 * count) this.#shorts = new Int32Array(2 * count + 1)
+    // Whatever becomes of it, it is not sent a second time.
+    this.#at = to
+    const whole = addon?.cast(this.#fds, from, to, this.#chunk, this.#shorts) ?? 0
+    const short = this.#shorts[0] as number
+    outcome.sent += whole
+    counters.events += whole + short
+    if (short > 0) this.#takeOut(short, outcome)
+  }
+
+  /** @internal */
+  settle(row: number): void {
+    const first = this.#firsts[row] as number
+    const waits = this.#waits(row)
+    const page = waits && this.#page.length === 1 ? this.#previousPage : this.#page
+    const next = waits && page === this.#page ? page.length - 1 : page.length
+    if (next <= first) return
+    this.#firsts[row] = next
+    this.#seats[row]?.rider.credit(page, first, next)
+  }
+
+  /** @internal */
+  leave(row: number): void {
+    const seat = this.#seats[row] as CohortSeat<R>
+    const { rider } = seat
+    // First: what the member does with its account may come back here.
+    this.#fds[row] = NO_ROW
+    seat.row = NO_ROW
+    if (rider.fast !== undefined) rider.fast.seat = undefined
+    this.settle(row)
+    this.#seats[row] = undefined
+    this.#holes.push(row)
+    rider.onLeave(this.#waits(row))
+  }
+
+  /** Whether the broadcast under way has still to come to a member. */
+  isStillFor({ fast }: R): boolean {
+    return fast?.seat instanceof CohortSeat && this.#waits(fast.seat.row)
+  }
+
+  #waits(row: number): boolean {
+    return row >= this.#at && row < this.#end
+  }
+
+  /** Has the members of these rows told of the page that is over: nobody is more than a page behind. */
+  #turnPage(from: number, to: number): void {
+    for (let row = from; row < to; row++) {
+      if (this.#seats[row] === undefined) continue
+      this.settle(row)
+      this.#firsts[row] = 0
+    }
+  }
+
+  /** Members whose kernel has not taken everything go on outside, with the rest. */
+  #takeOut(count: number, outcome: Outcome): void {
+    for (let i = 0; i < count; i++) {
+      const row = this.#shorts[2 * i + 1] as number
+      const result = this.#shorts[2 * i + 2] as number
+      const { fast } = (this.#seats[row] as CohortSeat<R>).rider
+      const rest = this.#chunk.subarray(Math.max(0, result))
+      fast?.holdBack(rest.length)
+      this.leave(row)
+      outcome[fast?.takeRest(rest, Math.min(0, result)) ? 'queued' : 'closed'] += 1
+    }
+  }
+
+  #fillHoles(): void {
+    const seats = this.#seats
+    for (const hole of this.#holes) {
+      while (seats.length > 0 && seats.at(-1) === undefined) seats.pop()
+      const last = seats.length - 1
+      if (hole > last) continue
+      const seat = seats.pop() as CohortSeat<R>
+      seats[hole] = seat
+      seat.row = hole
+      this.#fds[hole] = this.#fds[last] as number
+      this.#firsts[hole] = this.#firsts[last] as number
+    }
+    this.#holes = []
+  }
+}
+
+function grown(array: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2)
+  larger.set(array)
+  return larger
+}
