@@ -15,7 +15,7 @@ import { guardClose } from '../internal/diagnostics.js'
 import { TcpSseError } from '../internal/errors.js'
 import { isolated } from '../internal/rethrow.js'
 import { socketOf } from '../native/binding.js'
-import { Connection, type Keeper } from './connection.js'
+import { Connection } from './connection.js'
 import { BareExchange, type Exchange, Http1Exchange, Http2Exchange } from './exchange.js'
 import { Inheritance } from './inheritance.js'
 import {
