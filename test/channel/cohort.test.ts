@@ -2,7 +2,8 @@
 import { OutgoingMessage, type ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type Channel, capabilities, createChannel } from '../../src/index.js'
-import { addon } from '../../src/native/binding.js'
+import { activityOf, addon } from '../../src/native/binding.js'
+import { chunkSize } from '../../src/sse/chunk.js'
 import { LiveStream } from '../../src/stream/live-stream.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
 import { opener } from '../support/open-stream.js'
@@ -122,8 +123,16 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
     expect(ids()).toEqual(['1', '2', '3', '4', '5', 'held', '6'])
   })
 
+  it('counts as activity on the connection, so that the monitor looks again', async () => {
+    const { broadcast, socket } = await subscribed()
+    await broadcast('1')
+    const before = activityOf(socket)
+    await broadcast('2')
+    expect(activityOf(socket) - before).toBe(chunkSize('id: 2\ndata: x\n\n'.length))
+  })
+
   it('sends past none of what the application holds back or replaces, however it does that', async () => {
-    const { broadcast, stream, res, socket, ids } = await subscribed()
+    const { broadcast, stream, socket, ids } = await subscribed()
     const chunk = (id: string): string => {
       const text = `id: ${id}\ndata: x\n\n`
       return `${text.length.toString(16)}\r\n${text}\r\n`
