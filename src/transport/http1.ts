@@ -6,7 +6,6 @@
 // sent, because the connection's handle says so first (`onTouch`).
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { callAtEndOfTick } from '../internal/scheduling.js'
 import { countsFor, fdOf, libuvQueueOf, resetConnection, wireOffset } from '../native/binding.js'
 import { type Occupant, occupy } from '../native/handle.js'
 import { chunkSize } from '../sse/chunk.js'
@@ -21,7 +20,7 @@ import {
   writesDirectly,
 } from './fast/hooks.js'
 import type { TransportSettings } from './head.js'
-import { type Carrier, NodeTransport, TRANSPORT } from './node-transport.js'
+import { type Carrier, corkForThisTick, NodeTransport, TRANSPORT } from './node-transport.js'
 import type { FastPath, Ledger, Seat, TransportListener, TransportLook } from './transport.js'
 
 interface PeerEndCarrier extends Omit<Carrier, typeof TRANSPORT> {
@@ -50,7 +49,7 @@ export class Http1Transport
   #way: 'ordinary' | 'direct' | 'ended' = 'ordinary'
   row = -1
   waiting = 0
-  direct = 0
+  #direct = 0
   seat: Seat | undefined = undefined
   /** What the kernel would not take is on the ordinary path, and not through yet. */
   #short = false
@@ -83,6 +82,7 @@ export class Http1Transport
    * changes what we write: then nothing is known, now and later.
    */
   check(): void {
+    this.seat?.settle()
     const { socket, res, position } = this
     if (position === undefined || socket === undefined) return
     // A socket that is gone has forgotten what it had not written yet; after our own end nothing is asked any more.
@@ -97,6 +97,16 @@ export class Http1Transport
     this.onTouch()
     this.#way = 'ended'
     super.end()
+  }
+
+  /** What a cohort has sent is in it: the monitor asks for it, to see whether anything was written. */
+  get direct(): number {
+    this.seat?.settle()
+    return this.#direct
+  }
+
+  set direct(bytes: number) {
+    this.#direct = bytes
   }
 
   /** The connection is about to be written to by somebody else, or to be closed. */
@@ -115,7 +125,7 @@ export class Http1Transport
   holdBack(bytes: number): void {
     this.#short = true
     this.waiting += bytes
-    this.direct -= bytes
+    this.#direct -= bytes
   }
 
   /** It says when it has gone, or what is wrong. */
@@ -234,7 +244,7 @@ export class Http1Transport
 
   credit(bytes: number): void {
     if (this.position !== undefined) this.position += bytes
-    this.direct += bytes
+    this.#direct += bytes
   }
 
   override write(bytes: Buffer): boolean {
@@ -319,21 +329,6 @@ export class Http1Transport
     if (this.socket !== undefined) resetConnection(this.socket)
     else this.res.destroy()
   }
-}
-
-/**
- * What Node does for each tick's first write. Node 26 corks the response in place of the connection, and makes one chunk
- * of all that is written until the tick's end: where an event ends on the wire, nobody could tell then. It leaves a
- * connection alone that is corked already.
- */
-function corkForThisTick(socket: Socket | null): void {
-  if (socket === null || socket.writableCorked > 0) return
-  socket.cork()
-  callAtEndOfTick(uncork, socket)
-}
-
-function uncork(socket: Socket): void {
-  socket.uncork()
 }
 
 /** So much of one stream in one tick is sent before its end: a producer must learn in time that the client is behind. */

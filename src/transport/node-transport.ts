@@ -235,6 +235,21 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   }
 }
 
+/**
+ * What Node does for each tick's first write. Node 26 corks the response in place of the connection, and makes one chunk
+ * of all that is written until the tick's end: where an event ends on the wire, nobody could tell then. It leaves a
+ * connection alone that is corked already.
+ */
+export function corkForThisTick(socket: Socket | null): void {
+  if (socket === null || socket.writableCorked > 0) return
+  socket.cork()
+  callAtEndOfTick(uncork, socket)
+}
+
+function uncork(socket: Socket): void {
+  socket.uncork()
+}
+
 const toFlush = new Set<Written>()
 
 /** A compressor keeps small writes to itself; once a tick is enough, and compresses a burst as one. */

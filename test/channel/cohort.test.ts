@@ -1,7 +1,9 @@
 // Broadcasts by a cohort, which pass the streams by: the same bytes, and the streams know of them all the same.
-import type { ServerResponse } from 'node:http'
+import { OutgoingMessage, type ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { capabilities, createChannel } from '../../src/index.js'
+import { type Channel, capabilities, createChannel } from '../../src/index.js'
+import { activityOf, addon } from '../../src/native/binding.js'
+import { chunkSize } from '../../src/sse/chunk.js'
 import { LiveStream } from '../../src/stream/live-stream.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
 import { opener } from '../support/open-stream.js'
@@ -16,13 +18,14 @@ afterEach(() => {
 type Opened = Awaited<ReturnType<Awaited<ReturnType<typeof opener>>['open']>>
 
 async function subscribed(): Promise<
-  Opened & { ids(): string[]; broadcast(...ids: string[]): Promise<void> }
+  Opened & { channel: Channel; ids(): string[]; broadcast(...ids: string[]): Promise<void> }
 > {
   const opened = await (await opener(cleanup)).open()
   const channel = createChannel()
   channel.subscribe(opened.stream)
   return {
     ...opened,
+    channel,
     ids: () => idsOf(parseChunked(opened.received()).body),
     async broadcast(...sent) {
       for (const id of sent) await channel.broadcast({ id, data: 'x' })
@@ -118,5 +121,107 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
     socket.uncork()
     await waitFor('the last', () => ids().at(-1) === '6')
     expect(ids()).toEqual(['1', '2', '3', '4', '5', 'held', '6'])
+  })
+
+  it('counts as activity on the connection, so that the monitor looks again', async () => {
+    const { broadcast, socket } = await subscribed()
+    await broadcast('1')
+    const before = activityOf(socket)
+    await broadcast('2')
+    expect(activityOf(socket) - before).toBe(chunkSize('id: 2\ndata: x\n\n'.length))
+  })
+
+  it('sends past none of what the application holds back or replaces, however it does that', async () => {
+    const { broadcast, stream, socket, ids } = await subscribed()
+    const chunk = (id: string): string => {
+      const text = `id: ${id}\ndata: x\n\n`
+      return `${text.length.toString(16)}\r\n${text}\r\n`
+    }
+    await broadcast('1')
+    socket.cork()
+    socket.write(chunk('held'))
+    await broadcast('2')
+    socket.uncork()
+    await broadcast('3')
+    socket.write(chunk('own'))
+    await broadcast('4')
+    const seen: string[] = []
+    const { write } = socket
+    socket.write = function (this: typeof socket, ...args: unknown[]) {
+      seen.push(String(args[0]))
+      return write.apply(this, args as Parameters<typeof write>)
+    } as typeof write
+    await broadcast('5')
+    expect(seen.join('')).toContain('id: 5')
+    socket.write = write
+    await broadcast('6', '7')
+    await waitFor('the last', () => ids().at(-1) === '7')
+    expect(ids()).toEqual(['1', 'held', '2', '3', 'own', '4', '5', '6', '7'])
+    // Somebody else has written: what was delivered is not known, and no cohort has it.
+    expect(stream.delivered()).toBeUndefined()
+  })
+
+  it('sees a write that is replaced on a prototype while it is under way', async () => {
+    const { broadcast, ids } = await subscribed()
+    await broadcast('1')
+    let seen = ''
+    const { write } = OutgoingMessage.prototype
+    cleanup.push(() => {
+      OutgoingMessage.prototype.write = write
+    })
+    OutgoingMessage.prototype.write = function (this: OutgoingMessage, ...args: unknown[]) {
+      seen += args[0]
+      return write.apply(this, args as never)
+    } as typeof write
+    await broadcast('2')
+    expect(seen).toContain('id: 2')
+    OutgoingMessage.prototype.write = write
+    await broadcast('3')
+    await waitFor('the last', () => ids().at(-1) === '3')
+    expect(ids()).toEqual(['1', '2', '3'])
+  })
+
+  it('is left by a client whose kernel takes a part only, and found again once it has caught up; nothing is said too early', async () => {
+    const { broadcast, channel, stream, client, ids } = await subscribed()
+    const cast = vi.spyOn(addon as NonNullable<typeof addon>, 'cast')
+    client.pause()
+    const sent: string[] = []
+    let tally = { queued: 0 }
+    while (tally.queued === 0) {
+      sent.push(`l${sent.length}`)
+      tally = await channel.broadcast({ id: sent.at(-1) as string, data: 'x'.repeat(30_000) })
+    }
+    expect(cast.mock.lastCall?.[4][0]).toBe(1)
+    const calls = cast.mock.calls.length
+    await broadcast('behind')
+    expect(cast.mock.calls.length).toBe(calls)
+    expect(stream.delivered()?.events).toBeLessThan(sent.length)
+    client.resume()
+    await stream.writable()
+    await waitFor('what was behind', () => ids().at(-1) === 'behind')
+    await broadcast('again')
+    expect(cast.mock.calls.length).toBe(calls + 1)
+    await waitFor('the last', () => ids().at(-1) === 'again')
+    expect(ids()).toEqual([...sent, 'behind', 'again'])
+    await waitFor('the word of the kernel', () => stream.delivered()?.events === sent.length + 2)
+    expect(stream.delivered()?.id).toBe('again')
+  })
+
+  it('goes on without those that a broadcast leaves out, and takes a stream of two channels in turn', async () => {
+    const { broadcast, channel, stream, ids } = await subscribed()
+    const other = createChannel()
+    other.subscribe(stream)
+    await broadcast('1')
+    await other.broadcast({ id: 'other', data: 'x' })
+    await channel.broadcast({ id: 'not for it', data: 'x' }, { except: stream })
+    await broadcast('2')
+    await channel.broadcast({ id: 'for all', data: 'x' }, { filter: () => true })
+    channel.unsubscribe(stream)
+    await broadcast('no more')
+    await other.broadcast({ id: 'last', data: 'x' })
+    const expected = ['1', 'other', '2', 'for all', 'last']
+    await waitFor('the events', () => ids().length === expected.length)
+    expect(ids()).toEqual(expected)
+    await waitFor('the acknowledgement', () => stream.delivered()?.events === expected.length)
   })
 })

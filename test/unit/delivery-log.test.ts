@@ -5,6 +5,7 @@ import type { Clock } from '../../src/internal/clock.js'
 import { Deferred } from '../../src/internal/deferred.js'
 import { Poll } from '../../src/internal/poll.js'
 import { DeliveryLog, type DeliveryOutcome, TRACKED_EVENTS } from '../../src/stream/delivery-log.js'
+import { BroadcastPage, PAGE } from '../../src/transport/fast/broadcast-page.js'
 
 describe('DeliveryLog', () => {
   it('knows what a list of all events would know', () => {
@@ -13,6 +14,10 @@ describe('DeliveryLog', () => {
         kind: fc.constant('record' as const),
         size: fc.integer({ min: 1, max: 50 }),
         id: fc.boolean(),
+      }),
+      fc.record({
+        kind: fc.constant('range' as const),
+        sizes: fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 6 }),
       }),
       fc.record({
         kind: fc.constant('acknowledge' as const),
@@ -24,9 +29,20 @@ describe('DeliveryLog', () => {
         const log = new DeliveryLog()
         const all: { id: string | undefined; end: number }[] = []
         let acknowledged = 0
+        let page = new BroadcastPage()
         for (const each of steps) {
           const last = all.at(-1)?.end ?? 0
-          if (each.kind === 'record') {
+          if (each.kind === 'range') {
+            if (page.length > PAGE - 10) page = new BroadcastPage()
+            const first = page.length
+            const base = last - page.end(first)
+            for (const size of each.sizes) {
+              const id = size % 2 === 0 ? String(all.length) : undefined
+              page.add({ bytes: Buffer.alloc(size), id })
+              all.push({ id, end: base + page.end(page.length) })
+            }
+            log.recordRange(page, first, page.length, base)
+          } else if (each.kind === 'record') {
             const id = each.id ? String(all.length) : undefined
             all.push({ id, end: last + each.size })
             log.record(id, last + each.size)
@@ -99,6 +115,57 @@ describe('DeliveryLog', () => {
       'undelivered',
     ])
     expect(log.awaited).toBe(false)
+  })
+})
+
+describe('a range of broadcasts', () => {
+  const page = new BroadcastPage()
+  for (let n = 0; n < 100; n++) {
+    page.add({ bytes: Buffer.alloc(10), id: String(n) })
+  }
+
+  it('takes the room of one event, however often it grows, acknowledged in between or not', async () => {
+    const log = new DeliveryLog()
+    for (let n = 0; n < 100; n++) {
+      log.recordRange(page, n, n + 1, 1_000)
+      if (n % 3 === 0) log.acknowledge(1_000 + page.end(n))
+      expect(log.full).toBe(false)
+    }
+    expect([log.recorded, log.delivered, log.lastId]).toEqual([100, 99, '98'])
+    expect(log.undeliveredIds()).toEqual(['99'])
+    const last = log.find('99')
+    expect(await log.find('42')?.promise).toBe('delivered')
+    log.acknowledge(1_000 + page.end(100))
+    expect(await last?.promise).toBe('delivered')
+    expect(log.awaited).toBe(false)
+  })
+
+  it('is acknowledged in part, event by event', () => {
+    const log = new DeliveryLog()
+    log.record('own', 500)
+    log.recordRange(page, 20, 30, 500 - page.end(20))
+    log.record('after', 700)
+    for (let events = 0; events <= 10; events++) {
+      log.acknowledge(500 + page.end(20 + events) - page.end(20))
+      expect(log.delivered).toBe(1 + events)
+      log.acknowledge(500 + page.end(20 + events) - page.end(20) + 1)
+      expect(log.delivered).toBe(1 + events)
+    }
+    expect([log.lastId, log.undeliveredIds()]).toEqual(['29', ['after']])
+  })
+
+  it('counts with all its events when it is forgotten', async () => {
+    const log = new DeliveryLog()
+    log.recordRange(page, 0, 50, 0)
+    const early = log.find('7')
+    const from = page.end(50)
+    for (let n = 0; n < TRACKED_EVENTS; n++) log.record(`own ${n}`, from + n + 1)
+    expect(await early?.promise).toBe('unknown')
+    expect([log.recorded, log.delivered, log.overflowed]).toEqual([TRACKED_EVENTS + 50, 0, true])
+    log.acknowledge(from - 1)
+    expect(log.delivered).toBe(0)
+    log.acknowledge(from + 5)
+    expect([log.delivered, log.lastId, log.overflowed]).toEqual([55, 'own 4', false])
   })
 })
 

@@ -17,7 +17,7 @@ export class BroadcastPage {
     return this.#ids.length
   }
 
-  add({ bytes, id }: EncodedEvent): void {
+  add({ bytes, id }: Pick<EncodedEvent, 'bytes' | 'id'>): void {
     const index = this.#ids.length
     this.#ends[index] = this.end(index) + chunkSize(bytes.length)
     this.#bodyEnds[index] = this.bodyEnd(index) + bytes.length
