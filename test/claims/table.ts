@@ -68,8 +68,7 @@ const PLANNED: readonly Part[] = [
 /** The paths on which clients are idle and busy. */
 export function paths(extent: Extent): Shape[] {
   const delays = extent === 'short' ? [300, 1_500] : [50, 300, 700, 1_500]
-  // 20 % each way with D = 6 s is beyond what is promised: see the limits in docs/liveness.md.
-  const losses = extent === 'short' ? [5] : [1, 5, 20]
+  const losses = extent === 'short' ? [5, 20] : [1, 5, 20]
   return [
     ...delays.map((delay) => ({ delay })),
     ...losses.map((loss) => ({ delay: 50, loss })),
