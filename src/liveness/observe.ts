@@ -52,13 +52,19 @@ function questionsFor(look: Observation, plan: LivenessPlan): number {
   if (isIdle(look)) return idleQuestions(look, plan)
   const { questions, unanswered } = look
   const needed = questionsNeeded(questions, unanswered)
-  // Few probes of a shut window fit into the silence. While data is in flight a loss may be a timeout that came too soon.
-  const inDoubt = isWindowShut(look) && unanswered > CHANCE_LOSSES
-  return inDoubt ? Math.max(needed, questionsInDoubt(questions, unanswered)) : needed
+  return isLossy(look) ? Math.max(needed, questionsInDoubt(questions, unanswered)) : needed
 }
 
 /** So many losses on a connection say nothing of its path yet. */
 const CHANCE_LOSSES = 1
+
+/** The kernel's first timeout, ms: where the round trip is longer, the first retransmits are no losses (RFC 6298). */
+const FIRST_TIMEOUT = 1_000
+
+/** Whether a short record has losses that matter: less than one in twenty may be reordering. */
+function isLossy({ questions, unanswered, rtt }: Observation): boolean {
+  return unanswered > CHANCE_LOSSES && unanswered >= questions / 20 && !(rtt >= FIRST_TIMEOUT)
+}
 
 /**
  * The same for an idle peer, which the monitor can ask often. While the path's record is short, it is asked as often as a path
