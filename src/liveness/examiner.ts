@@ -5,8 +5,9 @@ import { TCP_CLOSE } from '../tcp/info.js'
 import { evidenceOf } from './evidence.js'
 import type { Kernel } from './kernel.js'
 import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
-import { type Observation, Sight } from './observation.js'
+import { isIdle, type Observation, Sight } from './observation.js'
 import { observe } from './observe.js'
+import { CLOCK_TOLERANCE } from './path.js'
 import {
   alignLook,
   countStall,
@@ -138,10 +139,13 @@ export class Examiner<S extends Watchable = Socket> {
   /** An idle peer that has left a probe unanswered is asked again sooner than keepalive, which counts seconds, would. */
   #probeAgain(subject: Subject<S>, current: Observation): void {
     const { plan, socket, probedAt } = subject
-    if (current.probes === 0 || current.unacked + current.unsent > 0) return
-    if (current.at - probedAt < plan.probePace) return
-    // What keepalive has just asked is a question like any other.
-    if (current.asked > 1 || probedAt > current.answeredAt) this.#kernel.probe(socket, plan)
+    if (current.probes === 0 || !isIdle(current) || plan.keepAlive === false) return
+    // The first one has the time of a round trip before it counts as unanswered.
+    const askedAt = Math.max(probedAt, current.answeredAt + plan.keepAlive.idle)
+    const pace =
+      probedAt > current.answeredAt ? plan.probePace : Math.max(plan.probePace, current.rtt || 0)
+    if (current.at - askedAt < pace - CLOCK_TOLERANCE) return
+    this.#kernel.probe(socket, plan)
     subject.probedAt = current.at
   }
 

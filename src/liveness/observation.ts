@@ -153,6 +153,11 @@ export function isWindowShut({ unsent, unacked, sendWindow }: Look): boolean {
   return unacked > 0 ? sendWindow === 0 : unsent > 0
 }
 
+/** Whether nothing is in flight or waits: only keepalive asks the peer. */
+export function isIdle({ unsent, unacked }: Look): boolean {
+  return unacked + unsent === 0
+}
+
 /** Whether the peer has shut its window over data in flight: the kernel probes it by retransmits. */
 export function isRetracted({ unacked, sendWindow }: Look): boolean {
   return unacked > 0 && sendWindow === 0

@@ -1,13 +1,23 @@
 // Puts looks beside each other: when the peer last answered, what it has been asked since, and what the path is like. Pure.
 // docs/liveness.md has the theory.
 import {
+  isIdle,
   isRetracted,
   isWindowShut,
   type Look,
   type Observation,
   type Sight,
 } from './observation.js'
-import { answerWithin, CLOCK_TOLERANCE, isQueueing, longestPause, questionsNeeded } from './path.js'
+import {
+  ANSWER_PACE,
+  answerWithin,
+  CLOCK_TOLERANCE,
+  isQueueing,
+  longerThanShort,
+  longestPause,
+  questionsInDoubt,
+  questionsNeeded,
+} from './path.js'
 import type { MonitorPlan } from './plan.js'
 
 /**
@@ -28,18 +38,58 @@ export function observe(
   if (!isOutstanding(into)) into.asked = 0
   else if (answered) into.asked = questionsSinceAnswer(into)
   else into.asked = previous.asked + questionsBetween(previous, into)
-  // A silence is judged by what the path was like before it.
-  if (previous === undefined || into.asked === 0 || answered) {
-    into.needed = isRetracted(into)
-      ? RETRACTED_QUESTIONS
-      : questionsNeeded(into.questions, into.unanswered)
-    into.provedAt = undefined
-  } else {
-    into.needed = previous.needed
-    into.provedAt = previous.provedAt
-  }
+  if (isIdle(into)) into.asked = Math.min(into.asked, answerableProbes(into, plan))
+  // A silence is judged by what the path was like before it: its record grows with answers only.
+  into.needed = questionsFor(into, plan)
+  into.provedAt = previous === undefined || answered ? undefined : previous.provedAt
   if (into.asked >= into.needed) into.provedAt ??= now
   return into
+}
+
+/** How many questions must go unanswered on this path, in what the connection is doing. */
+function questionsFor(look: Observation, plan: MonitorPlan): number {
+  if (isRetracted(look)) return RETRACTED_QUESTIONS
+  if (isIdle(look)) return idleQuestions(look, plan)
+  const { questions, unanswered } = look
+  const needed = questionsNeeded(questions, unanswered)
+  return isLossy(look) ? Math.max(needed, questionsInDoubt(questions, unanswered)) : needed
+}
+
+/** So many losses on a connection say nothing of its path yet. */
+const CHANCE_LOSSES = 1
+
+/** The kernel's first timeout, ms: where the round trip is longer, the first retransmits are no losses (RFC 6298). */
+const FIRST_TIMEOUT = 1_000
+
+/** Whether a short record has losses that matter: less than one in twenty may be reordering. */
+function isLossy({ questions, unanswered, rtt }: Observation): boolean {
+  return unanswered > CHANCE_LOSSES && unanswered >= questions / 20 && !(rtt >= FIRST_TIMEOUT)
+}
+
+/**
+ * The same for an idle peer, which the monitor can ask often. While the path's record is short, it is asked as often as a path
+ * that loses a fifth of its segments each way needs; but only as often as the silence has room for, as long as no more than
+ * one loss is known.
+ */
+export function idleQuestions(look: Observation, plan: MonitorPlan): number {
+  const { questions, unanswered } = look
+  const needed = questionsNeeded(questions, unanswered)
+  if (plan.keepAlive === false) return needed
+  const inDoubt = questionsInDoubt(questions, unanswered)
+  if (unanswered > CHANCE_LOSSES) return Math.max(needed, inDoubt)
+  // The last answer of a longer path takes the time of some questions.
+  const fewer = Math.ceil(longerThanShort(look) / Math.max(ANSWER_PACE, plan.probePace))
+  return Math.max(needed, Math.min(inDoubt, plan.idleQuestions - fewer))
+}
+
+/** Keepalive probes since the last answer, but for those that a living Linux peer would leave unanswered. */
+function answerableProbes(
+  { at, answeredAt, probes }: Observation,
+  { keepAlive }: MonitorPlan,
+): number {
+  if (keepAlive === false) return probes
+  const asking = at - answeredAt - keepAlive.idle
+  return Math.min(probes, 1 + Math.max(0, Math.floor(asking / ANSWER_PACE)))
 }
 
 /** Whether the peer owes an answer: data in flight, or a probe. */
@@ -126,10 +176,14 @@ function recordPath(
 }
 
 /** Probes that an answer was due to at that look. The first leaves at a known time after the last answer. */
-function overdueProbes(look: Observation, { keepAlive, retransmitMax }: MonitorPlan): number {
+function overdueProbes(look: Observation, plan: MonitorPlan): number {
+  const { keepAlive, retransmitMax } = plan
+  // When a window was probed first is not known without TCP_RTO_MAX_MS. But all before the last probe had a timeout's time.
+  if (look.unsent > 0 && retransmitMax === false) return Math.max(0, look.probes - 1)
   const byWindow = retransmitMax === false ? Number.NaN : longestPause(look, retransmitMax)
   const byKeepAlive = keepAlive === false ? Number.NaN : keepAlive.idle
   const firstAfter = look.unsent > 0 ? byWindow : byKeepAlive
   const overdue = look.at - look.answeredAt > firstAfter + answerWithin(look)
-  return overdue ? look.probes : 0
+  if (!overdue) return 0
+  return isIdle(look) ? answerableProbes(look, plan) : look.probes
 }

@@ -28,6 +28,11 @@ export function answerWithin(path: PathNumbers): number {
   return retransmitAfter(path) + DELAYED_ACK
 }
 
+/** How much longer than on a short path that may take, ms. */
+export function longerThanShort(path: PathNumbers): number {
+  return Math.max(0, answerWithin(path) - SHORT_PATH) || 0
+}
+
 /** The kernel's retransmission timeout without a cap and without a backoff (tcp_set_rto). */
 export function retransmitAfter({ rtt, rttVariation }: PathNumbers): number {
   return rtt + Math.max(RTO_MIN, 4 * rttVariation)
@@ -54,6 +59,9 @@ const MOST_QUESTIONS = 40
 /** How improbable it must be that a living peer's answers were all lost. */
 const LOG_CHANCE = Math.log(1e-7)
 
+/** A living Linux peer answers probes no more often than this, ms (net.ipv4.tcp_invalid_ratelimit). */
+export const ANSWER_PACE = 500
+
 /**
  * How many questions in a row must have gone unanswered, on a path on which so many of them did in the past: enough that
  * chance explains it once in ten million times. The share of losses is taken twice as high as it was measured, because
@@ -66,4 +74,31 @@ export function questionsNeeded(questions: number, unanswered: number): number {
   const share = Math.min(0.7, (2 * certain) / questions)
   const needed = Math.ceil(LOG_CHANCE / Math.log(share))
   return Math.min(MOST_QUESTIONS, Math.max(LEAST_QUESTIONS, needed))
+}
+
+/** Shares of lost questions that a path may have before anything is known of it, up to 20 % of the segments each way. */
+const POSSIBLE_SHARES: readonly number[] = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.36]
+
+/** The most that `questionsInDoubt` asks for. */
+export const MOST_IN_DOUBT: number = questionsInDoubt(0, 0)
+
+/**
+ * How many questions in a row must have gone unanswered while little is known of the path: for each possible share of losses,
+ * the chance of such a record, measured against the most likely share, and of the silence after it is at most one in ten
+ * million. 16 where there is no record, 8 after 20 answers without a loss, 3 in the end.
+ */
+export function questionsInDoubt(questions: number, unanswered: number): number {
+  const likeliest = logLikelihood(questions, unanswered, unanswered / questions)
+  let needed = LEAST_QUESTIONS
+  for (const share of POSSIBLE_SHARES) {
+    const record = logLikelihood(questions, unanswered, share) - likeliest
+    needed = Math.max(needed, Math.ceil((LOG_CHANCE - record) / Math.log(share)))
+  }
+  return needed
+}
+
+function logLikelihood(questions: number, unanswered: number, share: number): number {
+  const lost = unanswered > 0 ? unanswered * Math.log(share) : 0
+  const answered = questions - unanswered
+  return lost + (answered > 0 ? answered * Math.log(1 - share) : 0)
 }

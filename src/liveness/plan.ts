@@ -4,7 +4,7 @@ import { type Checks, checkOptions, duration, orFalse, wrongType } from '../inte
 import { kernelKnows } from '../native/binding.js'
 import type { KeepAliveOptions } from '../tcp/options.js'
 import { checkKeepAlive, checkRetransmitMax, checkUserTimeout } from '../tcp/options.js'
-import { SHORT_PATH } from './path.js'
+import { ANSWER_PACE, LEAST_QUESTIONS, MOST_IN_DOUBT, SHORT_PATH } from './path.js'
 
 /** What of a plan can be set by hand. */
 export interface LivenessOverrides {
@@ -76,8 +76,16 @@ export interface MonitorPlan extends LivenessPlan {
   readonly quietPace: number
   /** Between two looks at a socket on which bytes wait or something is unanswered. */
   readonly urgentPace: number
-  /** Between two keepalive probes that the monitor asks for when one has gone unanswered. */
+  /**
+   * Between two keepalive probes that the monitor asks for when one has gone unanswered. Half of what a Linux peer answers
+   * where D is small: the second of two probes counts only when the first did not arrive.
+   */
   readonly probePace: number
+  /**
+   * How many questions an idle peer is sure to be asked within the `silence`, at most 16. While nothing is known of a path that
+   * has lost nothing yet, so many must go unanswered.
+   */
+  readonly idleQuestions: number
 }
 
 /** 30 s: soon enough for a server's memory, late enough for a lift ride. */
@@ -91,8 +99,8 @@ const MOST = 3_600_000
 const GRACE = 1_000
 const RESERVE = 500
 
-/** A living Linux peer answers probes no more often than every 500 ms (net.ipv4.tcp_invalid_ratelimit). */
-const LEAST_PROBE_PACE = 600
+/** Without TCP_USER_TIMEOUT keepalive's count rules, and frequent probes would use it up, ms. */
+const SPARING_PROBE_PACE = 600
 
 /** The least lead of TCP_USER_TIMEOUT: a debugger or a suspended machine may block the event loop for as long. */
 const LEAST_USER_TIMEOUT = 60_000
@@ -120,7 +128,7 @@ export function livenessPlan(
   overrides: LivenessOverrides = {},
 ): LivenessPlan {
   const given = checkOptions(overrides, publicChecks, 'LivenessOverrides')
-  const { pace, checkPace, quietPace, urgentPace, probePace, ...plan } = monitorPlan(
+  const { pace, checkPace, quietPace, urgentPace, probePace, idleQuestions, ...plan } = monitorPlan(
     detectWithin,
     given,
   )
@@ -163,6 +171,11 @@ export function planFor(
   const leastRetransmitMax = retransmitMax === false ? 0 : retransmitMax
   const walks = retransmitMax === false && given.userTimeout !== false
   const probing = silence - asking
+  const sparingPace = Math.max(SPARING_PROBE_PACE, interval / 2)
+  const probePace =
+    given.userTimeout === false
+      ? Math.ceil(sparingPace / urgentPace) * urgentPace
+      : ANSWER_PACE / (urgentPace < ANSWER_PACE ? 2 : 1)
   return Object.freeze({
     detectWithin,
     keepAlive,
@@ -177,7 +190,11 @@ export function planFor(
     checkPace: keepAlive === false || walks ? pace : clamp(keepAlive.idle, pace, 10_000),
     quietPace,
     urgentPace,
-    probePace: Math.max(LEAST_PROBE_PACE, interval / 2),
+    probePace,
+    idleQuestions:
+      keepAlive === false
+        ? LEAST_QUESTIONS
+        : questionsWithin(quietPace - asking, Math.max(ANSWER_PACE, probePace)),
     toleratedOutage: Math.max(
       0,
       (retransmitMax === false
@@ -204,6 +221,11 @@ function checkDetectWithin(value: unknown): void {
       { option: 'detectWithin' },
     )
   }
+}
+
+/** Questions of an idle peer, the first at the beginning of a time. */
+function questionsWithin(time: number, pace: number): number {
+  return clamp(1 + Math.floor(time / pace), LEAST_QUESTIONS, MOST_IN_DOUBT)
 }
 
 /** Whole seconds, as the kernel counts: what is given is rounded up, as `applySocketOptions` does. */

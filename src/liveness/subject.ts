@@ -3,8 +3,9 @@ import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../tcp/info.js'
 import type { KernelSettings } from '../tcp/options.js'
 import type { Kernel } from './kernel.js'
-import { isWindowShut, type Observation } from './observation.js'
-import { answerWithin, retransmitAfter, SHORT_PATH } from './path.js'
+import { isIdle, isWindowShut, type Observation } from './observation.js'
+import { idleQuestions } from './observe.js'
+import { ANSWER_PACE, longerThanShort, retransmitAfter } from './path.js'
 import type { MonitorPlan } from './plan.js'
 import { Row } from './row.js'
 import { deadAt, type Verdict } from './verdict.js'
@@ -192,10 +193,12 @@ export function countStall(
  */
 export function paceOf(current: Observation, plan: MonitorPlan): number {
   const { at, asked, answeredAt, unsent, retransmits, probes } = current
+  const urgentPace =
+    probes > 0 && isIdle(current) ? Math.min(plan.urgentPace, plan.probePace) : plan.urgentPace
   const overdue = asked > 0 && !(at - answeredAt < retransmitAfter(current))
-  if (overdue) return Math.min(plan.urgentPace, Math.max(1, deadAt(current, plan) - at))
+  if (overdue) return Math.min(urgentPace, Math.max(1, deadAt(current, plan) - at))
   const waits = unsent + retransmits + probes > 0 || isWindowShut(current)
-  return waits ? plan.urgentPace : plan.pace
+  return waits ? urgentPace : plan.pace
 }
 
 /**
@@ -206,8 +209,23 @@ export function quietUntil(current: Observation, plan: MonitorPlan): number {
   const { at, answeredAt } = current
   if (plan.keepAlive === false) return at + plan.quietPace
   // The plan has the time that an answer takes on a short path.
-  const longer = Math.max(0, answerWithin(current) - SHORT_PATH) || 0
-  return Math.max(at + plan.pace, answeredAt + plan.quietPace - longer)
+  const latest = answeredAt + quietFor(current, plan) - longerThanShort(current)
+  return Math.max(at + plan.urgentPace, latest)
+}
+
+/**
+ * How old the last answer of an idle peer may be at a look, so that it can be asked as often as its path needs: by keepalive
+ * before this look, and by the monitor, which asks more often, after it.
+ */
+function quietFor(current: Observation, plan: MonitorPlan): number {
+  const { keepAlive, quietPace, probePace } = plan
+  if (keepAlive === false) return quietPace
+  const step = Math.max(ANSWER_PACE, probePace)
+  const spare =
+    quietPace / step - keepAlive.idle / keepAlive.interval - idleQuestions(current, plan)
+  const slower = 1 / step - 1 / keepAlive.interval
+  const latest = slower > 0 ? spare / slower : quietPace
+  return Math.min(quietPace, Math.max(keepAlive.idle + probePace, latest))
 }
 
 /** A subject that has just been dropped has no next look any more: NaN, which is never less. */

@@ -1,5 +1,6 @@
 // All servers of the compatibility table in a child process, for the rig.
-import type { CloseReason } from '../../src/index.js'
+import http from 'node:http'
+import { type CloseReason, createEventStream, type EventStream } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { answer } from '../../src/testing/index.js'
 import { frameworks, type Protocol } from './framework-servers.js'
@@ -14,13 +15,14 @@ export interface Served {
 /** One stream of such a server. */
 export interface ServedStream {
   readonly name: string
-  readonly protocol: Protocol
+  readonly protocol: Protocol | 'unix'
   closedAt?: number
   reason?: CloseReason
   code?: string | undefined
 }
 
 const streams: ServedStream[] = []
+const live: EventStream[] = []
 const problems: string[] = []
 for (const event of ['unhandledRejection', 'uncaughtException', 'warning'] as const) {
   process.on(event, (error: unknown) => problems.push(`${event}: ${error}`))
@@ -31,20 +33,45 @@ answer({
     const served: Served[] = []
     for (const { name, protocols, serve } of frameworks) {
       for (const protocol of protocols) {
-        const { port } = await serve(protocol, { detectWithin, heartbeat: false }, (stream) => {
-          const record: ServedStream = { name, protocol }
-          streams.push(record)
-          stream.send({ data: 'hello' })
-          stream.closed.then(({ reason, error }) => {
-            const { code } = (error ?? {}) as NodeJS.ErrnoException
-            Object.assign(record, { reason, code, closedAt: Date.now() })
-          })
-        })
+        const { port } = await serve(protocol, { detectWithin, heartbeat: false }, (stream) =>
+          greet(stream, { name, protocol }),
+        )
         served.push({ name, protocol, port })
       }
     }
     return served
   },
+  /** A server on a Unix socket. */
+  async serveUnix(path: string, detectWithin: number, stallTimeout: number): Promise<void> {
+    const server = http.createServer((req, res) => {
+      greet(createEventStream(req, res, { detectWithin, stallTimeout, heartbeat: false }), {
+        name: 'node',
+        protocol: 'unix',
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(path, resolve))
+  },
   streams: () => streams,
+  /** Sends to some streams, by their order, four times a second. */
+  produce(indexes: readonly number[]): void {
+    const data = 'x'.repeat(200)
+    setInterval(() => {
+      for (const index of indexes) live[index]?.send({ data })
+    }, 250)
+  },
+  block(milliseconds: number): void {
+    const end = performance.now() + milliseconds
+    while (performance.now() < end);
+  },
   rest: () => ({ problems, watched: sharedMonitor.size }),
 })
+
+function greet(stream: EventStream, record: ServedStream): void {
+  streams.push(record)
+  live.push(stream)
+  stream.send({ data: 'hello' })
+  stream.closed.then(({ reason, error }) => {
+    const { code } = (error ?? {}) as NodeJS.ErrnoException
+    Object.assign(record, { reason, code, closedAt: Date.now() })
+  })
+}

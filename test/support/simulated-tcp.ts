@@ -15,7 +15,13 @@ export interface Course {
   /** Nothing passes the path from `cutAt` to `healAt`. */
   readonly cutAt: number
   readonly healAt: number
+  /** Of a hundred segments so many are lost, each way; which ones, `random` (0 to 1) says. */
+  readonly loss?: number
+  readonly random?: () => number
 }
+
+/** A Linux peer answers no more than one probe in so many milliseconds (net.ipv4.tcp_invalid_ratelimit). */
+const INVALID_RATELIMIT = 500
 
 const NEVER = Number.POSITIVE_INFINITY
 const RTO_MIN = 200
@@ -44,6 +50,11 @@ export class SimulatedTcp {
   #windowProbesSince: number | undefined
   #retransmitsSince: number | undefined
   #limited = 0
+  /** What the peer has of the segments with data, and when it last answered a probe. */
+  readonly #received = new Set<number>()
+  #contiguous = 0
+  readonly #sentAgainAt = new Map<number, number>()
+  #probeAnsweredAt = Number.NEGATIVE_INFINITY
   userTimeout = 0
   retransmitMax = 120_000
   /** When the kernel gave up, and by which of its clocks. */
@@ -114,14 +125,26 @@ export class SimulatedTcp {
     this.#now = Math.max(this.#now, until)
   }
 
-  /** Something that the peer's kernel answers, if both ways are open. */
-  #ask(acknowledges = 0): void {
-    const { rtt, cutAt, healAt } = this.#course
-    const arrives = this.#now + rtt
-    const passes = (time: number): boolean => time < cutAt || time >= healAt
-    if (passes(this.#now) && passes(this.#now + rtt / 2) && passes(arrives)) {
-      this.#arrivals.push({ at: arrives, acknowledges })
+  /** A segment with data, or a probe: the peer's kernel answers, if both ways are open. */
+  #ask(segment?: number): void {
+    const { rtt } = this.#course
+    const there = this.#now + rtt / 2
+    if (!this.#passes(this.#now, there)) return
+    if (segment === undefined) {
+      if (there - this.#probeAnsweredAt < INVALID_RATELIMIT) return
+      this.#probeAnsweredAt = there
+    } else {
+      this.#received.add(segment)
+      while (this.#received.delete(this.#contiguous + 1)) this.#contiguous += 1
     }
+    const at = this.#now + rtt
+    if (this.#passes(there, at)) this.#arrivals.push({ at, acknowledges: this.#contiguous })
+  }
+
+  #passes(from: number, to: number): boolean {
+    const { cutAt, healAt, loss = 0, random } = this.#course
+    const isOpen = (time: number): boolean => time < cutAt || time >= healAt
+    return isOpen(from) && isOpen(to) && !(random !== undefined && random() * 100 < loss)
   }
 
   #onAnswer(): void {
@@ -137,6 +160,26 @@ export class SimulatedTcp {
       else this.#setTimer('loss-probe', 2 * this.#course.rtt + RTO_MIN)
     }
     this.#keepAliveAt = this.#answeredAt + (this.#keepAlive?.idle ?? NEVER)
+    this.#fillHoles()
+  }
+
+  /** The peer's answers say what it has: what was lost before that is sent again, and once more if that is lost (RACK). */
+  #fillHoles(): void {
+    const highest = Math.max(...this.#received)
+    for (let hole = this.#acknowledged + 1; hole < highest; hole++) {
+      if (this.#received.has(hole) || hole <= this.#contiguous) continue
+      const sentAt = this.#sentAgainAt.get(hole) ?? Number.NEGATIVE_INFINITY
+      if (this.#now - sentAt < this.#course.rtt + 10) continue
+      this.#sendAgain(hole)
+    }
+  }
+
+  #sendAgain(segment: number): void {
+    this.#sentAgainAt.set(segment, this.#now)
+    this.#retransmitsSince ??= this.#now
+    this.#totalRetransmits += 1
+    this.#segments += 1
+    this.#ask(segment)
   }
 
   #onWrite(): void {
@@ -171,12 +214,9 @@ export class SimulatedTcp {
         return
       }
     }
-    this.#retransmitsSince ??= this.#now
-    this.#totalRetransmits += 1
-    this.#segments += 1
-    this.#ask(this.#sent)
+    this.#sendAgain(this.#acknowledged + 1)
     const wait = Math.min(this.#rto * 2 ** this.#backoff, this.retransmitMax)
-    this.#setTimer('retransmit', this.#clamped(wait, this.#retransmitsSince))
+    this.#setTimer('retransmit', this.#clamped(wait, this.#retransmitsSince ?? this.#now))
   }
 
   #onWindowProbe(): void {

@@ -40,9 +40,14 @@ class FakeKernel implements Kernel {
   setRetransmitMax(_socket: Socket, milliseconds: number): void {
     this.retransmitMaxima.push(milliseconds)
   }
-  probed = 0
-  probe(): void {
-    this.probed += 1
+  readonly probes: Socket[] = []
+  probe(socket: Socket): void {
+    this.probes.push(socket)
+  }
+  /** How often keepalive, and the monitor, have asked a peer that has been silent for so long. */
+  probesOf(socket: Socket, silence: number, idle: number, interval: number): number {
+    const own = silence < idle ? 0 : 1 + Math.floor((silence - idle) / interval)
+    return own + this.probes.filter((each) => each === socket).length
   }
   readonly armed: number[] = []
   restored: unknown[] = []
@@ -334,14 +339,15 @@ describe('Monitor', () => {
         calls = []
         kernel.written = 5
         const silentAt = 60_000 + offset
+        const one = socket()
         kernel.answer = () => {
           const age = clock.time - silentAt
           const quiet = { lastAckReceived: 0, lastDataReceived: clock.time }
           if (age < 0) return quiet
-          const probes = age < idle ? 0 : 1 + Math.floor((age - idle) / 3_000)
+          const probes = kernel.probesOf(one, age, idle, 3_000)
           return { probes, lastAckReceived: age, lastDataReceived: clock.time }
         }
-        watch(monitor, socket(), slow, watcher())
+        watch(monitor, one, slow, watcher())
         clock.run(silentAt + slow.detectWithin - 4_000)
         expect(calls).toEqual([])
         clock.run(silentAt + slow.detectWithin + 1_000)
@@ -554,7 +560,7 @@ describe('Monitor', () => {
           const since = fake.time - silentFrom
           if (since < idle) return { lastAckReceived: Math.max(0, since), lastDataReceived: 1e9 }
           return {
-            probes: 1 + Math.floor((since - idle) / interval),
+            probes: system.probesOf(socket, since, idle, interval),
             lastAckReceived: since,
             lastDataReceived: 1e9,
           }

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { answerWithin, questionsNeeded, retransmitAfter } from '../../src/liveness/path.js'
+import {
+  answerWithin,
+  questionsInDoubt,
+  questionsNeeded,
+  retransmitAfter,
+} from '../../src/liveness/path.js'
 
 describe('answerWithin', () => {
   it('is the round trip, its variation, and a delayed ACK', () => {
@@ -37,5 +42,30 @@ describe('questionsNeeded', () => {
     const needed = [0, 1, 10, 40, 72, 200].map((lost) => questionsNeeded(200, lost))
     expect(needed).toEqual([...needed].sort((a, b) => a - b))
     expect(needed.at(-1)).toBe(40)
+  })
+})
+
+describe('questionsInDoubt', () => {
+  it('is 16 where nothing is known: a path that loses a fifth each way loses all of them once in ten million times', () => {
+    expect(questionsInDoubt(0, 0)).toBe(16)
+    expect((1 - 0.8 ** 2) ** 16).toBeLessThan(1e-7)
+  })
+
+  it('makes every record together with the silence after it as improbable, whatever the path loses', () => {
+    for (const share of [0.1, 0.2, 0.36]) {
+      for (const answered of [0, 1, 5, 20, 60]) {
+        const chance = (1 - share) ** answered * share ** questionsInDoubt(answered, 0)
+        expect(chance).toBeLessThan(1.01e-7)
+      }
+    }
+  })
+
+  it('falls with the answers, rises with the losses, and ends at three', () => {
+    const answered = [0, 5, 10, 20, 40, 80, 250].map((questions) => questionsInDoubt(questions, 0))
+    expect(answered).toEqual([...answered].sort((a, b) => b - a))
+    expect(answered.at(-1)).toBe(3)
+    const lost = [0, 1, 4, 7].map((unanswered) => questionsInDoubt(20, unanswered))
+    expect(lost).toEqual([...lost].sort((a, b) => a - b))
+    expect(lost.at(-1)).toBe(16)
   })
 })

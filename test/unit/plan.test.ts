@@ -17,6 +17,8 @@ describe('livenessPlan', () => {
         // An idle peer has been asked three times by the last quiet look, and then has the time to answer.
         expect(keepAlive.idle + 2 * keepAlive.interval).toBeLessThanOrEqual(quietPace)
         expect(quietPace + 500 + 2 * urgentPace).toBeLessThanOrEqual(silence)
+        // As often as is promised for a new connection: seen by a look, no closer together than a Linux peer answers.
+        expect(keepAlive.idle + (plan.idleQuestions - 1) * 500).toBeLessThanOrEqual(quietPace)
         // So it has behind a shut window where only TCP_USER_TIMEOUT makes the kernel probe.
         const { shutWindowLead: lead } = plan
         if (lead !== false) {

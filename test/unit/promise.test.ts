@@ -58,6 +58,17 @@ function closedAt(
   return at
 }
 
+/** A course of random numbers, the same for the same seed (mulberry32). */
+function randomOf(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
 const every = (ms: number, from: number, until: number): number[] =>
   Array.from({ length: Math.floor((until - from) / ms) }, (_, index) => from + index * ms)
 
@@ -121,4 +132,59 @@ describe('the promise', () => {
       )
     })
   }
+})
+
+/** Lossy paths are tried with the same seeds in each run: chance would have its say once in some ten thousand runs. */
+const SEED = 20_261_127
+
+describe('the promise on a path that loses up to a fifth of its segments each way', () => {
+  const lossy = {
+    detectWithin: fc.integer({ min: 6_000, max: 60_000 }),
+    rtt: fc.integer({ min: 0, max: 150 }),
+    at: fc.integer({ min: 0, max: 90_000 }),
+    detail: fc.nat(20_000),
+    loss: fc.integer({ min: 1, max: 20 }),
+    seed: fc.nat(),
+    hasRetransmitMax: fc.boolean(),
+  }
+  const few = ['idle', 'busy', 'with a heartbeat now and then']
+
+  for (const phase of few) {
+    const doing = phases[phase] as NonNullable<(typeof phases)[string]>
+    it(`closes nobody in the first minutes of a connection: ${phase}`, () => {
+      fc.assert(
+        fc.property(
+          fc.record(lossy),
+          ({ detectWithin, rtt, at, detail, loss, seed, ...kernel }) => {
+            const path = { rtt, loss, random: randomOf(seed), cutAt: NEVER, healAt: NEVER }
+            const course = { ...path, ...doing(at, detail) }
+            expect(closedAt(course, detectWithin, kernel.hasRetransmitMax, 120_000)).toBe(NEVER)
+          },
+        ),
+        { numRuns: 300, seed: SEED },
+      )
+    })
+  }
+
+  it('closes nobody in the first minute at 20 % with D = 6 s, an idle client that is asked once a second', () => {
+    for (let seed = 0; seed < 600; seed++) {
+      const path = { rtt: 100, loss: 20, random: randomOf(seed), cutAt: NEVER, healAt: NEVER }
+      const closed = closedAt({ ...path, writes: [100], shutAt: NEVER }, 6_000, true, 60_000)
+      expect(closed, `seed ${seed}`).toBe(NEVER)
+    }
+  })
+
+  it('closes a peer that vanishes within 40 questions', () => {
+    fc.assert(
+      fc.property(fc.record(lossy), ({ detectWithin, rtt, at, loss, seed, hasRetransmitMax }) => {
+        const { keepAlive } = planFor(detectWithin, {}, hasRetransmitMax)
+        const path = { rtt, loss, random: randomOf(seed), cutAt: at, healAt: NEVER }
+        const course = { ...path, writes: [10], shutAt: NEVER }
+        const closed = closedAt(course, detectWithin, hasRetransmitMax, at + 200_000)
+        const asking = keepAlive === false ? 0 : keepAlive.idle
+        expect(closed - at).toBeLessThanOrEqual(Math.max(detectWithin + 1_000, asking + 40 * 550))
+      }),
+      { numRuns: 300, seed: SEED },
+    )
+  })
 })

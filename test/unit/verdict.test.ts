@@ -31,7 +31,8 @@ const unanswered = (seconds: number, look: (second: number) => Partial<Look>): P
 ]
 
 const retransmitted = (second: number): Partial<Look> => ({ unacked: 2, retransmits: second })
-const probed = (second: number): Partial<Look> => ({ probes: second })
+/** By keepalive and by the monitor, once a second each. */
+const probed = (second: number): Partial<Look> => ({ probes: 2 * second - 1 })
 const windowProbed = (second: number): Partial<Look> => ({ unsent: 9_000, probes: second })
 
 describe('judge', () => {
@@ -70,6 +71,12 @@ describe('judge', () => {
     ['a shut window, probes unanswered', unanswered(7, windowProbed), 'dead'],
     ['one unanswered window probe', unanswered(9, () => windowProbed(1)), 'slow'],
     ['keepalive unanswered', unanswered(7, probed), 'dead'],
+    ['too little of it', unanswered(7, (second) => ({ probes: second })), 'alive'],
+    [
+      'probes that a living Linux peer would leave unanswered, because they are too many',
+      unanswered(4, (second) => ({ probes: 20 * second })),
+      'alive',
+    ],
     ['keepalive unanswered for less', unanswered(6, probed), 'alive'],
     [
       'an ACK that came after a silence',
@@ -95,8 +102,8 @@ describe('judge', () => {
   })
 
   it('counts probes that a living peer had unanswered at the first look', () => {
-    const looks = [{ probes: 5, lastAckReceived: 5_900, lastDataReceived: 8_000 }]
-    const all = observed([...looks, { ...looks[0], probes: 6, lastAckReceived: 6_900 }])
+    const looks = [{ probes: 9, lastAckReceived: 5_900, lastDataReceived: 8_000 }]
+    const all = observed([...looks, { ...looks[0], probes: 10, lastAckReceived: 6_900 }])
     expect(judge(all[0], all[1] as Observation, plan, 1_000)).toBe('dead')
   })
 })
@@ -147,7 +154,8 @@ describe('a path that needs more', () => {
       lastAckReceived: 1_000 * (index + 1),
       lastDataReceived: 1e6,
     }))
-    const after = { totalRetransmits: 9, dataSegmentsSent: 109 }
+    // Something is in flight at the last look: an idle peer is asked more often at first.
+    const after = { totalRetransmits: 9, dataSegmentsSent: 109, unacked: 1 }
     expect((observed([{}, ...outage, after, after]).at(-1) as Observation).needed).toBe(3)
     const shut = Array.from({ length: 9 }, (_, index) => ({
       unacked: 1,
@@ -155,7 +163,7 @@ describe('a path that needs more', () => {
       totalRetransmits: index,
       dataSegmentsSent: 100 + index,
     }))
-    expect((observed([{}, ...shut, {}]).at(-1) as Observation).needed).toBe(3)
+    expect((observed([{}, ...shut, { unacked: 1 }]).at(-1) as Observation).needed).toBe(3)
     // And what a full queue, or a full buffer of the peer's, drops.
     const dropped = (index: number): Partial<Look> => ({
       totalRetransmits: index,
@@ -166,10 +174,8 @@ describe('a path that needs more', () => {
     const limited = overflow.map((look, index) => ({ ...look, windowLimited: index }))
     const needed = (looks: Partial<Look>[]): number =>
       (observed(looks).at(-1) as Observation).needed
-    expect([overflow, queued, limited].map((looks) => needed([...looks, {}]) > 3)).toEqual([
-      true,
-      false,
-      false,
-    ])
+    expect(
+      [overflow, queued, limited].map((looks) => needed([...looks, { unacked: 1 }]) > 3),
+    ).toEqual([true, false, false])
   })
 })
