@@ -6,13 +6,14 @@
 export { type EchoRouteOptions, echo } from './adapters/echo.js'
 export { createEventStream, type NodeRequest, type NodeResponse } from './adapters/node.js'
 export type { BroadcastOptions, BroadcastResult } from './channel/broadcast.js'
-export {
-  type Channel,
-  type ChannelOptions,
-  createChannel,
-  type SubscribeOptions,
-  type Subscription,
+export type {
+  Channel,
+  ChannelOptions,
+  SubscribeOptions,
+  Subscription,
 } from './channel/channel.js'
+export { type Channels, type ChannelsOptions, createChannels } from './channel/channels.js'
+export { createChannel } from './channel/create-channel.js'
 export {
   type History,
   type HistoryReplay,
@@ -20,7 +21,16 @@ export {
   type MemoryHistoryOptions,
   type ReplayOutcome,
 } from './channel/history.js'
-export type { Hub, Message } from './channel/hub.js'
+export type { HubChannel } from './channel/hub-channel.js'
+export type {
+  ChannelGap,
+  ChannelStateMessage,
+  HubChannelOptions,
+  HubHistory,
+  HubSettings,
+  Publication,
+} from './channel/hub-options.js'
+export type { Replayed, SubscriptionOutcome } from './channel/options.js'
 export { type Guard, type GuardStats, guardServer } from './guard/guard-server.js'
 export type {
   GuardCloseInfo,
@@ -29,6 +39,19 @@ export type {
   GuardedResponse,
   GuardOptions,
 } from './guard/options.js'
+export type {
+  Entry,
+  Feed,
+  FeedListener,
+  FeedState,
+  Hub,
+  Keep,
+  NewEntry,
+  Page,
+  Position,
+  ReadRequest,
+} from './hub/hub.js'
+export { localHub } from './hub/log/local-hub.js'
 export type { HistogramBucket } from './internal/counters.js'
 export { type ErrorCode, TcpSseError } from './internal/errors.js'
 export {
