@@ -1,7 +1,7 @@
 // 10 000 clients that come and go while broadcasts and events of their own are sent: descriptors are reused all the time, and
 // nothing ever reaches a client that it was not for.
 import http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { expect, it, vi } from 'vitest'
 import {
   capabilities,
@@ -11,6 +11,7 @@ import {
 } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { Http1Outlet } from '../../src/transport/http1.js'
+import { listenOn } from '../support/ports.js'
 import { waitFor } from '../support/wait-for.js'
 
 const CLIENTS = 10_000
@@ -30,8 +31,7 @@ it(`${CLIENTS} clients that come and go get their own events only`, async () => 
     streams.set(name, stream)
     void stream.closed.then(() => streams.delete(name))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const port = await listenOn(server)
 
   let foreign = 0
   let own = 0

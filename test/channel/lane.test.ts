@@ -4,13 +4,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { capabilities, createChannel } from '../../src/index.js'
 import { LiveStream } from '../../src/stream/live-stream.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
+import { cleanup } from '../support/cleanup.js'
 import { opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
-const cleanup: (() => void)[] = []
 afterEach(() => {
   vi.restoreAllMocks()
-  for (const undo of cleanup.splice(0)) undo()
 })
 
 type Opened = Awaited<ReturnType<Awaited<ReturnType<typeof opener>>['open']>>

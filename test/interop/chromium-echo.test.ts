@@ -1,7 +1,7 @@
 // `liveFetch` as a browser runs it: as the one file that a page loads, with the browser's own limits.
 import http from 'node:http'
 import http2 from 'node:http2'
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import type { Browser, CDPSession, Page } from 'playwright-core'
@@ -15,6 +15,7 @@ import {
 } from '../../src/index.js'
 import { describeWithChromium, startChromium } from '../support/chromium.js'
 import { tls } from '../support/framework-servers.js'
+import { listenOn } from '../support/ports.js'
 import { PROXIES, proxyMissing, startProxy } from '../support/proxies.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -26,6 +27,7 @@ interface Served {
 /** A loop of a page's own over the stream. */
 const PAGE = `<!doctype html><title>echo</title><script type="module">
 import { liveFetch } from '/client.js'
+import { listenOn } from '../support/ports.js'
 globalThis.seen = []
 globalThis.failures = []
 globalThis.start = async (number, options = {}) => {
@@ -121,8 +123,7 @@ describeWithChromium('liveFetch in Chromium', () => {
     const server = secure
       ? (http2.createSecureServer(tls, onRequest as never) as unknown as Server)
       : http.createServer(onRequest)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    let { port } = server.address() as AddressInfo
+    let port = await listenOn(server)
     if (through !== undefined) port = await through(port)
     let id = 0
     const timer = setInterval(() => void channel.broadcast({ id: ++id, data: 'x' }), 100)

@@ -1,14 +1,10 @@
 // Ids come back in a request header, and what a header cannot carry does not come back: why our ids should be plain.
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { EventSource } from 'eventsource'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEventStream } from '../../src/index.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0)) undo()
-})
+import { cleanup } from '../support/cleanup.js'
+import { listenOn } from '../support/ports.js'
 
 /** The `Last-Event-ID` of a client's connections, each of which gives it an event with the id and ends: two, or a second's. */
 async function broughtBack(id: string): Promise<string[]> {
@@ -24,8 +20,7 @@ async function broughtBack(id: string): Promise<string[]> {
     stream.send({ id, data: 'x' })
     void stream.close()
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const port = await listenOn(server)
   const source = new EventSource(`http://127.0.0.1:${port}/`)
   cleanup.push(
     () => source.close(),

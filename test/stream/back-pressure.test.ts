@@ -2,14 +2,14 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
-import { type Cleanup, fillUp, type OpenStream, opener } from '../support/open-stream.js'
+import { cleanup, undoAll } from '../support/cleanup.js'
+import { fillUp, type OpenStream, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
-const cleanup: Cleanup = []
 const warnings: Error[] = []
 process.on('warning', (warning) => warnings.push(warning))
 afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
+  undoAll()
   expect(warnings.splice(0)).toEqual([])
 })
 

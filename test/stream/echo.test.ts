@@ -1,7 +1,7 @@
 // Streams whose clients answer, from the server's side: raw clients that do, that do not, and that mean harm.
 import http from 'node:http'
 import net from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { look } from '../../src/dashboard/look.js'
 import { Registry } from '../../src/dashboard/registry.js'
 import {
@@ -14,14 +14,10 @@ import {
   TcpSseError,
 } from '../../src/index.js'
 import { echoTargets } from '../../src/stream/echo-registry.js'
+import { cleanup } from '../support/cleanup.js'
 import { type EchoServer, echoServer, tokenIn } from '../support/echo-server.js'
 import { connect, type ProtocolClient } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const each of cleanup.splice(0).reverse()) each()
-})
 
 interface Scene {
   server: EchoServer

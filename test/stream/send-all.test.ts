@@ -5,15 +5,15 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { EventInput, EventSourceLike, EventStream } from '../../src/index.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
-import { type Cleanup, opener } from '../support/open-stream.js'
+import { cleanup, undoAll } from '../support/cleanup.js'
+import { opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
-const cleanup: Cleanup = []
 const problems: unknown[] = []
 process.on('warning', (warning) => problems.push(warning))
 process.on('unhandledRejection', (reason) => problems.push(reason))
 afterEach(async () => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
+  undoAll()
   await new Promise(setImmediate)
   expect(problems.splice(0)).toEqual([])
 })
