@@ -37,6 +37,7 @@ export default defineConfig({
         test: {
           name: 'dead-peer',
           include: ['test/dead-peer/**/*.test.ts', 'test/outside/**/*.test.ts'],
+          setupFiles: [here('./test/support/on-time.ts')],
           testTimeout: 150_000,
           hookTimeout: 30_000,
           maxWorkers: 2,
