@@ -26,13 +26,13 @@ export default defineConfig({
           exclude: ['test/dead-peer/**', 'test/outside/**'],
           testTimeout: 20_000,
           hookTimeout: 20_000,
-          maxWorkers: Math.max(2, availableParallelism() - 1),
+          // Many wait for a timer or for another process.
+          maxWorkers: Math.max(3, availableParallelism() - 1),
           sequence: { groupOrder: 0 },
         },
       },
       {
-        // Namespaces and kernel timers, after everything else. Each file has namespaces of its own and waits most of its time,
-        // so that two at once do not disturb each other.
+        // Namespaces and kernel timers, after everything else. Each file has namespaces of its own and waits most of its time.
         extends: true,
         test: {
           name: 'dead-peer',
@@ -40,7 +40,7 @@ export default defineConfig({
           setupFiles: [here('./test/support/on-time.ts')],
           testTimeout: 150_000,
           hookTimeout: 30_000,
-          maxWorkers: 2,
+          maxWorkers: 5,
           sequence: { groupOrder: 1 },
         },
       },
