@@ -27,7 +27,6 @@ interface Served {
 /** A loop of a page's own over the stream. */
 const PAGE = `<!doctype html><title>echo</title><script type="module">
 import { liveFetch } from '/client.js'
-import { listenOn } from '../support/ports.js'
 globalThis.seen = []
 globalThis.failures = []
 globalThis.start = async (number, options = {}) => {
