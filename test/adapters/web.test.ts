@@ -8,6 +8,7 @@ import { createEventResponse, type EventResponseOptions } from '../../src/adapte
 import { capabilities, type EventStream, encodeEvent } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { cleanup } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
 import { adaptorServer, listen, type Protocol } from '../support/framework-servers.js'
 import { connect } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
@@ -91,7 +92,7 @@ describe('a Response without a socket', () => {
     const closed = stream.close().then(() => {
       ended = true
     })
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await delay(100)
     expect(ended).toBe(false)
     await reader.read()
     await closed

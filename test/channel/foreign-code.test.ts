@@ -10,6 +10,7 @@ import {
   MemoryHistory,
 } from '../../src/index.js'
 import { idsOf } from '../support/chunked.js'
+import { delay } from '../support/delay.js'
 import { type Client, client, withClients } from '../support/memory-clients.js'
 
 describe('a channel', () => {
@@ -180,7 +181,7 @@ describe('a channel', () => {
         listen: (listener) => hub.listen(listener),
         async publish(message) {
           hub.publish(message)
-          await new Promise((resolve) => setTimeout(resolve, 20))
+          await delay(20)
         },
       }
       const [channel] = withClients(1, { hub: slowToAnswer })

@@ -4,6 +4,7 @@ import { EventSource } from 'eventsource'
 import { describe, expect, it } from 'vitest'
 import { liveEventSource, liveFetch } from '../../src/client/index.js'
 import { cleanup, listen } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
 import { type EchoServer, echoServer } from '../support/echo-server.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -147,7 +148,7 @@ describe('liveFetch with a server that sends beats', () => {
     })
     const all = readAll(await open(url))
     for (let n = 0; n < 6; n++) {
-      await new Promise((resolve) => setTimeout(resolve, 400))
+      await delay(400)
       response?.write(`data: ${n}\n\n`)
     }
     const began = performance.now()
@@ -172,7 +173,7 @@ describe('liveFetch with a server that sends beats', () => {
     })
     const all = readAll(await open(url))
     await waitFor('an answer', () => most > 0)
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await delay(1_500)
     expect(most).toBe(1)
     cleanup.shift()?.()
     await all

@@ -7,6 +7,7 @@ import { dashboard } from 'tcp-sse/dashboard'
 import { connectClient } from 'tcp-sse/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describeWithChromium, startChromium } from '../support/chromium.js'
+import { delay } from '../support/delay.js'
 import { listenOn } from '../support/ports.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -83,7 +84,7 @@ describeWithChromium('the page of the dashboard', () => {
     await page.keyboard.press('Enter')
     channel('tcp-sse:stream:close').publish({ stream: streams[1], info: { reason: 'aborted' } })
     const count = page.locator('#live tbody tr')
-    await new Promise((resolve) => setTimeout(resolve, 700))
+    await delay(700)
     expect(await count.count()).toBe(2)
     await page.keyboard.press('Enter')
     await waitFor('the rest', async () => (await count.count()) === 1)

@@ -14,6 +14,7 @@ import {
   MemoryHistory,
 } from '../../src/index.js'
 import { describeWithChromium, startChromium } from '../support/chromium.js'
+import { delay } from '../support/delay.js'
 import { tls } from '../support/framework-servers.js'
 import { listenOn } from '../support/ports.js'
 import { PROXIES, proxyMissing, startProxy } from '../support/proxies.js'
@@ -161,7 +162,7 @@ describeWithChromium('liveFetch in Chromium', () => {
       'events on each',
       async () => (await ids()).filter((each) => each?.length > 0).length === streams,
     )
-    await new Promise((resolve) => setTimeout(resolve, 7_000))
+    await delay(7_000)
     expect(served).toHaveLength(streams)
     expect(served.filter(({ reason }) => reason !== undefined)).toEqual([])
     expect(await failures()).toEqual([])
@@ -190,7 +191,7 @@ describeWithChromium('liveFetch in Chromium', () => {
     })
     await waitFor('events', async () => ((await ids())[0]?.length ?? 0) > 3)
     await page.evaluate('for (const end = performance.now() + 3_000; performance.now() < end; );')
-    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    await delay(2_000)
     expect(served).toHaveLength(1)
     expect(await failures()).toEqual([])
   })

@@ -15,6 +15,7 @@ import {
 } from '../../src/index.js'
 import { echoTargets } from '../../src/stream/echo-registry.js'
 import { cleanup } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
 import { type EchoServer, echoServer, tokenIn } from '../support/echo-server.js'
 import { connect, type ProtocolClient } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
@@ -107,11 +108,11 @@ describe('a stream with echo', () => {
   })
 
   it('sends no beats where events flow, and a goodbye at a proper end only', async () => {
-    const { server, client } = await scene({ echo: { beat: 300, silence: 60_000 } })
+    const { server, client } = await scene({ echo: { beat: 1_000, silence: 60_000 } })
     const stream = await server.stream(0)
-    for (let n = 0; n < 20; n++) {
+    for (let n = 0; n < 50; n++) {
       stream.send({ data: n })
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await delay(50)
     }
     expect(client.text().match(/: beat/g)).toHaveLength(1)
     await stream.close()
@@ -131,7 +132,7 @@ describe('a stream with echo', () => {
     client.pause()
     while (stream.send({ data: 'x'.repeat(20_000) }) === 'sent');
     const beats = metrics().heartbeats
-    await new Promise((resolve) => setTimeout(resolve, 700))
+    await delay(700)
     expect(metrics().heartbeats).toBe(beats)
     client.resume()
     await waitFor('the next beat', () => metrics().heartbeats > beats)

@@ -5,6 +5,7 @@ import net from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { createChannel, createEventStream, type EventStream } from '../../src/index.js'
 import { cleanup, listen } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
 import { GET, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -16,7 +17,7 @@ async function busy(send: () => void): Promise<void> {
   const until = performance.now() + 3 * TIMEOUT
   while (performance.now() < until) {
     send()
-    await new Promise((resolve) => setTimeout(resolve, TIMEOUT / 12))
+    await delay(TIMEOUT / 12)
   }
 }
 
@@ -67,7 +68,7 @@ describe('a server’s idle timer', () => {
     cleanup.push(() => client.destroy())
     client.resume().write(GET)
     const stream = await waitFor('the stream', () => streams[0])
-    await new Promise((resolve) => setTimeout(resolve, 2 * TIMEOUT))
+    await delay(2 * TIMEOUT)
     expect(stream.state).toBe('open')
     await stream.close()
     expect(sockets[0]?.timeout).toBe(TIMEOUT)
@@ -100,9 +101,9 @@ describe('a server’s idle timer', () => {
           .on('error', () => {})
           .resume()
       await waitFor('both streams', () => streams.length === 2)
-      await new Promise((resolve) => setTimeout(resolve, 2 * TIMEOUT))
+      await delay(2 * TIMEOUT)
       await streams[0]?.close()
-      await new Promise((resolve) => setTimeout(resolve, 2 * TIMEOUT))
+      await delay(2 * TIMEOUT)
       expect(streams[1]?.state).toBe('open')
       await streams[1]?.close()
       await waitFor('the end of the idle session', () => session.destroyed)

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { EventInput, EventSourceLike, EventStream } from '../../src/index.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
 import { cleanup, undoAll } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
 import { opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -103,7 +104,7 @@ describe.each(kinds)('sendAll of %s', (_name, make) => {
     const result = stream.sendAll(source)
     await waitFor('back-pressure', async () => {
       const before = stream.queue().pending
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await delay(100)
       return before > 0 && stream.queue().pending === before
     })
     // What Node takes before it says that it is full (16 KiB in Node 20, 64 KiB since), and the event that filled it.
@@ -160,7 +161,7 @@ describe.each(kinds)('sendAll of %s', (_name, make) => {
 
 async function cpuOf(ms: number): Promise<NodeJS.CpuUsage> {
   const before = process.cpuUsage()
-  await new Promise((resolve) => setTimeout(resolve, ms))
+  await delay(ms)
   return process.cpuUsage(before)
 }
 
@@ -343,7 +344,7 @@ describe('sendAll', () => {
     const all = Promise.all([0, 200, 400, 600, 800].map((first) => stream.sendAll(slow(first))))
     await waitFor('back-pressure', async () => {
       const before = stream.queue().pending
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await delay(100)
       return before > 0 && stream.queue().pending === before
     })
     client.resume()
