@@ -3,7 +3,7 @@ import { release } from 'node:os'
 import { type Claim, hasSmallWindows } from './claim.js'
 import { House } from './house.js'
 import { failedClaim, judgeClaim, type Result } from './result.js'
-import { tryClaim } from './try-claim.js'
+import { MissedMoment, tryClaim } from './try-claim.js'
 
 /** What the servers say beside the claims. */
 export interface Health {
@@ -77,10 +77,14 @@ function hiccups(houses: ReadonlyMap<string, House>, every: number | undefined) 
   }, every)
 }
 
-async function tryOne(claim: Claim, house: House): Promise<Result> {
+/** How often a claim is tried whose moment was missed. */
+const TRIES = 3
+
+async function tryOne(claim: Claim, house: House, tries = TRIES): Promise<Result> {
   try {
     return judgeClaim(claim, release(), await tryClaim(claim, house))
   } catch (error) {
+    if (error instanceof MissedMoment && tries > 1) return tryOne(claim, house, tries - 1)
     if (claim.halt !== undefined) house.leave(claim.halt)
     return failedClaim(claim, release(), String((error as Error).message).split('\n')[0] as string)
   }
