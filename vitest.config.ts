@@ -38,6 +38,8 @@ export default defineConfig({
           name: 'dead-peer',
           include: ['test/dead-peer/**/*.test.ts', 'test/outside/**/*.test.ts'],
           setupFiles: [here('./test/support/on-time.ts')],
+          // Only after a time in which the machine did not run them.
+          retry: { count: 2, condition: /the machine stood still/ },
           testTimeout: 150_000,
           hookTimeout: 30_000,
           maxWorkers: 5,

@@ -1,8 +1,9 @@
 // Many claims at once: they mostly wait.
 import { release } from 'node:os'
+import { standstillSince } from '../support/standstill.js'
 import { type Claim, hasSmallWindows } from './claim.js'
 import { House } from './house.js'
-import { failedClaim, judgeClaim, type Result } from './result.js'
+import { failedClaim, holds, judgeClaim, type Result } from './result.js'
 import { MissedMoment, tryClaim } from './try-claim.js'
 
 /** What the servers say beside the claims. */
@@ -19,6 +20,8 @@ export interface Running {
   readonly atOnce: number
   readonly onResult?: (result: Result) => void
   readonly onHealth?: (health: Health) => void
+  /** Whether a claim that fails while this machine stands still is tried again. Not where it does so all the time. */
+  readonly tryAgain?: boolean | undefined
   /** Milliseconds between two times for which every server's loop is blocked for a while. */
   readonly hiccups?: number | undefined
 }
@@ -35,7 +38,8 @@ export async function runClaims(claims: readonly Claim[], running: Running): Pro
     const free = new Room(running.atOnce)
     const one = async (claim: Claim): Promise<void> => {
       await free.take(claim)
-      const result = await tryOne(claim, houses.get(houseOf(claim)) as House)
+      const house = houses.get(houseOf(claim)) as House
+      const result = await tryOne(claim, house, running.tryAgain ?? false)
       free.give(claim)
       results.set(claim, result)
       running.onResult?.(result)
@@ -77,14 +81,23 @@ function hiccups(houses: ReadonlyMap<string, House>, every: number | undefined) 
   }, every)
 }
 
-/** How often a claim is tried whose moment was missed. */
+/** How often a claim is tried for which the machine was too late. */
 const TRIES = 3
 
-async function tryOne(claim: Claim, house: House, tries = TRIES): Promise<Result> {
+async function tryOne(
+  claim: Claim,
+  house: House,
+  tryAgain: boolean,
+  tries = TRIES,
+): Promise<Result> {
+  const again = (): Promise<Result> => tryOne(claim, house, tryAgain, tries - 1)
+  const began = performance.now()
   try {
-    return judgeClaim(claim, release(), await tryClaim(claim, house))
+    const result = judgeClaim(claim, release(), await tryClaim(claim, house))
+    if (holds(result) || !tryAgain || claim.halt !== undefined || tries === 1) return result
+    return standstillSince(began) > 0 ? again() : result
   } catch (error) {
-    if (error instanceof MissedMoment && tries > 1) return tryOne(claim, house, tries - 1)
+    if (error instanceof MissedMoment && tries > 1) return again()
     if (claim.halt !== undefined) house.leave(claim.halt)
     return failedClaim(claim, release(), String((error as Error).message).split('\n')[0] as string)
   }
