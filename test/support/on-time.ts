@@ -5,7 +5,7 @@ import { afterEach, beforeEach } from 'vitest'
 import { standstillSince } from './standstill.js'
 
 try {
-  setPriority(-10)
+  setPriority(-5)
 } catch {
   // It needs CAP_SYS_NICE. Without it the bounds hold on a machine that is not busy.
 }
