@@ -111,7 +111,7 @@ describeWithDestroy('tcp-sse', () => {
         note: expect.stringContaining('CAP_NET_ADMIN'),
       }),
     )
-  }, 30_000)
+  }, 120_000)
 
   it('guards and arms as another user, with the capabilities of the systemd recipe and no others', async () => {
     const port = await listener()

@@ -13,4 +13,4 @@ it('docs/api-report.md is the surface as it is: after a change, npm run api:repo
   })
   const committed = readFileSync(new URL('../../docs/api-report.md', import.meta.url), 'utf8')
   expect(report).toBe(committed)
-}, 60_000)
+}, 180_000)
