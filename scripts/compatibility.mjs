@@ -1,5 +1,5 @@
 // Writes docs/compatibility.md from the results of the tests, or with --check says whether it agrees with them.
-// A vitest JSON report can be given; without one the tests are run.
+// vitest's JSON reports can be given; without any the tests are run.
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,8 +27,11 @@ const target = join(root, 'docs', 'compatibility.md')
 
 const args = process.argv.slice(2)
 const check = args.includes('--check')
-const report = args.find((each) => !each.startsWith('-')) ?? runTests()
-const rows = table(JSON.parse(readFileSync(report, 'utf8')))
+const given = args.filter((each) => !each.startsWith('-'))
+const reports = (given.length > 0 ? given : [runTests()]).map((path) =>
+  JSON.parse(readFileSync(path, 'utf8')),
+)
+const rows = table({ testResults: reports.flatMap(({ testResults }) => testResults) })
 
 if (check) {
   const committed = readFileSync(target, 'utf8')

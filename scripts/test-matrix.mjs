@@ -1,7 +1,7 @@
 // The main tests on every supported line of Node.js: `npm run test:matrix [-- [--report FILE] MAJOR...]`. The binaries come
 // from npm. FILE gets the last run's report in JSON.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, readFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -21,11 +21,17 @@ function runTests(major) {
   const report = join(tmpdir(), `tcp-sse-matrix-${process.pid}-${major}.json`)
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   const vitest = [bin('vitest'), 'run', '--project', 'main', ...reporters]
-  const { status } = spawnSync(join(folder, 'node'), vitest, {
+  const { status, signal } = spawnSync(join(folder, 'node'), vitest, {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` },
   })
+  if (!existsSync(report)) {
+    return {
+      status,
+      line: `| ${nodeVersion(folder)} | no report: ended with ${signal ?? status} | | |`,
+    }
+  }
   if (values.report !== undefined) copyFileSync(report, values.report)
   const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(
     readFileSync(report, 'utf8'),

@@ -109,7 +109,7 @@ export class Rig implements Path {
    * it listens; where, the kernel tells.
    *
    * @param module - a JavaScript or TypeScript file (see `startPeer`)
-   * @param options - `env`: variables on top of this process's; `within`: milliseconds, 10 000 by default
+   * @param options - `env`: variables on top of this process's; `within`: milliseconds, 30 000 by default
    * @throws {TcpSseError} `ERR_CHILD`, as a rejection: it ended, or listens nowhere that a client could reach
    * @example
    * const rig = createRig()
@@ -120,7 +120,7 @@ export class Rig implements Path {
     options: { env?: Readonly<Record<string, string>>; within?: number } = {},
   ): Promise<RigServer> {
     const peer = this.spawnServer(module, options.env)
-    const port = await portOf(peer, options.within ?? 10_000)
+    const port = await portOf(peer, options.within ?? 30_000)
     const host = this.serverAddress
     return { host, port, url: `http://${host}:${port}`, peer }
   }

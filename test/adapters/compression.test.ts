@@ -6,18 +6,14 @@ import type { Duplex } from 'node:stream'
 import zlib from 'node:zlib'
 import compression from 'compression'
 import express from 'express'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventStream } from '../../src/adapters/express.js'
 import { capabilities, createEventStream, type EventStream } from '../../src/index.js'
 import { hasNodesMethods } from '../../src/transport/fast/hooks.js'
+import { cleanup } from '../support/cleanup.js'
 import { listen, serverOf } from '../support/framework-servers.js'
 import { connect } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 /** Our own `no-transform` keeps the middleware away; this is an application that wants compression. */
 const TRANSFORM = { 'cache-control': 'no-cache' }

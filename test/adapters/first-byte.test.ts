@@ -1,16 +1,12 @@
 // The first byte of the body goes with the head: some proxies and clients hold the head back until it comes.
 import net from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { capabilities, type EventStream } from '../../src/index.js'
+import { cleanup } from '../support/cleanup.js'
 import { frameworks } from '../support/framework-servers.js'
-import { type Cleanup, opener } from '../support/open-stream.js'
+import { opener } from '../support/open-stream.js'
 import { connect } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 for (const framework of frameworks) {
   for (const protocol of framework.protocols) {

@@ -3,18 +3,14 @@ import express from 'express'
 import fastify from 'fastify'
 import { Hono } from 'hono'
 import Koa from 'koa'
-import { afterEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { eventStream as expressStream } from '../../src/adapters/express.js'
 import { eventStream as fastifyStream } from '../../src/adapters/fastify.js'
 import { eventStream as honoStream } from '../../src/adapters/hono.js'
 import { eventStream as koaStream } from '../../src/adapters/koa.js'
 import { createEventStream, wantsEventStream } from '../../src/index.js'
+import { cleanup } from '../support/cleanup.js'
 import { adaptorServer, listen, serverOf } from '../support/framework-servers.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0)) undo()
-})
 
 const event = { data: 'hello' }
 

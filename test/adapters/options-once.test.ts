@@ -65,14 +65,14 @@ describe('bad options', () => {
         )
       })
     }
+    it(`${name} refuses an unknown option, and names the nearest`, () => {
+      expect(() => take({ detectwithin: 1 } as never)).toThrow("'detectWithin'")
+    })
   }
 
   it('createEventResponse names the nearest of its own options', () => {
     expect(() => createEventResponse(request(), { highWatermark: 1 } as never)).toThrow(
       /EventResponseOptions has no option 'highWatermark'. Did you mean 'highWaterMark'/,
-    )
-    expect(() => createEventResponse(request(), { detectwithin: 1 } as never)).toThrow(
-      /Did you mean 'detectWithin'/,
     )
     expect(() => createEventResponse(request(), { highWaterMark: 0 })).toThrow(
       expect.objectContaining({ code: 'ERR_OPTION_VALUE' }),

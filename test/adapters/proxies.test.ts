@@ -10,6 +10,7 @@ import {
   type EventStream,
   type EventStreamOptions,
 } from '../../src/index.js'
+import { delay } from '../support/delay.js'
 import { type Nginx, nginxMissing, startNginx } from '../support/nginx.js'
 import { connect } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
@@ -90,7 +91,7 @@ describe.skipIf(skip).each(['port', 'path'] as const)('behind nginx, upstream a 
       })
       const stream = await upstream.next()
       for (let id = 1; id <= 10; id++) stream.send({ id, data: id })
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      await delay(300)
       // Not even the head.
       expect(head).toBe(false)
       await stream.close()

@@ -6,7 +6,7 @@ import express from 'express'
 import fastify from 'fastify'
 import { Hono } from 'hono'
 import Koa from 'koa'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventStream as expressStream } from '../../src/adapters/express.js'
 import { eventStream as fastifyStream } from '../../src/adapters/fastify.js'
 import { eventStream as honoStream } from '../../src/adapters/hono.js'
@@ -19,14 +19,10 @@ import {
   type EventStreamOptions,
   metrics,
 } from '../../src/index.js'
+import { cleanup } from '../support/cleanup.js'
 import { listen, type Protocol, serverOf } from '../support/framework-servers.js'
 import { connect, type ProtocolClient } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 interface Head {
   readonly status?: number

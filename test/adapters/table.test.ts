@@ -1,20 +1,16 @@
 // One list of checks over all servers and protocols. docs/compatibility.md is written from the titles and results here.
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   createChannel,
   type EventStream,
   type EventStreamOptions,
   MemoryHistory,
 } from '../../src/index.js'
+import { cleanup } from '../support/cleanup.js'
 import { type Framework, frameworks, type Protocol } from '../support/framework-servers.js'
 import { fillUp } from '../support/open-stream.js'
 import { connect, type ProtocolClient } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 /** A stream of a server, and its client. */
 interface Pair {
@@ -24,8 +20,8 @@ interface Pair {
 
 type Open = (options?: EventStreamOptions, headers?: Record<string, string>) => Promise<Pair>
 
-const checks: Record<string, (open: Open) => Promise<void>> = {
-  async head(open) {
+const checks: Record<string, (open: Open, protocol: Protocol) => Promise<void>> = {
+  async head(open, protocol) {
     const { client } = await open()
     expect(client.status).toBe(200)
     expect(client.headers).toMatchObject({
@@ -33,6 +29,7 @@ const checks: Record<string, (open: Open) => Promise<void>> = {
       'cache-control': 'no-cache, no-transform',
       'x-accel-buffering': 'no',
     })
+    if (protocol === 'http2') expect(client.headers.connection).toBeUndefined()
   },
 
   async events(open) {
@@ -120,7 +117,7 @@ for (const framework of frameworks) {
   for (const protocol of framework.protocols) {
     describe(`${framework.name} | ${protocol}`, () => {
       for (const [title, check] of Object.entries(checks)) {
-        it(title, () => check(openerFor(framework, protocol)))
+        it(title, () => check(openerFor(framework, protocol), protocol))
       }
     })
   }

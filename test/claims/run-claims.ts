@@ -2,8 +2,8 @@
 import { release } from 'node:os'
 import { type Claim, hasSmallWindows } from './claim.js'
 import { House } from './house.js'
-import { failedClaim, judgeClaim, type Result } from './result.js'
-import { tryClaim } from './try-claim.js'
+import { failedClaim, holds, judgeClaim, type Result } from './result.js'
+import { MissedMoment, tryClaim } from './try-claim.js'
 
 /** What the servers say beside the claims. */
 export interface Health {
@@ -35,7 +35,8 @@ export async function runClaims(claims: readonly Claim[], running: Running): Pro
     const free = new Room(running.atOnce)
     const one = async (claim: Claim): Promise<void> => {
       await free.take(claim)
-      const result = await tryOne(claim, houses.get(houseOf(claim)) as House)
+      const house = houses.get(houseOf(claim)) as House
+      const result = await tryOne(claim, house)
       free.give(claim)
       results.set(claim, result)
       running.onResult?.(result)
@@ -77,10 +78,14 @@ function hiccups(houses: ReadonlyMap<string, House>, every: number | undefined) 
   }, every)
 }
 
-async function tryOne(claim: Claim, house: House): Promise<Result> {
+/** How often a claim is tried for which the machine was too late. */
+const TRIES = 3
+
+async function tryOne(claim: Claim, house: House, tries = TRIES): Promise<Result> {
   try {
     return judgeClaim(claim, release(), await tryClaim(claim, house))
   } catch (error) {
+    if (error instanceof MissedMoment && tries > 1) return tryOne(claim, house, tries - 1)
     if (claim.halt !== undefined) house.leave(claim.halt)
     return failedClaim(claim, release(), String((error as Error).message).split('\n')[0] as string)
   }

@@ -1,6 +1,5 @@
 // The server of the claims: all of a rig's claims share its process. Which claim a client is of, its request's path says.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import {
   createEventStream,
@@ -11,6 +10,7 @@ import {
   type PeerEvidence,
 } from '../../src/index.js'
 import { answer } from '../../src/testing/index.js'
+import { listenOn } from '../support/ports.js'
 
 /** One client's connection. */
 export interface Served {
@@ -104,8 +104,7 @@ async function listen(guardedWithin: number | undefined): Promise<number> {
       onClose: (info) => guardCloses.set(String(info.remoteAddress), info),
     })
   }
-  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
-  return (server.address() as AddressInfo).port
+  return listenOn(server, '0.0.0.0')
 }
 
 function accept(request: IncomingMessage, response: ServerResponse): void {

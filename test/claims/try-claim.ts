@@ -25,6 +25,9 @@ const SHRUNK = 4_096
 const delay = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds))
 
+/** This machine was too late for what a claim is about: nothing has been tried. */
+export class MissedMoment extends Error {}
+
 /** Tries a claim in a house. */
 export async function tryClaim(claim: Claim, house: House): Promise<Sight> {
   const { claim: id, indexes } = house.enter(claim.count)
@@ -166,7 +169,10 @@ class Trial {
     const { claim, house, indexes } = this
     const { toleratedOutage } = livenessPlan(claim.detectWithin)
     await delay(startedAt + toleratedOutage - OUTAGE_MARGIN - Date.now())
-    house.rig.heal(indexes)
+    const lasted = house.rig.heal(indexes).doneAt - startedAt
+    if (lasted > toleratedOutage) {
+      throw new MissedMoment(`an outage of ${toleratedOutage} ms lasted ${lasted} ms`)
+    }
     await delay(claim.detectWithin + 2_000)
     return { gone: [], since: startedAt }
   }

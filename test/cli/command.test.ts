@@ -2,21 +2,17 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { afterEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { diagColumn, dumpSockets, TIMER_KEEPALIVE } from '../../src/tcp/diag.js'
+import { cleanup, listen } from '../support/cleanup.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
 import { waitFor } from '../support/wait-for.js'
 
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const command = ['--import', tsx, cli]
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [...command, ...args], {
@@ -39,10 +35,7 @@ function start(...args: string[]): ChildProcess & { out: () => string } {
 
 async function listener(): Promise<number> {
   const server = net.createServer((socket) => socket.on('error', () => {}))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  cleanup.push(() => server.close())
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   const client = net.connect(port, '127.0.0.1')
   cleanup.push(() => void client.destroy())
   await once(client, 'connect')
@@ -118,7 +111,7 @@ describeWithDestroy('tcp-sse', () => {
         note: expect.stringContaining('CAP_NET_ADMIN'),
       }),
     )
-  }, 30_000)
+  }, 120_000)
 
   it('guards and arms as another user, with the capabilities of the systemd recipe and no others', async () => {
     const port = await listener()

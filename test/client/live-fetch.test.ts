@@ -1,16 +1,12 @@
 // `liveFetch` against servers that behave and servers that do not.
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { EventSource } from 'eventsource'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { liveEventSource, liveFetch } from '../../src/client/index.js'
+import { cleanup, listen } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
 import { type EchoServer, echoServer } from '../support/echo-server.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const each of cleanup.splice(0).reverse()) each()
-})
 
 async function ours(...args: Parameters<typeof echoServer>): Promise<EchoServer> {
   const server = await echoServer(...args)
@@ -21,12 +17,8 @@ async function ours(...args: Parameters<typeof echoServer>): Promise<EchoServer>
 /** A server of the test's own. */
 async function serve(onRequest: http.RequestListener): Promise<string> {
   const server = http.createServer(onRequest)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  cleanup.push(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/events`
+  const port = await listen(server)
+  return `http://127.0.0.1:${port}/events`
 }
 
 const HEAD = { 'content-type': 'text/event-stream' }
@@ -156,7 +148,7 @@ describe('liveFetch with a server that sends beats', () => {
     })
     const all = readAll(await open(url))
     for (let n = 0; n < 6; n++) {
-      await new Promise((resolve) => setTimeout(resolve, 400))
+      await delay(400)
       response?.write(`data: ${n}\n\n`)
     }
     const began = performance.now()
@@ -181,7 +173,7 @@ describe('liveFetch with a server that sends beats', () => {
     })
     const all = readAll(await open(url))
     await waitFor('an answer', () => most > 0)
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await delay(1_500)
     expect(most).toBe(1)
     cleanup.shift()?.()
     await all

@@ -1,11 +1,11 @@
 // The MCP SDK's client over `liveFetch`: its stream's URL takes POSTs of its own, which the echo's route leaves alone.
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { expect, it } from 'vitest'
 import { liveFetch } from '../../src/client/index.js'
 import { createEventStream, type EventStream, echo } from '../../src/index.js'
+import { listenOn } from '../support/ports.js'
 import { waitFor } from '../support/wait-for.js'
 
 it('answers beats beside the protocol, and the SDK connects again with the last id when its server falls silent', async () => {
@@ -31,8 +31,7 @@ it('answers beats beside the protocol, and the SDK connects again with the last 
     res.setHeader('content-type', 'application/json')
     res.end(JSON.stringify({ jsonrpc: '2.0', id, result }))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const port = await listenOn(server)
   const client = new Client({ name: 'test', version: '1' })
   const seen: unknown[] = []
   client.fallbackNotificationHandler = async ({ params }) => void seen.push(params)

@@ -1,32 +1,22 @@
 // The dashboard as a handler: who gets what, and what it costs while nobody looks.
 import { channel } from 'node:diagnostics_channel'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { createEventStream, type EventStream, type TcpSseError } from 'tcp-sse'
 import { type DashboardHandler, type DashboardOptions, dashboard } from 'tcp-sse/dashboard'
 import { connectClient } from 'tcp-sse/testing'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { cleanup, listen } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanups: (() => void)[] = []
-afterEach(() => {
-  for (const each of cleanups.splice(0).reverse()) each()
-})
 
 async function listening(handler: http.RequestListener): Promise<string> {
   const server = http.createServer(handler)
-  cleanups.push(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return `http://127.0.0.1:${await listen(server)}`
 }
 
 function made(options?: DashboardOptions): DashboardHandler {
   const handler = dashboard(options)
-  cleanups.push(() => handler.close())
+  cleanup.push(() => handler.close())
   return handler
 }
 
@@ -41,7 +31,7 @@ interface Look {
 /** Watches, and returns what has come. */
 async function watched(url: string): Promise<() => Promise<Look[]>> {
   const client = await connectClient(url)
-  cleanups.push(() => void client.close())
+  cleanup.push(() => void client.close())
   return async () => {
     const { text } = await client.received()
     return [...text.matchAll(/event: look\ndata: (.+)\n\n/g)].map(
@@ -229,7 +219,7 @@ describe('the dashboard', () => {
     expect(two).toMatchObject({ live: 4, verdicts: { alive: 2, slow: 1, dead: 1 } })
     expect(two.rows.map(({ verdict }) => verdict)).toEqual(['slow', 'dead'])
     expect(asked().slice(0, 2)).toEqual([0, 0])
-    for (const each of cleanups.splice(-1)) each()
+    for (const each of cleanup.splice(-1)) each()
     const settled = await waitFor('the end of the looks', async () => {
       const before = asked()
       await wait()

@@ -1,13 +1,14 @@
 // The page in a browser: what it shows, what it lets happen, and that nothing that clients send becomes markup.
 import { channel } from 'node:diagnostics_channel'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Browser, Page } from 'playwright-core'
 import { createEventStream } from 'tcp-sse'
 import { dashboard } from 'tcp-sse/dashboard'
 import { connectClient } from 'tcp-sse/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describeWithChromium, startChromium } from '../support/chromium.js'
+import { delay } from '../support/delay.js'
+import { listenOn } from '../support/ports.js'
 import { waitFor } from '../support/wait-for.js'
 
 const HOSTILE = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`
@@ -25,8 +26,8 @@ describeWithChromium('the page of the dashboard', () => {
       if (req.url?.startsWith('/_sse/')) return handler(req, res)
       createEventStream(req, res).send({ id: HOSTILE, data: 'x' })
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const port = await listenOn(server)
+    const url = `http://127.0.0.1:${port}`
     const page = await browser.newPage()
     const complaints: string[] = []
     const requests: string[] = []
@@ -58,7 +59,7 @@ describeWithChromium('the page of the dashboard', () => {
     const acted: unknown[] = []
     const handler = dashboard({ interval: 250, actions: { close: (each) => acted.push(each) } })
     const server = http.createServer(handler)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const port = await listenOn(server)
     const streams = (['alive', 'slow'] as const).map((verdict) => ({
       verdict,
       state: 'open',
@@ -68,7 +69,7 @@ describeWithChromium('the page of the dashboard', () => {
     }))
     for (const stream of streams) channel('tcp-sse:stream:open').publish({ stream })
     const page = await browser.newPage()
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    await page.goto(`http://127.0.0.1:${port}/`)
     const visible = page.locator('#live tbody tr:visible')
     await waitFor('two rows', async () => (await visible.count()) === 2)
     await tabTo(page, 'slow')
@@ -83,7 +84,7 @@ describeWithChromium('the page of the dashboard', () => {
     await page.keyboard.press('Enter')
     channel('tcp-sse:stream:close').publish({ stream: streams[1], info: { reason: 'aborted' } })
     const count = page.locator('#live tbody tr')
-    await new Promise((resolve) => setTimeout(resolve, 700))
+    await delay(700)
     expect(await count.count()).toBe(2)
     await page.keyboard.press('Enter')
     await waitFor('the rest', async () => (await count.count()) === 1)
@@ -96,11 +97,11 @@ describeWithChromium('the page of the dashboard', () => {
   it('has colours for light and for dark', async () => {
     const handler = dashboard()
     const server = http.createServer(handler)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const port = await listenOn(server)
     const backgrounds = []
     for (const colorScheme of ['light', 'dark'] as const) {
       const page = await browser.newPage({ colorScheme })
-      await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+      await page.goto(`http://127.0.0.1:${port}/`)
       backgrounds.push(await page.evaluate('getComputedStyle(document.body).backgroundColor'))
       await page.close()
     }

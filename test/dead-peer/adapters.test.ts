@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import type { Peer } from '../../src/testing/index.js'
 import { type Fault, Rig } from '../../src/testing/index.js'
+import { delay } from '../support/delay.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import type { Served, ServedStream } from '../support/framework-peer.js'
 import { frameworks } from '../support/framework-servers.js'
@@ -36,7 +37,7 @@ describeWithRig('a black-holed client of any server', () => {
       (await clients.call<string[]>('texts')).every((text) => text.includes('hello')),
     )
     cut = rig.cut('all')
-    await new Promise((resolve) => setTimeout(resolve, BOUND))
+    await delay(BOUND)
     streams = await all()
   })
   afterAll(() => rig.close())

@@ -33,16 +33,30 @@ export async function stage(
 export const opened = (server: Peer): Promise<Opened[]> => server.call<Opened[]>('streams')
 
 /** Waits until every stream (or those of some addresses) is closed, and returns them. */
-export function allClosed(server: Peer, within: number, addresses?: string[]): Promise<Opened[]> {
-  return waitFor(
-    'closes',
-    async () => {
-      const all = await opened(server)
-      const meant = addresses ? all.filter(({ address }) => addresses.includes(address)) : all
-      return meant.every(({ closedAt }) => closedAt !== undefined) && meant
-    },
-    within,
-  )
+export async function allClosed(
+  server: Peer,
+  within: number,
+  addresses?: string[],
+): Promise<Opened[]> {
+  const isMeant = ({ address }: Opened): boolean => addresses?.includes(address) ?? true
+  const isOpen = (each: Opened): boolean => isMeant(each) && each.closedAt === undefined
+  try {
+    return await waitFor(
+      'closes',
+      async () => {
+        const all = await opened(server)
+        return !all.some(isOpen) && all.filter(isMeant)
+      },
+      within,
+    )
+  } catch (error) {
+    const snapshots = await server.call<unknown[]>('snapshots')
+    const open = (await opened(server)).flatMap((each, index) =>
+      isOpen(each) ? [JSON.stringify([each, snapshots[index]])] : [],
+    )
+    const some = open.slice(0, 3).join('\n')
+    throw new Error(`${(error as Error).message}: ${open.length} are open\n${some}`)
+  }
 }
 
 /** Milliseconds from a fault to each close, and a line of them for people. */

@@ -7,7 +7,8 @@ import http, { type IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { cleanup } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
 import { blocksOf, pages, root, type Snippet } from './snippets.js'
 
@@ -26,11 +27,6 @@ const runnable = pages()
   .flatMap(blocksOf)
   .filter(({ marks }) => marks.includes('runnable'))
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 interface Run {
   child: ChildProcess

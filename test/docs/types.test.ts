@@ -70,14 +70,14 @@ it('blocks of README and docs/ are correct as they stand', () => {
   expect(snippets.length).toBeGreaterThan(15)
   const texts = snippets.map((each) => asModule(each, new Map()))
   expect(problems(snippets, texts)).toEqual([])
-}, 60_000)
+}, 180_000)
 
 it('examples in docstrings are correct', () => {
   const snippets = sources().flatMap(examplesOf)
   expect(snippets.length).toBeGreaterThan(20)
   const texts = snippets.map((each) => asModule(each, importable(each.file)))
   expect(problems(snippets, texts)).toEqual([])
-}, 60_000)
+}, 180_000)
 
 it('each exported function and class has an example', () => {
   const CALLED = ts.SymbolFlags.Function | ts.SymbolFlags.Class | ts.SymbolFlags.BlockScopedVariable
@@ -89,4 +89,4 @@ it('each exported function and class has an example', () => {
       .map(({ name }) => `${specifier}: ${name}`),
   )
   expect(without).toEqual([])
-}, 60_000)
+}, 180_000)

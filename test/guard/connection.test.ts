@@ -1,18 +1,14 @@
 // One connection with thousands of responses on it: what a step costs must not grow with their number.
 import { Socket } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Connection } from '../../src/guard/connection.js'
 import type { Exchange } from '../../src/guard/exchange.js'
 import { guardSettings } from '../../src/guard/options.js'
 import type { GuardCloseInfo } from '../../src/index.js'
 import { systemClock } from '../../src/internal/clock.js'
+import { cleanup } from '../support/cleanup.js'
 
 const MANY = 2_000
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 describe('a connection under guard with thousands of responses', () => {
   it('takes them and ends them at a cost that does not grow with their number', () => {

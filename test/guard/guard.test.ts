@@ -7,8 +7,9 @@ import tls from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createEventStream, type EventStream, guardServer } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
+import { listen } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
-import { Client, guard, later, listen, pem, SSE, undo } from './scene.js'
+import { Client, guard, later, pem, SSE, undo } from './scene.js'
 
 afterEach(undo)
 
@@ -167,7 +168,6 @@ describe('guardServer', () => {
 
   const refused: [object, string][] = [
     [{ detectWithin: 1_000 }, 'ERR_DETECT_WITHIN_TOO_SMALL'],
-    [{ detectWithin: '10s' }, 'ERR_OPTION_TYPE'],
     [{ detectwithin: 10_000 }, 'ERR_OPTION_UNKNOWN'],
     [{ heartbeat: 5_000 }, 'ERR_OPTION_UNKNOWN'],
     [{ keepAlive: false }, 'ERR_OPTION_UNKNOWN'],

@@ -3,9 +3,10 @@ import http from 'node:http'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { listen } from '../support/cleanup.js'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
-import { Client, guard, listen, SSE, undo } from './scene.js'
+import { Client, guard, SSE, undo } from './scene.js'
 
 afterEach(undo)
 

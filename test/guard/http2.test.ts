@@ -3,9 +3,10 @@ import http2 from 'node:http2'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { GuardedRequest, GuardedResponse } from '../../src/index.js'
+import { listen } from '../support/cleanup.js'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
-import { guard, later, listen, pem, undo } from './scene.js'
+import { guard, later, pem, undo } from './scene.js'
 
 afterEach(undo)
 

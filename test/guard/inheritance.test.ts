@@ -10,9 +10,11 @@ import { capabilities } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { monitorPlan } from '../../src/liveness/plan.js'
 import { addon, getKernelOption, type KernelOption } from '../../src/native/binding.js'
+import { listen } from '../support/cleanup.js'
 import { delay } from '../support/delay.js'
+import { listenOn } from '../support/ports.js'
 import { waitFor } from '../support/wait-for.js'
-import { Client, guard, later, listen, pem, SSE, undo } from './scene.js'
+import { Client, guard, later, pem, SSE, undo } from './scene.js'
 
 afterEach(undo)
 
@@ -76,7 +78,7 @@ describe.runIf(capabilities().addon)('the listening socket', () => {
     const { server } = serve()
     const { guard: made } = guard(server, { detectWithin: D })
     for (let round = 0; round < 3; round++) {
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      await listenOn(server)
       expect(read(server)).toMatchObject(planned)
       await new Promise((resolve) => server.close(resolve))
       expect(made.stats().inherited).toBe(false)

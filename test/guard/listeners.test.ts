@@ -5,8 +5,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { activityOf } from '../../src/native/binding.js'
+import { listen } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
-import { Client, guard, listen, SSE, undo } from './scene.js'
+import { Client, guard, SSE, undo } from './scene.js'
 
 afterEach(undo)
 

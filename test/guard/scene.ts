@@ -2,16 +2,15 @@
 
 import { readFileSync } from 'node:fs'
 import type http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { type Guard, type GuardCloseInfo, type GuardOptions, guardServer } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
+import { cleanup, undoAll } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
 
 /** For `afterEach`: ends all that the test has opened, last first, and waits until nothing is watched. */
 export async function undo(): Promise<void> {
-  for (const each of cleanup.splice(0).reverse()) each()
+  undoAll()
   await waitFor('the end of all watches', () => sharedMonitor.size === 0)
 }
 
@@ -21,13 +20,6 @@ export function later(action: () => void): void {
 
 export const pem = (name: 'key' | 'cert'): Buffer =>
   readFileSync(new URL(`../support/tls/${name}.pem`, import.meta.url))
-
-/** Listens on a free port. */
-export async function listen(server: net.Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  later(() => server.close())
-  return (server.address() as AddressInfo).port
-}
 
 /** Guards a server and keeps what it tells. */
 export function guard(

@@ -4,9 +4,10 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { listen } from '../support/cleanup.js'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
-import { Client, fill, guard, listen, SSE, undo } from './scene.js'
+import { Client, fill, guard, SSE, undo } from './scene.js'
 
 afterEach(undo)
 

@@ -6,9 +6,10 @@ import tls from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { capabilities, inspectSocket } from '../../src/index.js'
 import { getKernelOption } from '../../src/native/binding.js'
+import { listen } from '../support/cleanup.js'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
-import { Client, guard, later, listen, pem, SSE, undo } from './scene.js'
+import { Client, guard, later, pem, SSE, undo } from './scene.js'
 
 afterEach(undo)
 

@@ -47,7 +47,7 @@ beforeAll(async () => {
        })
      })`,
   )
-}, 60_000)
+}, 180_000)
 afterAll(() => app.remove())
 
 /** What rollup does not look for without a plugin. */
@@ -185,7 +185,7 @@ describe.runIf(process.platform === 'linux' && existsSync(builtAddon))('a bundle
         } finally {
           if (!external) renameSync(away, app.package)
         }
-      }, 60_000)
+      }, 180_000)
     }
   }
 
@@ -197,6 +197,6 @@ describe.runIf(process.platform === 'linux' && existsSync(builtAddon))('a bundle
       const { addon, page } = JSON.parse(stdout)
       expect(addon).toBe(true)
       expect(page).toContain('<!doctype html>')
-    }, 60_000)
+    }, 180_000)
   }
 })

@@ -1,7 +1,7 @@
 // `liveFetch` as a browser runs it: as the one file that a page loads, with the browser's own limits.
 import http from 'node:http'
 import http2 from 'node:http2'
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import type { Browser, CDPSession, Page } from 'playwright-core'
@@ -14,7 +14,9 @@ import {
   MemoryHistory,
 } from '../../src/index.js'
 import { describeWithChromium, startChromium } from '../support/chromium.js'
+import { delay } from '../support/delay.js'
 import { tls } from '../support/framework-servers.js'
+import { listenOn } from '../support/ports.js'
 import { PROXIES, proxyMissing, startProxy } from '../support/proxies.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -121,8 +123,7 @@ describeWithChromium('liveFetch in Chromium', () => {
     const server = secure
       ? (http2.createSecureServer(tls, onRequest as never) as unknown as Server)
       : http.createServer(onRequest)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    let { port } = server.address() as AddressInfo
+    let port = await listenOn(server)
     if (through !== undefined) port = await through(port)
     let id = 0
     const timer = setInterval(() => void channel.broadcast({ id: ++id, data: 'x' }), 100)
@@ -161,7 +162,7 @@ describeWithChromium('liveFetch in Chromium', () => {
       'events on each',
       async () => (await ids()).filter((each) => each?.length > 0).length === streams,
     )
-    await new Promise((resolve) => setTimeout(resolve, 7_000))
+    await delay(7_000)
     expect(served).toHaveLength(streams)
     expect(served.filter(({ reason }) => reason !== undefined)).toEqual([])
     expect(await failures()).toEqual([])
@@ -190,7 +191,7 @@ describeWithChromium('liveFetch in Chromium', () => {
     })
     await waitFor('events', async () => ((await ids())[0]?.length ?? 0) > 3)
     await page.evaluate('for (const end = performance.now() + 3_000; performance.now() < end; );')
-    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    await delay(2_000)
     expect(served).toHaveLength(1)
     expect(await failures()).toEqual([])
   })

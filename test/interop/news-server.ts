@@ -1,6 +1,6 @@
 // One server and one script of events for every client: sent live, cut off in the middle, resumed from the history.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import {
   type Channel,
   createChannel,
@@ -8,6 +8,7 @@ import {
   type EventInput,
   MemoryHistory,
 } from '../../src/index.js'
+import { listenOn } from '../support/ports.js'
 import { waitFor } from '../support/wait-for.js'
 
 /** What a client's application gets of an event. */
@@ -94,8 +95,7 @@ export async function newsServer(
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const port = await listenOn(server)
 
   const send = async (from: number, to: number): Promise<void> => {
     for (const one of SCRIPT.slice(from, to)) await channel.broadcast(event(one))

@@ -5,7 +5,7 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import net, { type AddressInfo, type ListenOptions } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { addon } from '../../src/native/binding.js'
 import {
   cookieOf,
@@ -23,17 +23,13 @@ import {
   TIMER_KEEPALIVE,
 } from '../../src/tcp/diag.js'
 import { column } from '../../src/tcp/info.js'
+import { cleanup } from '../support/cleanup.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
 import { waitFor } from '../support/wait-for.js'
 
 const ESTABLISHED = 1 << 1
 const LISTEN = 1 << 10
 const [ENOENT, ESRCH, ENOTSOCK, ESTALE] = [2, 3, 88, 116]
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 interface Scene {
   port: number

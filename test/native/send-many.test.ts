@@ -1,22 +1,18 @@
 // The native call of the fast path, with everything that TypeScript never passes, too.
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { devNull } from 'node:os'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { addon, fdOf } from '../../src/native/binding.js'
+import { cleanup, listen } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0)) undo()
-})
 
 async function pair(): Promise<{ near: net.Socket; far: net.Socket; received: () => string }> {
   const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const port = await listen(server)
   const near = new Promise<net.Socket>((resolve) => server.once('connection', resolve))
-  const far = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const far = net.connect(port, '127.0.0.1')
   let text = ''
   far.on('data', (chunk) => {
     text += chunk
@@ -25,7 +21,6 @@ async function pair(): Promise<{ near: net.Socket; far: net.Socket; received: ()
   cleanup.push(() => {
     accepted.destroy()
     far.destroy()
-    server.close()
   })
   return { near: accepted, far, received: () => text }
 }

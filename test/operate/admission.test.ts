@@ -2,10 +2,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import http from 'node:http'
 import http2 from 'node:http2'
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:net'
 import express from 'express'
 import { Hono } from 'hono'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventStream } from '../../src/adapters/express.js'
 import { eventStream as honoEventStream } from '../../src/adapters/hono.js'
 import {
@@ -16,21 +16,8 @@ import {
   metrics,
 } from '../../src/index.js'
 import { secondsFrom, spread } from '../../src/stream/admission.js'
+import { cleanup, listen } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  cleanup.push(() => {
-    server.close()
-    if (server instanceof http.Server) server.closeAllConnections()
-  })
-  return (server.address() as AddressInfo).port
-}
 
 function get(port: number, agent: http.Agent | false = false): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {

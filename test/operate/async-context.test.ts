@@ -5,7 +5,7 @@ import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import {
   createChannel,
   createEventStream,
@@ -13,22 +13,18 @@ import {
   type EventStream,
   type EventStreamOptions,
 } from '../../src/index.js'
+import { cleanup, listen } from '../support/cleanup.js'
 import { client } from '../support/memory-clients.js'
-import type { Cleanup } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
 interface Store {
   readonly name: string
 }
 const storage = new AsyncLocalStorage<Store>()
-const cleanup: Cleanup = []
 /** Whose store was seen, by what saw it. */
 let seen: Record<string, string | undefined> = {}
 beforeEach(() => {
   seen = {}
-})
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
 })
 const see = (what: string): void => {
   seen[what] = storage.getStore()?.name
@@ -60,12 +56,11 @@ async function server(): Promise<
     storage.run(store, () => made.shift()?.(createEventStream(req, res, options)))
     next = [{ name: '' }, {}]
   })
-  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-  cleanup.push(() => void listener.close().closeAllConnections())
+  const port = await listen(listener)
   return async (store, options = {}) => {
     next = [store, options]
     const stream = new Promise<EventStream>((resolve) => made.push(resolve))
-    const socket = net.connect((listener.address() as AddressInfo).port, '127.0.0.1')
+    const socket = net.connect(port, '127.0.0.1')
     socket.on('error', () => {}).resume()
     cleanup.push(() => socket.destroy())
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')

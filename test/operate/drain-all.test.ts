@@ -3,15 +3,11 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Duplex } from 'node:stream'
 import { createAdaptorServer } from '@hono/node-server'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEventResponse } from '../../src/adapters/web.js'
 import { createEventStream, drain, type EventStream } from '../../src/index.js'
+import { cleanup, listen } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 describe("drain('all')", () => {
   it('ends a stream that no socket carries, and the carrier with it', async () => {
@@ -33,13 +29,9 @@ describe("drain('all')", () => {
     const server = createAdaptorServer({
       fetch: (request, env) => createEventResponse(request, {}, env).response,
     }) as http.Server
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    await listen(server)
     const agent = new http.Agent({ keepAlive: true })
-    cleanup.push(() => {
-      agent.destroy()
-      server.closeAllConnections()
-      server.close()
-    })
+    cleanup.push(() => agent.destroy())
     const { port } = server.address() as AddressInfo
     const res = await new Promise<http.IncomingMessage>((resolve, reject) => {
       http.get({ port, host: '127.0.0.1', agent }, resolve).on('error', reject)

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:net'
 import { Duplex } from 'node:stream'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   capabilities,
   createChannel,
@@ -14,13 +14,9 @@ import {
   type EventStream,
 } from '../../src/index.js'
 import { liveStreams } from '../../src/stream/live-streams.js'
-import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
+import { cleanup, listen } from '../support/cleanup.js'
+import { fillUp, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 const pem = (name: string): Buffer =>
   readFileSync(new URL(`../support/tls/${name}.pem`, import.meta.url))
@@ -43,13 +39,7 @@ async function serve(kind: 'http' | 'https' | 'http2'): Promise<Scene> {
       : kind === 'https'
         ? https.createServer(secrets, onRequest)
         : (http2.createSecureServer(secrets, onRequest as never) as unknown as Server)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  cleanup.push(() => {
-    server.close()
-    if (server instanceof http.Server || server instanceof https.Server)
-      server.closeAllConnections()
-  })
-  return { server, port: (server.address() as AddressInfo).port, streams }
+  return { server, port: await listen(server), streams }
 }
 
 interface Answer {

@@ -1,13 +1,9 @@
 // Fake timers of a test runner, for the time of one test: what was begun under them goes on after, and while they last.
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { cleanup } from '../support/cleanup.js'
 import { withClients } from '../support/memory-clients.js'
-import { type Cleanup, opener } from '../support/open-stream.js'
+import { opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 /** Runs something while the globals are fakes that never call back, as Jest's and Sinon's are until they are told to. */
 function underFakes<T>(action: () => T): T {

@@ -1,14 +1,10 @@
 // maxAge: an end by age, proper and at a time of each stream's own.
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { capabilities, createEventStream, TcpSseError } from '../../src/index.js'
 import { lifetime } from '../../src/stream/deadlines.js'
-import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
+import { cleanup } from '../support/cleanup.js'
+import { fillUp, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 describe('the lifetime', () => {
   it('is 80 to 100 % of maxAge', () => {

@@ -7,21 +7,17 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
 import { Registry } from 'prom-client'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { capabilities, createChannel, type Metrics, metrics } from '../../src/index.js'
 import { Histogram } from '../../src/internal/counters.js'
 import { instrument } from '../../src/observability/otel.js'
 import { registerMetrics } from '../../src/observability/prometheus.js'
 import { CLOSE_REASONS } from '../../src/stream/close-info.js'
 import type { LiveStream } from '../../src/stream/live-stream.js'
+import { cleanup } from '../support/cleanup.js'
 import { client } from '../support/memory-clients.js'
-import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
+import { fillUp, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 let before: Metrics
 /** Streams of an earlier test may still be on their way out. */

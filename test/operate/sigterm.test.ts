@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { afterEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { cleanup } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
 
 const CLIENTS = 2_000
@@ -18,11 +19,6 @@ const SPREAD_OVER = 2_000
 const TIMEOUT = 6_000
 const RETRY = 2_000
 const BUCKET = 250
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 const root = new URL('../../', import.meta.url)
 

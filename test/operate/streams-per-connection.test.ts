@@ -1,18 +1,14 @@
 // One client decides how many streams it opens on its connection: there is a limit.
 import http2 from 'node:http2'
 import net from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEventStream, type EventStream } from '../../src/index.js'
 import { streamsOn } from '../../src/stream/admission.js'
 import { streamSettings } from '../../src/stream/options.js'
 import type { NodeResponse } from '../../src/transport/node-transport.js'
+import { cleanup } from '../support/cleanup.js'
 import { frameworks, listen, serverOf } from '../support/framework-servers.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 

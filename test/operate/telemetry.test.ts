@@ -1,8 +1,7 @@
 // What the diagnostics channels say of real streams.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   capabilities,
   createChannel,
@@ -10,13 +9,9 @@ import {
   encodeEvent,
   guardServer,
 } from '../../src/index.js'
-import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
+import { cleanup, listen } from '../support/cleanup.js'
+import { fillUp, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 /** Everything that is published on a channel until the test's end. */
 function hear<K extends keyof DiagnosticsMessages>(name: K): DiagnosticsMessages[K][] {
@@ -117,9 +112,7 @@ describe('the diagnostics channels', () => {
       res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
     })
     guardServer(server, { detectWithin: 4_000, maxAge: 1_000 })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    cleanup.push(() => void server.close().closeAllConnections())
-    const { port } = server.address() as AddressInfo
+    const port = await listen(server)
     http.get({ port, host: '127.0.0.1', agent: false }, (res) => res.resume())
     const [first] = await waitFor('a close', () => closes.length > 0 && closes)
     expect(first?.server).toBe(server)

@@ -2,6 +2,7 @@
 // change, clients that vanish, and the command beside it.
 import { afterEach, expect, it } from 'vitest'
 import type { Reading } from '../../src/testing/index.js'
+import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
 import { describeOutside, missing, range, Scene } from './scene.js'
 
@@ -84,7 +85,7 @@ describeOutside('an ASGI application whose clients vanish', () => {
         // The application has been told: its responses have ended, and only those.
         await waitFor('the responses', () => scene.live(PORT) === CLIENTS / 2, 5_000)
         // For as long again nobody else is ended.
-        await new Promise((resolve) => setTimeout(resolve, D + 2_000))
+        await delay(D + 2_000)
         expect(guard.closes()).toHaveLength(gone.length)
         expect(scene.live(PORT)).toBe(CLIENTS / 2)
         expect(await guard.stop()).toBe(0)
@@ -101,7 +102,7 @@ describeOutside('an ASGI application whose clients vanish', () => {
     await scene.serve(PORT, SERVERS.uvicorn)
     await open('ticks')
     scene.rig.cut(range(0, CLIENTS / 2))
-    await new Promise((resolve) => setTimeout(resolve, D + 5_000))
+    await delay(D + 5_000)
     expect(scene.live(PORT)).toBe(CLIENTS)
   })
 })

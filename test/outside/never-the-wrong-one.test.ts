@@ -1,14 +1,13 @@
 // Whatever comes, goes or stands beside it: only the connection of a dead peer is ended.
 import { afterEach, expect, it } from 'vitest'
 import type { RigServer } from '../../src/testing/index.js'
+import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
 import { describeOutside, range, Scene } from './scene.js'
 
 const D = 6_000
 let scene: Scene
 afterEach(() => scene.close())
-
-const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** A plain TCP server that writes to each connection once a second; `listen` is what goes to `listen(2)`, each in a process. */
 async function serve(port: number, host = '::', more = ''): Promise<void> {

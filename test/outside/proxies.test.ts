@@ -1,6 +1,7 @@
 // In front of an application stands a proxy whose settings cannot bound a vanished client: the guard is beside the proxy.
 import { rmSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
+import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
 import { folder as newFolder, PROXIES } from './proxies.js'
 import { describeOutside, missing, range, Scene } from './scene.js'
@@ -64,7 +65,7 @@ describeOutside('a proxy with its default settings, and a guard beside it', () =
         }
         await waitFor('all responses', () => scene.live(9_000) === ALL)
         // Caddy sets keepalive of its own on what it accepts: two dumps show it, and it is set anew.
-        await new Promise((resolve) => setTimeout(resolve, 5_000))
+        await delay(5_000)
         const gone = range(0, ALL).filter((n) => n % 2 === 0)
         const { startedAt, doneAt } = rig.cut(gone)
         await waitFor('the ends', () => guard.closes().length >= gone.length, D + 5_000)
@@ -81,7 +82,7 @@ describeOutside('a proxy with its default settings, and a guard beside it', () =
         for (const { at } of ends) expect(at - doneAt).toBeLessThanOrEqual(D + 1_000)
         // HAProxy tells an HTTP/1 application of a client's end when that writes next: one that never does keeps its response.
         const untold = name === 'haproxy' ? EACH / 2 : 0
-        await new Promise((resolve) => setTimeout(resolve, D))
+        await delay(D)
         console.log(`${name}: ${scene.live(9_000)} of ${ALL} responses of the application`)
         expect(
           guard

@@ -1,7 +1,7 @@
 // The last look before an end, and options: what rigs cannot bring about at will.
 import { once } from 'node:events'
-import net, { type AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import net from 'node:net'
+import { describe, expect, it } from 'vitest'
 import { guardPort, type PortCloseInfo, TcpSseError } from '../../src/index.js'
 import { nextTurn } from '../../src/internal/scheduling.js'
 import type { Evidence } from '../../src/liveness/evidence.js'
@@ -13,26 +13,19 @@ import { type Connection, Connections } from '../../src/port-guard/connections.j
 import { type PortGuardOptions, portGuardSettings } from '../../src/port-guard/options.js'
 import { type Owner, Peer } from '../../src/port-guard/peer.js'
 import { dumpSockets } from '../../src/tcp/diag.js'
+import { cleanup, listen } from '../support/cleanup.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
 import { waitFor } from '../support/wait-for.js'
 
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
-
 async function connected(): Promise<{ port: number; client: net.Socket; accepted: net.Socket }> {
   const server = net.createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   const client = net.connect(port, '127.0.0.1')
   const [accepted] = (await once(server, 'connection')) as [net.Socket]
   for (const socket of [client, accepted]) socket.on('error', () => {}).resume()
   cleanup.push(() => {
     client.destroy()
     accepted.destroy()
-    server.close()
   })
   return { port, client, accepted }
 }
@@ -135,7 +128,6 @@ describe('guardPort', () => {
     [{ port: [80, 'x'] }, 'ERR_OPTION_TYPE'],
     [{ port: Array.from({ length: 65 }, (_, i) => i + 1) }, 'ERR_OPTION_VALUE'],
     [{ prot: 80 }, 'ERR_OPTION_UNKNOWN'],
-    [{ port: 80, detectWithin: '30s' }, 'ERR_OPTION_TYPE'],
     [{ port: 80, detectWithin: 100 }, 'ERR_DETECT_WITHIN_TOO_SMALL'],
     [{ port: 80, stallTimeout: 10 }, 'ERR_OPTION_VALUE'],
     [{ port: 80, arm: 1 }, 'ERR_OPTION_TYPE'],

@@ -4,7 +4,7 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   applySocketOptions,
   capabilities,
@@ -18,12 +18,9 @@ import {
   type KernelOption,
   resetConnection,
 } from '../../src/native/binding.js'
+import { cleanup } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
 
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0)) undo()
-})
 const withAddon = it.runIf(capabilities().addon)
 
 async function pair(where: net.ListenOptions = { host: '127.0.0.1', port: 0 }): Promise<{

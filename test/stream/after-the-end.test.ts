@@ -1,12 +1,8 @@
 // What a stream says of its client when it has ended.
-import { afterEach, describe, expect, it } from 'vitest'
-import { capabilities } from '../../src/index.js'
-import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
+import { describe, expect, it } from 'vitest'
+import { applySocketOptions, capabilities } from '../../src/index.js'
+import { cleanup } from '../support/cleanup.js'
+import { fillUp, opener } from '../support/open-stream.js'
 
 describe.runIf(capabilities().addon)('a stream that was closed as stalled', () => {
   it('keeps its last verdict, and its close info has the evidence', async () => {
@@ -21,5 +17,21 @@ describe.runIf(capabilities().addon)('a stream that was closed as stalled', () =
       tcp: { state: 'ESTABLISHED', unackedSegments: 0 },
     })
     expect(stream.verdict).toBe('slow')
+  })
+})
+
+describe.runIf(capabilities().addon)('a stream whose peer the kernel gave up', () => {
+  it('ended as peer-dead with ETIMEDOUT, and its verdict is dead', async () => {
+    const { open } = await opener(cleanup)
+    // TCP_USER_TIMEOUT is the application's own, and ends a shut window though its peer answers: tcp_probe_timer.
+    const { stream, client, socket } = await open({ detectWithin: 60_000 })
+    applySocketOptions(socket, { userTimeout: 500 })
+    client.pause()
+    await fillUp(stream)
+    expect(await stream.closed).toMatchObject({
+      reason: 'peer-dead',
+      error: { code: 'ETIMEDOUT' },
+    })
+    expect(stream.verdict).toBe('dead')
   })
 })

@@ -2,14 +2,15 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
-import { type Cleanup, fillUp, type OpenStream, opener } from '../support/open-stream.js'
+import { cleanup, undoAll } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
+import { fillUp, type OpenStream, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
-const cleanup: Cleanup = []
 const warnings: Error[] = []
 process.on('warning', (warning) => warnings.push(warning))
 afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
+  undoAll()
   expect(warnings.splice(0)).toEqual([])
 })
 
@@ -145,17 +146,17 @@ describe('what is sent besides events', () => {
   })
 
   it('no heartbeat under traffic, and none while the client is behind', async () => {
-    const { stream, client, received } = await (await opener(cleanup)).open({ heartbeat: 200 })
-    const until = performance.now() + 1_000
+    const { stream, client, received } = await (await opener(cleanup)).open({ heartbeat: 700 })
+    const until = performance.now() + 2_000
     while (performance.now() < until) {
       stream.send({ data: 'x' })
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await delay(20)
     }
     expect(parseChunked(received()).body).not.toMatch(/^: /m)
     client.pause()
     await fillUp(stream)
     const { pending } = stream.buffered()
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await delay(1_500)
     expect(stream.buffered().pending).toBe(pending)
   })
 })

@@ -1,16 +1,12 @@
 // What is wrong is refused where it was wrong, and nothing has happened.
 import http from 'node:http'
 import { Duplex } from 'node:stream'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEventStream, type EventStreamOptions, encodeEvent } from '../../src/index.js'
 import { EncodedEvent } from '../../src/sse/encode.js'
-import { type Cleanup, GET, opener } from '../support/open-stream.js'
+import { cleanup, listen } from '../support/cleanup.js'
+import { GET, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 describe('options', () => {
   const bad: [string, unknown, string][] = [
@@ -31,6 +27,10 @@ describe('options', () => {
     ['fastPath', { fastPath: 1 }, 'ERR_OPTION_TYPE'],
     ['streams of a connection', { maxStreamsPerConnection: 0 }, 'ERR_OPTION_VALUE'],
     ['streams of a connection', { maxStreamsPerConnection: true }, 'ERR_OPTION_TYPE'],
+    // What a D may be: test/unit/plan.test.ts.
+    ['a D too small to promise', { detectWithin: 1_000 }, 'ERR_DETECT_WITHIN_TOO_SMALL'],
+    ['an unknown option', { detectwithin: 5_000 }, 'ERR_OPTION_UNKNOWN'],
+    ['an unknown policy', { onOverflow: 'panic' }, 'ERR_OPTION_VALUE'],
     ['a signal that is none', { signal: { aborted: false } }, 'ERR_OPTION_TYPE'],
   ]
   for (const [what, options, code] of bad) {
@@ -43,9 +43,7 @@ describe('options', () => {
         names = res.getHeaderNames()
         res.end('other')
       })
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      cleanup.push(() => server.close())
-      const { port } = server.address() as { port: number }
+      const port = await listen(server)
       const text = await (await fetch(`http://127.0.0.1:${port}/`)).text()
       expect([text, names]).toEqual(['other', []])
     })
@@ -106,9 +104,7 @@ describe('unusual carriers', () => {
       stream.send({ id: '1' })
       void stream.close()
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    cleanup.push(() => server.close())
-    const { port } = server.address() as { port: number }
+    const port = await listen(server)
     expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe(':\n\nid: 1\n\n')
   })
 

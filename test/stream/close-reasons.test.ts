@@ -2,19 +2,15 @@
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import tls from 'node:tls'
 import fastify from 'fastify'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventStream } from '../../src/adapters/fastify.js'
 import { createEventStream, type EventStream } from '../../src/index.js'
-import { type Cleanup, GET } from '../support/open-stream.js'
+import { cleanup, listen } from '../support/cleanup.js'
+import { GET } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 const pem = (name: string): Buffer =>
   readFileSync(new URL(`../support/tls/${name}.pem`, import.meta.url))
@@ -27,9 +23,7 @@ async function serve(
   server.on('request', (req, res) => {
     made = createEventStream(req, res)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  cleanup.push(() => void server.close().closeAllConnections())
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   return { port, stream: () => waitFor('the stream', () => made) }
 }
 

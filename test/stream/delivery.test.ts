@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import compression from 'compression'
 import express from 'express'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   applySocketOptions,
   capabilities,
@@ -17,13 +17,9 @@ import {
   type EventStream,
 } from '../../src/index.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
-import { type Cleanup, fillUp, GET, opener } from '../support/open-stream.js'
+import { cleanup, listen } from '../support/cleanup.js'
+import { fillUp, GET, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 const event = (id: string, size = 1): { id: string; data: string } => ({
   id,
@@ -300,9 +296,8 @@ describe('delivery is unknown', () => {
             resolve(createEventStream(req, res, { headers: { 'cache-control': 'no-cache' } }))
           })
         })
-        await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
-        cleanup.push(() => server.close())
-        get((server.address() as AddressInfo).port, false)
+        const port = await listen(server)
+        get(port, false)
         return made
       },
     ],

@@ -1,7 +1,7 @@
 // Streams whose clients answer, from the server's side: raw clients that do, that do not, and that mean harm.
 import http from 'node:http'
 import net from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { look } from '../../src/dashboard/look.js'
 import { Registry } from '../../src/dashboard/registry.js'
 import {
@@ -14,14 +14,11 @@ import {
   TcpSseError,
 } from '../../src/index.js'
 import { echoTargets } from '../../src/stream/echo-registry.js'
+import { cleanup } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
 import { type EchoServer, echoServer, tokenIn } from '../support/echo-server.js'
 import { connect, type ProtocolClient } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const each of cleanup.splice(0).reverse()) each()
-})
 
 interface Scene {
   server: EchoServer
@@ -111,11 +108,11 @@ describe('a stream with echo', () => {
   })
 
   it('sends no beats where events flow, and a goodbye at a proper end only', async () => {
-    const { server, client } = await scene({ echo: { beat: 300, silence: 60_000 } })
+    const { server, client } = await scene({ echo: { beat: 1_000, silence: 60_000 } })
     const stream = await server.stream(0)
-    for (let n = 0; n < 20; n++) {
+    for (let n = 0; n < 50; n++) {
       stream.send({ data: n })
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await delay(50)
     }
     expect(client.text().match(/: beat/g)).toHaveLength(1)
     await stream.close()
@@ -135,7 +132,7 @@ describe('a stream with echo', () => {
     client.pause()
     while (stream.send({ data: 'x'.repeat(20_000) }) === 'sent');
     const beats = metrics().heartbeats
-    await new Promise((resolve) => setTimeout(resolve, 700))
+    await delay(700)
     expect(metrics().heartbeats).toBe(beats)
     client.resume()
     await waitFor('the next beat', () => metrics().heartbeats > beats)

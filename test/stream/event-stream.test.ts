@@ -2,14 +2,10 @@
 import { EventEmitter, getEventListeners, once } from 'node:events'
 import { mkdtemp } from 'node:fs/promises'
 import http from 'node:http'
-import http2 from 'node:http2'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Koa from 'koa'
-import { afterEach, describe, expect, it } from 'vitest'
-import { eventStream as expressStream } from '../../src/adapters/express.js'
-import { eventStream as koaStream } from '../../src/adapters/koa.js'
+import { describe, expect, it } from 'vitest'
 import {
   capabilities,
   createEventStream,
@@ -18,25 +14,15 @@ import {
 } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { getKernelOption } from '../../src/native/binding.js'
+import { cleanup, listen } from '../support/cleanup.js'
 import { fillUp, type OpenStream, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0)) undo()
-})
 
 /** Of everything that a stream listens to. */
 function listenersOn(...emitters: EventEmitter[]): unknown[] {
   return emitters.flatMap((each) =>
     ['close', 'drain', 'end', 'error', 'finish'].flatMap((event) => each.rawListeners(event)),
   )
-}
-
-async function listen(server: net.Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  cleanup.push(() => server.close())
-  return (server.address() as AddressInfo).port
 }
 
 /** Serves one stream, and a raw client of it. */
@@ -298,19 +284,6 @@ describe('createEventStream', () => {
     await waitFor('two heartbeats', () => (text().match(/: \n\n/g) ?? []).length >= 2)
   })
 
-  const refused: [string, object, string][] = [
-    ['detectWithin: 0', { detectWithin: 0 }, 'ERR_OPTION_VALUE'],
-    ['detectWithin: -1', { detectWithin: -1 }, 'ERR_OPTION_VALUE'],
-    ["detectWithin: '10s'", { detectWithin: '10s' }, 'ERR_OPTION_TYPE'],
-    ['a D too small to promise', { detectWithin: 1_000 }, 'ERR_DETECT_WITHIN_TOO_SMALL'],
-    ['detectwithin', { detectwithin: 5_000 }, 'ERR_OPTION_UNKNOWN'],
-    ['an unknown policy', { onOverflow: 'panic' }, 'ERR_OPTION_VALUE'],
-  ]
-  for (const [title, options, code] of refused) {
-    it(`refuses ${title}, and nothing has been sent`, async () => {
-      await expect(open(options)).rejects.toMatchObject({ code })
-    })
-  }
   it('refuses what is no response, and a response that has begun', async () => {
     const code = 'ERR_NOT_A_RESPONSE'
     expect(() => createEventStream({} as never, {} as never)).toThrow(
@@ -332,53 +305,5 @@ describe('createEventStream', () => {
       expect.objectContaining({ code: 'ERR_EVENT_INVALID' }),
     )
     expect(stream.send({ id: '1' })).toBe('sent')
-  })
-})
-
-describe('http2', () => {
-  it('serves streams without a Connection header, and says client-closed on a cancel', async () => {
-    const streams: EventStream[] = []
-    const server = http2.createServer((req, res) => void streams.push(createEventStream(req, res)))
-    const port = await listen(server as unknown as net.Server)
-    const session = http2.connect(`http://127.0.0.1:${port}`)
-    cleanup.push(() => session.destroy())
-    const request = session.request({ ':path': '/' })
-    const headers = await new Promise<http2.IncomingHttpHeaders>((resolve) =>
-      request.once('response', resolve),
-    )
-    expect(headers['content-type']).toBe('text/event-stream; charset=utf-8')
-    expect(headers.connection).toBeUndefined()
-    let text = ''
-    request.on('data', (chunk) => {
-      text += chunk
-    })
-    expect(streams[0]?.send({ data: 'hello' })).toBe('sent')
-    await waitFor('the event', () => text === ':\n\ndata: hello\n\n')
-    request.close(http2.constants.NGHTTP2_CANCEL)
-    expect((await streams[0]?.closed)?.reason).toBe('client-closed')
-    expect(session.destroyed).toBe(false)
-  })
-})
-
-describe('middleware', () => {
-  it('Express: refuses bad options when the middleware is made', () => {
-    expect(() => expressStream({ detectwithin: 1 } as never)).toThrow("'detectWithin'")
-  })
-  it('Koa 3: ctx.eventStream, with headers set before', async () => {
-    const app = new Koa()
-    app.use(async (ctx, next) => {
-      ctx.set('access-control-allow-origin', '*')
-      await next()
-    })
-    app.use(koaStream({ detectWithin: 10_000 }))
-    app.use((ctx) => {
-      ctx.eventStream.send({ data: 'hello' })
-      void ctx.eventStream.close()
-    })
-    const port = await listen(http.createServer(app.callback()))
-    const response = await fetch(`http://127.0.0.1:${port}/`)
-    expect(response.headers.get('access-control-allow-origin')).toBe('*')
-    expect(response.status).toBe(200)
-    expect(await response.text()).toBe(':\n\ndata: hello\n\n')
   })
 })

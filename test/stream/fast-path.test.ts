@@ -1,6 +1,6 @@
 // Events past Node's streams: the same bytes in the same order, whatever else happens to the response.
 import http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
@@ -13,12 +13,11 @@ import {
 } from '../../src/index.js'
 import { addon } from '../../src/native/binding.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
+import { cleanup, listen, undoAll } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
 
-const cleanup: (() => void)[] = []
 afterEach(() => {
   vi.restoreAllMocks()
-  for (const undo of cleanup.splice(0)) undo()
 })
 
 interface Pair {
@@ -40,16 +39,12 @@ async function serve(
     before?.(res)
     waiting.shift()?.({ stream: createEventStream(req, res, options), res })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  cleanup.push(
-    () => void server.close(),
-    () => server.closeAllConnections(),
-  )
+  const port = await listen(server)
   return async (request = REQUEST) => {
     const made = new Promise<{ stream: EventStream; res: http.ServerResponse }>((resolve) =>
       waiting.push(resolve),
     )
-    const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const client = net.connect(port, '127.0.0.1')
     const chunks: Buffer[] = []
     client.on('data', (chunk) => chunks.push(chunk))
     client.on('error', () => {})
@@ -284,9 +279,9 @@ describe.each([
             }
           } else expect(dead.has(who) || info.reason === 'overflow').toBe(true)
         }
-        for (const undo of cleanup.splice(0)) undo()
+        undoAll()
       }),
       { numRuns: 60 },
     )
-  }, 60_000)
+  }, 180_000)
 })

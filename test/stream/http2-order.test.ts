@@ -1,15 +1,9 @@
 // HTTP/2 sends a large event in slices: nothing else may come between them.
 import http2 from 'node:http2'
-import type { AddressInfo } from 'node:net'
-import { afterEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { createEventStream, type EventStream, type EventStreamOptions } from '../../src/index.js'
-import type { Cleanup } from '../support/open-stream.js'
+import { cleanup, listen } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 interface Exchange {
   readonly stream: EventStream
@@ -23,8 +17,8 @@ async function open(options: EventStreamOptions = {}): Promise<Exchange> {
   const server = http2.createServer((req, res) => {
     opened = { stream: createEventStream(req, res, options), res }
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const port = await listen(server)
+  const session = http2.connect(`http://127.0.0.1:${port}`)
   const client = session.request()
   let text = ''
   let ended = false

@@ -1,21 +1,16 @@
 // Streams of an HTTP/2 connection: each has an end of its own, and the others live on.
 import http2 from 'node:http2'
-import type { AddressInfo } from 'node:net'
 import net from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   capabilities,
   createEventStream,
   type EventStream,
   type EventStreamOptions,
 } from '../../src/index.js'
-import type { Cleanup } from '../support/open-stream.js'
+import { cleanup } from '../support/cleanup.js'
+import { listenOn } from '../support/ports.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 interface Connection {
   readonly session: http2.ClientHttp2Session
@@ -32,8 +27,7 @@ async function connect(options: EventStreamOptions, window = 65_535): Promise<Co
   const server = http2.createServer((req, res) =>
     waiting.shift()?.(createEventStream(req, res, options)),
   )
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const port = await listenOn(server)
   // What the session itself reads cannot be stopped: something in between can.
   const wire = net.connect(port, '127.0.0.1')
   const between = net.createServer((socket) => {
@@ -43,8 +37,7 @@ async function connect(options: EventStreamOptions, window = 65_535): Promise<Co
       .pipe(socket)
   })
   wire.on('error', () => {})
-  await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve))
-  const session = http2.connect(`http://127.0.0.1:${(between.address() as AddressInfo).port}`, {
+  const session = http2.connect(`http://127.0.0.1:${await listenOn(between)}`, {
     settings: { initialWindowSize: window },
   })
   session.on('connect', () => session.setLocalWindowSize(window))

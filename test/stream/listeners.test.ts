@@ -1,16 +1,12 @@
 // Listeners of ours that an application has removed from a response together with its own: the next look makes up for them.
 import type { Http2ServerResponse } from 'node:http2'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEventStream, type EventStream } from '../../src/index.js'
+import { cleanup } from '../support/cleanup.js'
 import { listen, type Protocol, serverOf } from '../support/framework-servers.js'
 import { fillUp, opener } from '../support/open-stream.js'
 import { connect } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 const PROTOCOLS: readonly Protocol[] = ['http', 'https', 'http2']
 const options = { detectWithin: 4_000 }

@@ -1,16 +1,13 @@
 // Node's own timers: what goes past its streams counts as activity, and a server's idle timer does not end a quiet stream.
 import http from 'node:http'
 import http2 from 'node:http2'
-import net, { type AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import net from 'node:net'
+import { describe, expect, it } from 'vitest'
 import { createChannel, createEventStream, type EventStream } from '../../src/index.js'
-import { type Cleanup, GET, opener } from '../support/open-stream.js'
+import { cleanup, listen } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
+import { GET, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 /** Long enough for a busy machine to send several times in it. */
 const TIMEOUT = 600
@@ -20,7 +17,7 @@ async function busy(send: () => void): Promise<void> {
   const until = performance.now() + 3 * TIMEOUT
   while (performance.now() < until) {
     send()
-    await new Promise((resolve) => setTimeout(resolve, TIMEOUT / 12))
+    await delay(TIMEOUT / 12)
   }
 }
 
@@ -66,13 +63,12 @@ describe('a server’s idle timer', () => {
     })
     server.setTimeout(TIMEOUT)
     server.keepAliveTimeout = 0
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    cleanup.push(() => void server.close().closeAllConnections())
-    const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const port = await listen(server)
+    const client = net.connect(port, '127.0.0.1')
     cleanup.push(() => client.destroy())
     client.resume().write(GET)
     const stream = await waitFor('the stream', () => streams[0])
-    await new Promise((resolve) => setTimeout(resolve, 2 * TIMEOUT))
+    await delay(2 * TIMEOUT)
     expect(stream.state).toBe('open')
     await stream.close()
     expect(sockets[0]?.timeout).toBe(TIMEOUT)
@@ -95,22 +91,19 @@ describe('a server’s idle timer', () => {
       set(server)
       // What Node does by itself where nobody listens, for session.setTimeout too.
       server.on('session', (session) => session.on('timeout', () => session.destroy()))
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+      const port = await listen(server)
+      const session = http2.connect(`http://127.0.0.1:${port}`)
       session.on('error', () => {})
-      cleanup.push(
-        () => server.close(),
-        () => session.destroy(),
-      )
+      cleanup.push(() => session.destroy())
       for (let i = 0; i < 2; i++)
         session
           .request()
           .on('error', () => {})
           .resume()
       await waitFor('both streams', () => streams.length === 2)
-      await new Promise((resolve) => setTimeout(resolve, 2 * TIMEOUT))
+      await delay(2 * TIMEOUT)
       await streams[0]?.close()
-      await new Promise((resolve) => setTimeout(resolve, 2 * TIMEOUT))
+      await delay(2 * TIMEOUT)
       expect(streams[1]?.state).toBe('open')
       await streams[1]?.close()
       await waitFor('the end of the idle session', () => session.destroyed)

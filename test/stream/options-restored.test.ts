@@ -2,8 +2,8 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
-import net, { type AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import net from 'node:net'
+import { describe, expect, it } from 'vitest'
 import { answerWithStream } from '../../src/adapters/node.js'
 import { capabilities, createEventStream, type EventStream, guardServer } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
@@ -11,13 +11,9 @@ import { monitorPlan } from '../../src/liveness/plan.js'
 import { getKernelOption, type KernelOption, socketOf } from '../../src/native/binding.js'
 import { streamSettings } from '../../src/stream/options.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
-import { type Cleanup, GET, opener } from '../support/open-stream.js'
+import { cleanup, listen } from '../support/cleanup.js'
+import { GET, opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 const OPTIONS: KernelOption[] = [
   'SO_KEEPALIVE',
@@ -60,9 +56,8 @@ describe.runIf(capabilities().addon)('the options of a connection', () => {
       server.emit('test', req.socket)
     })
     const guard = guardServer(server, { notSentLowWater: 200_000 })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    cleanup.push(() => void server.close().closeAllConnections())
-    const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const port = await listen(server)
+    const client = net.connect(port, '127.0.0.1')
     client.on('error', () => {}).write(GET)
     const [socket] = (await once(server, 'test')) as [net.Socket]
     expect(getKernelOption(socket, 'TCP_NOTSENT_LOWAT')).toBe(65_536)
@@ -89,12 +84,9 @@ describe.runIf(capabilities().addon)('the options of a connection', () => {
           : createEventStream(req, res, { detectWithin: 6_000 }),
       )
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-    cleanup.push(() => {
-      session.destroy()
-      server.close()
-    })
+    const port = await listen(server)
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    cleanup.push(() => session.destroy())
     for (const count of [1, 2]) {
       session
         .request({ ':path': '/' })

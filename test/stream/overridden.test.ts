@@ -1,19 +1,15 @@
 // Whoever has put methods of their own in the place of Node's gets every byte of a stream.
 import http, { type IncomingMessage, OutgoingMessage, ServerResponse } from 'node:http'
 import http2, { Http2ServerResponse } from 'node:http2'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { Duplex } from 'node:stream'
 import express from 'express'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventStream } from '../../src/adapters/express.js'
 import { createEventStream, type EventStream } from '../../src/index.js'
-import type { Cleanup } from '../support/open-stream.js'
+import { cleanup } from '../support/cleanup.js'
+import { listenOn } from '../support/ports.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
 
 type Method = (this: unknown, ...args: unknown[]) => unknown
 
@@ -150,8 +146,7 @@ async function open(serve: Serve, isHttp2: boolean): Promise<Made & { text: () =
   const server = serve((each) => {
     made = each
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const port = await listenOn(server)
   let text = ''
   const take = (chunk: unknown): void => {
     text += chunk

@@ -1,14 +1,9 @@
 // The application ends the response itself, behind the stream's back.
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEventStream, type EventStreamOptions } from '../../src/index.js'
-import { type Cleanup, fillUp, opener } from '../support/open-stream.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
+import { cleanup, listen } from '../support/cleanup.js'
+import { fillUp, opener } from '../support/open-stream.js'
 
 describe('after the application’s own res.end()', () => {
   it('writable() says false, also to those who wait when the client reads on', async () => {
@@ -41,13 +36,9 @@ describe('after the application’s own res.end()', () => {
           counts.push(after.map((count, index) => count - (before[index] as number)))
         })
       })
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const port = await listen(server)
       const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-      cleanup.push(
-        () => agent.destroy(),
-        () => void server.close().closeAllConnections(),
-      )
-      const { port } = server.address() as AddressInfo
+      cleanup.push(() => agent.destroy())
       for (let i = 0; i < 3; i++) {
         await new Promise<void>((resolve) => {
           const request = http.get({ port, host: '127.0.0.1', agent }, (response) => {

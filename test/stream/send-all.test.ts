@@ -5,15 +5,16 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { EventInput, EventIterable, EventStream } from '../../src/index.js'
 import { idsOf, parseChunked } from '../support/chunked.js'
-import { type Cleanup, opener } from '../support/open-stream.js'
+import { cleanup, undoAll } from '../support/cleanup.js'
+import { delay } from '../support/delay.js'
+import { opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
-const cleanup: Cleanup = []
 const problems: unknown[] = []
 process.on('warning', (warning) => problems.push(warning))
 process.on('unhandledRejection', (reason) => problems.push(reason))
 afterEach(async () => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
+  undoAll()
   await new Promise(setImmediate)
   expect(problems.splice(0)).toEqual([])
 })
@@ -103,7 +104,7 @@ describe.each(kinds)('sendAll of %s', (_name, make) => {
     const result = stream.sendAll(source)
     await waitFor('back-pressure', async () => {
       const before = stream.buffered().pending
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await delay(100)
       return before > 0 && stream.buffered().pending === before
     })
     // What Node takes before it says that it is full (16 KiB in Node 20, 64 KiB since), and the event that filled it.
@@ -160,7 +161,7 @@ describe.each(kinds)('sendAll of %s', (_name, make) => {
 
 async function cpuOf(ms: number): Promise<NodeJS.CpuUsage> {
   const before = process.cpuUsage()
-  await new Promise((resolve) => setTimeout(resolve, ms))
+  await delay(ms)
   return process.cpuUsage(before)
 }
 
@@ -343,7 +344,7 @@ describe('sendAll', () => {
     const all = Promise.all([0, 200, 400, 600, 800].map((first) => stream.sendAll(slow(first))))
     await waitFor('back-pressure', async () => {
       const before = stream.buffered().pending
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await delay(100)
       return before > 0 && stream.buffered().pending === before
     })
     client.resume()

@@ -1,19 +1,14 @@
 // stream.signal: whatever rejects with its reason must look like any other abort.
 import { once } from 'node:events'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEventResponse } from '../../src/adapters/web.js'
 import { type CloseInfo, StreamClosedError } from '../../src/index.js'
-import { type Cleanup, opener } from '../support/open-stream.js'
-
-const cleanup: Cleanup = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
+import { cleanup, listen } from '../support/cleanup.js'
+import { opener } from '../support/open-stream.js'
 
 /** What each API rejects with when the client leaves. */
 const users: [string, (signal: AbortSignal) => Promise<unknown>][] = [
@@ -21,9 +16,8 @@ const users: [string, (signal: AbortSignal) => Promise<unknown>][] = [
     'fetch',
     async (signal) => {
       const upstream = http.createServer(() => {})
-      await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-      cleanup.push(() => void upstream.close().closeAllConnections())
-      return fetch(`http://127.0.0.1:${(upstream.address() as AddressInfo).port}/`, { signal })
+      const port = await listen(upstream)
+      return fetch(`http://127.0.0.1:${port}/`, { signal })
     },
   ],
   ['timers/promises', (signal) => delay(60_000, undefined, { signal, ref: false })],

@@ -1,10 +1,10 @@
 // The sending side of the delivery proof: random events, and a record of where each ends on the wire.
 
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createEventStream, type DeliveryOutcome, type EventInput } from '../../src/index.js'
 import { answer } from '../../src/testing/index.js'
 import { FIRST_CHUNK } from './chunked.js'
+import { listenOn } from './ports.js'
 
 /** What the server says of one stream, and what it sent. */
 export interface Account {
@@ -88,11 +88,7 @@ function serve(req: http.IncomingMessage, res: http.ServerResponse): void {
 }
 
 answer({
-  async listen() {
-    const server = http.createServer(serve)
-    await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
-    return (server.address() as AddressInfo).port
-  },
+  listen: () => listenOn(http.createServer(serve), '0.0.0.0'),
   /** The last event may have been pulled and not taken. */
   accounts: (): Account[] =>
     accounts

@@ -1,6 +1,6 @@
 // A server of ours with echoes, and what the tests of it need.
 import http from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import {
   type CloseInfo,
   createEventStream,
@@ -9,6 +9,7 @@ import {
   type EventStreamOptions,
   echo,
 } from '../../src/index.js'
+import { listenOn } from './ports.js'
 import { waitFor } from './wait-for.js'
 
 export interface EchoServer {
@@ -46,8 +47,7 @@ export async function echoServer(
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const port = await listenOn(server)
   const self: EchoServer = {
     port,
     url: `http://127.0.0.1:${port}/events`,

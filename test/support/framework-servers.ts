@@ -16,6 +16,7 @@ import { eventStream as honoStream } from '../../src/adapters/hono.js'
 import { eventStream as koaStream } from '../../src/adapters/koa.js'
 import { createEventResponse } from '../../src/adapters/web.js'
 import { createEventStream, type EventStream, type EventStreamOptions } from '../../src/index.js'
+import { listenOn } from './ports.js'
 
 export type Protocol = 'http' | 'https' | 'http2'
 
@@ -157,8 +158,7 @@ export function adaptorServer(protocol: Protocol, fetch: (...args: never[]) => u
 export async function listen(server: Server): Promise<Running> {
   const sockets = new Set<{ destroy(): unknown }>()
   server.on('connection', (socket) => sockets.add(socket))
-  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
-  const { port } = server.address() as AddressInfo
+  const port = await listenOn(server, '0.0.0.0')
   const close = (): void => {
     server.close()
     for (const each of sockets) each.destroy()

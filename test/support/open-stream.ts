@@ -1,7 +1,9 @@
 // One stream over a real server and a raw client of it, for tests of what a stream does.
 import http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { createEventStream, type EventStream, type EventStreamOptions } from '../../src/index.js'
+import type { Cleanup } from './cleanup.js'
+import { listenOn } from './ports.js'
 
 export interface OpenStream {
   readonly stream: EventStream
@@ -22,9 +24,6 @@ export interface Opener {
 
 export const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 
-/** Undone by the caller's `afterEach`, newest first. */
-export type Cleanup = (() => void)[]
-
 /**
  * A server; `/plain` answers with a short plain response.
  *
@@ -36,9 +35,8 @@ export async function opener(cleanup: Cleanup, first?: http.RequestListener): Pr
     if (req.url === '/plain') res.end('plain')
     else waiting.shift()?.([req, res])
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const port = await listenOn(server)
   cleanup.push(() => void server.close().closeAllConnections())
-  const { port } = server.address() as AddressInfo
   return {
     port,
     async open(options = {}, request = GET, on = undefined) {

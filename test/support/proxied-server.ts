@@ -1,6 +1,5 @@
 // A server of ours with echoes behind proxies, in a child process of the rig.
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import {
   createChannel,
   createEventStream,
@@ -10,6 +9,7 @@ import {
   MemoryHistory,
 } from '../../src/index.js'
 import { answer } from '../../src/testing/index.js'
+import { listenOn } from './ports.js'
 import { type ProxyName, type RunningProxy, startProxy } from './proxies.js'
 
 /** One stream that was opened. */
@@ -51,8 +51,7 @@ answer({
       })
       channel.subscribe(stream)
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
+    const port = await listenOn(server)
     for (const name of names) proxies.push(await startProxy(name, port))
     return proxies.map(({ plain, tls }) => ({ plain, tls }))
   },

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:net'
 import { answerWithStream } from '../../src/adapters/node.js'
 import type { CloseInfo, EventInput, EventStream, EventStreamOptions } from '../../src/index.js'
 import { applySocketOptions, createEventStream } from '../../src/index.js'
@@ -11,6 +11,7 @@ import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { monitorPlan, type PlanOverrides } from '../../src/liveness/plan.js'
 import { streamSettings } from '../../src/stream/options.js'
 import { answer } from '../../src/testing/index.js'
+import { listenOn } from './ports.js'
 
 /** One stream that was opened, by the order of its client's address. */
 export interface Opened {
@@ -68,8 +69,7 @@ answer({
         : protocol === 'https'
           ? https.createServer(secrets, onRequest)
           : (http2.createSecureServer(secrets, onRequest as never) as unknown as Server)
-    await new Promise<void>((resolve) => server?.listen(0, '0.0.0.0', resolve))
-    return (server.address() as AddressInfo).port
+    return listenOn(server, '0.0.0.0')
   },
   streams: (): Opened[] =>
     streams.map(({ stream, record }) => ({

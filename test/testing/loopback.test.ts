@@ -1,9 +1,9 @@
 // What a client on loopback can do, with no privileges at all.
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { type CloseInfo, createEventStream, type EventStream } from 'tcp-sse'
 import { connectClient, type LoopbackClient } from 'tcp-sse/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { listenOn } from '../support/ports.js'
 import { waitFor } from '../support/wait-for.js'
 
 describe('a client on loopback', () => {
@@ -17,8 +17,7 @@ describe('a client on loopback', () => {
       stream = createEventStream(req, res, { detectWithin: 4_000, stallTimeout: 1_000 })
       stream.send({ id: req.url, data: req.headers['x-who'] ?? 'nobody' })
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    url = `http://127.0.0.1:${await listenOn(server)}`
   })
   afterEach(async () => {
     for (const client of clients.splice(0)) await client.close()

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createRig, type Rig, type RigServer, rigMissing, startPeer } from 'tcp-sse/testing'
 import { afterEach, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
+import { delay } from '../support/delay.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -62,7 +63,7 @@ describeWithRig('a rig', () => {
     client.vanish()
     const still = async (): Promise<boolean> => {
       const { bytes } = await client.received()
-      await new Promise((resolve) => setTimeout(resolve, 200))
+      await delay(200)
       return (await client.received()).bytes === bytes
     }
     await waitFor('silence', still)
@@ -89,7 +90,7 @@ describeWithRig('a rig', () => {
     client.vanish()
     await waitFor('silence', async () => {
       const { bytes } = await client.received()
-      await new Promise((resolve) => setTimeout(resolve, 200))
+      await delay(200)
       return (await client.received()).bytes === bytes
     })
     client.comeBack()

@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import http, { type RequestListener } from 'node:http'
 import https from 'node:https'
-import type { AddressInfo, Server } from 'node:net'
 import { extname, join } from 'node:path'
+import { listenOn } from '../../support/ports.js'
 import { handlers, parseQuery } from './handlers.js'
 import { madeUp } from './pages.js'
 
@@ -71,7 +71,7 @@ export async function wptServer(
     http.createServer(onRequest),
     https.createServer({ key: pem('key'), cert: pem('cert') }, onRequest),
   ] as const
-  const [plain = 0, secure = 0] = await Promise.all(servers.map(listen))
+  const [plain = 0, secure = 0] = await Promise.all(servers.map((each) => listenOn(each)))
   return {
     http: plain,
     https: secure,
@@ -79,9 +79,4 @@ export async function wptServer(
       for (const server of servers) server.close().closeAllConnections()
     },
   }
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return (server.address() as AddressInfo).port
 }
