@@ -2,7 +2,7 @@
 import { release } from 'node:os'
 import { type Claim, hasSmallWindows } from './claim.js'
 import { House } from './house.js'
-import { failedClaim, holds, judgeClaim, type Result } from './result.js'
+import { failedClaim, judgeClaim, type Result } from './result.js'
 import { MissedMoment, tryClaim } from './try-claim.js'
 
 /** What the servers say beside the claims. */
