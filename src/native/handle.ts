@@ -36,21 +36,31 @@ const TOUCHING = [
 let known: { readonly nodes: object; readonly ours: object } | undefined
 
 /**
- * From now on `occupant` is told before the socket's handle is touched; `undefined` ends that.
+ * From now on `occupant` is told before the socket's handle is touched.
  *
  * @returns whether that is possible: not where the handle is none of Node's TCP handles as they are known
  */
-export function occupy(socket: Socket, occupant: Occupant | undefined): boolean {
-  const { _handle: handle } = socket as unknown as { _handle?: Handle | null }
+export function occupy(socket: Socket, occupant: Occupant): boolean {
+  const handle = handleOf(socket)
   if (handle === null || handle === undefined) return false
   const prototype = Object.getPrototypeOf(handle)
   if (prototype !== known?.ours) {
-    if (occupant === undefined || !isNodes(prototype)) return false
+    if (!isNodes(prototype)) return false
     known ??= { nodes: prototype, ours: between(prototype) }
     Object.setPrototypeOf(handle, known.ours)
   }
   handle[OCCUPANT] = occupant
   return true
+}
+
+/** Ends that, if no other occupant has come since. */
+export function vacate(socket: Socket, occupant: Occupant): void {
+  const handle = handleOf(socket)
+  if (handle?.[OCCUPANT] === occupant) handle[OCCUPANT] = undefined
+}
+
+function handleOf(socket: Socket): Handle | null | undefined {
+  return (socket as unknown as { _handle?: Handle | null })._handle
 }
 
 /** Whether it is the prototype of Node's TCP handles, and has every method that is to come through here. */

@@ -8,7 +8,7 @@ import type { Writer } from './writer.js'
 const HEARTBEAT = encodeComment('').bytes
 
 /** A stream at a look. */
-export interface StreamLook {
+interface StreamLook {
   readonly writer: Writer
   readonly openedAt: number
   readonly now: number

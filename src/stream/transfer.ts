@@ -25,7 +25,7 @@ export interface SendAllResult {
 }
 
 /** What a transfer needs of a stream. */
-export interface Sink {
+interface Sink {
   readonly writer: Writer
   send(event: EventInput | EncodedEvent): SendResult
   /** Ends the stream because of what a source has done. */

@@ -7,7 +7,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { countsFor, fdOf, libuvQueueOf, resetConnection, wireOffset } from '../native/binding.js'
-import { type Occupant, occupy } from '../native/handle.js'
+import { type Occupant, occupy, vacate } from '../native/handle.js'
 import { chunkSize } from '../sse/chunk.js'
 import { acknowledgedOffset, isDrained } from '../tcp/info.js'
 import { type BatchSlot, LARGEST_PIECE, sharedBatch } from './fast/batch.js'
@@ -206,9 +206,9 @@ export class Http1Transport
     socket.off('end', onPeerEnd)
     if (socket[TRANSPORT] === this) socket[TRANSPORT] = undefined
     if (this.#way === 'ordinary') return
-    occupy(socket, undefined)
-    unwatchMethods(this.res)
-    unwatchMethods(socket)
+    vacate(socket, this)
+    unwatchMethods(this.res, this)
+    unwatchMethods(socket, this)
   }
 
   override listen(listener: TransportListener | undefined): void {

@@ -10,7 +10,7 @@ import type { Ledger, Transport, TransportListener, TransportLook } from './tran
 const PIECE = 16_384
 
 /** What a `WebTransport` needs to know. */
-export interface WebTransportOptions {
+interface WebTransportOptions {
   /** Bytes that wait in the body before `write` says that there is no room. */
   readonly highWaterMark: number
   /** Aborted when the client has gone, where no response of Node's can tell. */

@@ -1,10 +1,12 @@
 // A cohort keeps descriptors. Whatever closes one, and whenever: it is out of its row before the number can be another's.
 import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
 import { readlinkSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
   type Channel,
@@ -241,6 +243,38 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
         for (let i = 0; i < 5; i++) await channel.broadcast({ data: `late ${i}` })
         expect(seen.wrong).toEqual([])
         expect([bytes(), kept.filter((text) => text.includes('late'))]).toEqual([0, []])
+      },
+      2 * LONG,
+    )
+
+    it(
+      'does not outlive the worker thread that keeps it',
+      async () => {
+        const file = new URL('../support/broadcasting-worker.ts', import.meta.url)
+        // A worker of vitest's process has no loader for TypeScript.
+        const [path, here] = [file.href, import.meta.url].map((url) => JSON.stringify(url))
+        const code = `import('tsx/esm/api').then(({ tsImport }) => tsImport(${path}, ${here}))`
+        const worker = new Worker(code, { eval: true })
+        cleanup.push(() => void worker.terminate())
+        const [port] = (await once(worker, 'message')) as [number]
+        const received = Array.from({ length: VICTIMS }, () => {
+          const one = { text: '', closed: false }
+          const client = net.connect(port, '127.0.0.1').on('error', () => {})
+          client.on('data', (chunk) => {
+            one.text += chunk
+          })
+          client.on('close', () => {
+            one.closed = true
+          })
+          client.write(GET)
+          cleanup.push(() => client.destroy())
+          return one
+        })
+        await waitFor('events', () => received.every(({ text }) => text.includes('data: x')), LONG)
+        await worker.terminate()
+        const bytes = await strangers()
+        await waitFor('the end of all', () => received.every(({ closed }) => closed), LONG)
+        expect(bytes()).toBe(0)
       },
       2 * LONG,
     )

@@ -1,7 +1,7 @@
 // The native call of a broadcast, with everything that TypeScript never passes, too.
-import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { addon, fdOf } from '../../src/native/binding.js'
+import { type SocketPair, socketPair } from '../support/socket-pair.js'
 import { waitFor } from '../support/wait-for.js'
 
 const cleanup: (() => void)[] = []
@@ -9,23 +9,7 @@ afterEach(() => {
   for (const undo of cleanup.splice(0)) undo()
 })
 
-async function pair(): Promise<{ near: net.Socket; far: net.Socket; received: () => string }> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const near = new Promise<net.Socket>((resolve) => server.once('connection', resolve))
-  const far = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
-  let text = ''
-  far.on('data', (chunk) => {
-    text += chunk
-  })
-  const accepted = await near
-  cleanup.push(
-    () => accepted.destroy(),
-    () => far.destroy(),
-    () => void server.close(),
-  )
-  return { near: accepted, far, received: () => text }
-}
+const pair = (): Promise<SocketPair> => socketPair(cleanup)
 
 const NONE = -1
 const EBADF = 9

@@ -1,29 +1,14 @@
 // The native call of the fast path, with everything that TypeScript never passes, too.
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import net from 'node:net'
 import { devNull } from 'node:os'
 import { describe, expect, it } from 'vitest'
 import { addon, fdOf } from '../../src/native/binding.js'
-import { cleanup, listen } from '../support/cleanup.js'
+import { cleanup } from '../support/cleanup.js'
+import { type SocketPair, socketPair } from '../support/socket-pair.js'
 import { waitFor } from '../support/wait-for.js'
 
-async function pair(): Promise<{ near: net.Socket; far: net.Socket; received: () => string }> {
-  const server = net.createServer()
-  const port = await listen(server)
-  const near = new Promise<net.Socket>((resolve) => server.once('connection', resolve))
-  const far = net.connect(port, '127.0.0.1')
-  let text = ''
-  far.on('data', (chunk) => {
-    text += chunk
-  })
-  const accepted = await near
-  cleanup.push(() => {
-    accepted.destroy()
-    far.destroy()
-  })
-  return { near: accepted, far, received: () => text }
-}
+const pair = (): Promise<SocketPair> => socketPair(cleanup)
 
 const NONE = -1
 const EBADF = 9

@@ -80,10 +80,10 @@ export function watchMethods(
   return true
 }
 
-/** The owner wants to hear of nothing any more. */
-export function unwatchMethods(object: object): void {
+/** Ends that, if no other owner has come since. */
+export function unwatchMethods(object: object, owner: { onTouch(): void }): void {
   const watched = object as Watched
-  if (watched[OWNER] !== undefined) watched[OWNER] = undefined
+  if (watched[OWNER] === owner) watched[OWNER] = undefined
 }
 
 /** Whether no prototype of what is watched has had methods replaced that are bypassed. */
