@@ -15,6 +15,7 @@ export const entry = {
   otel: 'src/observability/otel.ts',
   prometheus: 'src/observability/prometheus.ts',
   testing: 'src/testing/index.ts',
+  cluster: 'src/hub/cluster/index.ts',
   dashboard: 'src/dashboard/index.ts',
   client: 'src/client/index.ts',
 }

@@ -1,5 +1,6 @@
 // What is published on which channel of node:diagnostics_channel, as one type.
 import type { ChannelMessages } from '../channel/channel.js'
+import type { ChannelGap, ChannelStateMessage } from '../channel/hub-options.js'
 import type { GuardMessages } from '../guard/options.js'
 import type { StreamMessages } from '../stream/instrumentation.js'
 
@@ -14,4 +15,9 @@ import type { StreamMessages } from '../stream/instrumentation.js'
  *   console.log(info.reason, info.openedFor)
  * })
  */
-export interface DiagnosticsMessages extends StreamMessages, ChannelMessages, GuardMessages {}
+export interface DiagnosticsMessages extends StreamMessages, ChannelMessages, GuardMessages {
+  /** The feed of a channel with a hub is `live`, `catching-up` or `down`. */
+  readonly 'tcp-sse:channel:state': ChannelStateMessage
+  /** A channel with a hub has lost events. */
+  readonly 'tcp-sse:channel:gap': ChannelGap
+}
