@@ -47,6 +47,12 @@ export type ErrorCode =
   | 'ERR_SUBSCRIBED'
   /** The channel has been closed. */
   | 'ERR_CHANNEL_CLOSED'
+  /** The engine of a channel's hub does not answer, or too much is pending: the event was not taken, or nothing was read. */
+  | 'ERR_HUB_DOWN'
+  /** The event was sent to the engine of a channel's hub, and no answer came: it may be in the log or not. */
+  | 'ERR_PUBLISH_UNKNOWN'
+  /** The hub has been closed. */
+  | 'ERR_HUB_CLOSED'
   /** The error of a `Response` body whose stream was given up: aborted, stalled, or an overflow. */
   | 'ERR_STREAM_GIVEN_UP'
   /** The reason object of a stream whose queue outgrew `maxBufferedBytes` or `maxBufferedEvents`. */

@@ -4,7 +4,21 @@
  *
  * @packageDocumentation
  */
+
+export type {
+  Entry,
+  Feed,
+  FeedListener,
+  FeedState,
+  Hub,
+  Keep,
+  NewEntry,
+  Page,
+  Position,
+  ReadRequest,
+} from '../hub/hub.js'
 export { type ConnectOptions, connectClient, LoopbackClient, type TestClient } from './client.js'
+export { type HubContractOptions, hubContract } from './hub-contract.js'
 export { answer, Peer, startPeer } from './peer.js'
 export type { Reading, Received } from './reader.js'
 export {
