@@ -1,0 +1,77 @@
+// The lines between a primary and its workers: node:cluster's IPC channels, and the ports of worker threads.
+import cluster, { type Worker as ClusterWorker } from 'node:cluster'
+import process from 'node:process'
+import { isMainThread, parentPort, type Worker as Thread } from 'node:worker_threads'
+import type { Line } from './messages.js'
+
+/** The line to the primary; `undefined` where this is the primary. */
+export function lineToPrimary(): Line | undefined {
+  if (!isMainThread && parentPort !== null) return lineToMainThread(parentPort)
+  return cluster.isWorker ? lineOfProcess() : undefined
+}
+
+/** Calls back with the line to each worker and thread, those that are there and those that come. */
+export function eachWorker(callback: (line: Line) => void): () => void {
+  const onFork = (worker: ClusterWorker): void => callback(lineToWorker(worker))
+  const onThread = (thread: Thread): void => callback(lineToThread(thread))
+  for (const worker of Object.values(cluster.workers ?? {})) if (worker) onFork(worker)
+  cluster.on('fork', onFork)
+  process.on('worker', onThread)
+  return () => {
+    cluster.off('fork', onFork)
+    process.off('worker', onThread)
+  }
+}
+
+function lineOfProcess(): Line {
+  return {
+    send(envelope, failed) {
+      process.send?.(envelope, undefined, undefined, (error) => error && failed(error))
+    },
+    onMessage(listener) {
+      process.on('message', listener)
+      return () => void process.off('message', listener)
+    },
+    onGone: (listener) => void process.once('disconnect', listener),
+  }
+}
+
+function lineToWorker(worker: ClusterWorker): Line {
+  return {
+    send(envelope, failed) {
+      if (!worker.isConnected()) return failed(new Error('The worker is gone.'))
+      worker.process.send(envelope as object, undefined, undefined, (error) => {
+        if (error) failed(error)
+      })
+    },
+    onMessage(listener) {
+      worker.on('message', listener)
+      return () => void worker.off('message', listener)
+    },
+    onGone: (listener) => void worker.once('disconnect', listener),
+  }
+}
+
+function lineToMainThread(port: NonNullable<typeof parentPort>): Line {
+  return {
+    send: (envelope) => port.postMessage(envelope),
+    onMessage(listener) {
+      port.on('message', listener)
+      // A listener keeps the thread alive: the hub alone shall not.
+      port.unref()
+      return () => void port.off('message', listener)
+    },
+    onGone: (listener) => void port.once('close', listener),
+  }
+}
+
+function lineToThread(thread: Thread): Line {
+  return {
+    send: (envelope) => thread.postMessage(envelope),
+    onMessage(listener) {
+      thread.on('message', listener)
+      return () => void thread.off('message', listener)
+    },
+    onGone: (listener) => void thread.once('exit', listener),
+  }
+}

@@ -1,0 +1,107 @@
+// A worker's end: a hub whose logs are the primary's.
+import { type Clock, systemClock } from '../../internal/clock.js'
+import { TcpSseError } from '../../internal/errors.js'
+import type { Feed, FeedListener, Hub, Keep } from '../hub.js'
+import { type FromPrimary, type FromWorker, type Line, MARK, opened } from './messages.js'
+import { Requests } from './requests.js'
+import { WorkerFeed } from './worker-feed.js'
+
+/** After so long without an answer to `open` the primary is asked again, ms: it may have no hub yet. */
+const ASK_AGAIN = 5_000
+
+/** What its feeds need of a worker's hub. */
+export interface Desk {
+  readonly requests: Requests
+  readonly clock: Clock
+  send(message: FromWorker, failed: (error: Error) => void): void
+  /** The listener has room for as much again. */
+  taken(batch: Extract<FromPrimary, { kind: 'entries' }>): void
+  forget(feed: number): void
+}
+
+/** The hub of a worker or thread. */
+export class WorkerHub implements Hub, Desk {
+  readonly scope: string
+  readonly requests: Requests
+  readonly clock: Clock
+  readonly #name: string
+  readonly #line: Line
+  readonly #feeds = new Map<number, WorkerFeed>()
+  readonly #unlisten: () => void
+  #nextFeed = 1
+  #gone: Error | undefined
+  #closed = false
+  #cancelAsking: (() => void) | undefined
+
+  constructor(name: string, scope: string, line: Line, clock: Clock = systemClock) {
+    this.#name = name
+    this.scope = scope
+    this.#line = line
+    this.clock = clock
+    this.requests = new Requests()
+    this.#unlisten = line.onMessage((value) => {
+      const message = opened<FromPrimary>(value, name)
+      if (message !== undefined) this.#take(message)
+    })
+    line.onGone(() => this.#primaryGone())
+  }
+
+  open(channel: string, listener: FeedListener, keep: Keep): Feed {
+    if (this.#closed) throw new TcpSseError('ERR_HUB_CLOSED', 'The hub has been closed.')
+    const number = this.#nextFeed++
+    const feed = new WorkerFeed(this, { number, channel, keep }, listener)
+    this.#feeds.set(number, feed)
+    if (this.#gone === undefined) feed.ask()
+    else feed.down(this.#gone)
+    this.#cancelAsking ??= this.clock.after(ASK_AGAIN, () => this.#askAgain())
+    return feed
+  }
+
+  async close(): Promise<void> {
+    for (const feed of this.#feeds.values()) feed.close()
+    this.#cancelAsking?.()
+    this.#closed = true
+    this.#unlisten()
+  }
+
+  send(message: FromWorker, failed: (error: Error) => void): void {
+    try {
+      if (this.#gone !== undefined) throw this.#gone
+      this.#line.send({ type: MARK, hub: this.#name, message }, failed)
+    } catch (error) {
+      failed(error as Error)
+    }
+  }
+
+  taken({ feed, entries, bytes }: Extract<FromPrimary, { kind: 'entries' }>): void {
+    this.send({ kind: 'taken', feed, entries: entries.length, bytes }, () => {})
+  }
+
+  forget(feed: number): void {
+    this.#feeds.delete(feed)
+  }
+
+  #take(message: FromPrimary): void {
+    if ('request' in message) {
+      this.requests.answer(message)
+      return
+    }
+    const feed = this.#feeds.get(message.feed)
+    if (feed !== undefined) feed.take(message)
+    // Of a feed that has just been closed: the primary waits for room all the same.
+    else if (message.kind === 'entries') this.taken(message)
+  }
+
+  #askAgain(): void {
+    const open = [...this.#feeds.values()].filter(({ started }) => !started)
+    for (const feed of open) feed.askAgain()
+    this.#cancelAsking =
+      open.length > 0 ? this.clock.after(ASK_AGAIN, () => this.#askAgain()) : undefined
+  }
+
+  #primaryGone(): void {
+    this.#gone = new Error('The primary is gone, and its logs with it.')
+    this.requests.abandon(this.#gone)
+    for (const feed of this.#feeds.values()) feed.down(this.#gone)
+  }
+}
