@@ -1,4 +1,8 @@
-// The entry `tcp-sse/redis`.
+/**
+ * Channels of several processes over Redis or Valkey Streams.
+ *
+ * @packageDocumentation
+ */
 export type {
   Entry,
   Feed,
