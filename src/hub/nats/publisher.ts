@@ -20,6 +20,8 @@ const PAUSE = 100
 interface Pending {
   readonly payload: string
   readonly token: string
+  /** Unlike that of any other publication. */
+  readonly id: string
   readonly resolve: (position: Position) => void
   readonly reject: (error: TcpSseError) => void
   readonly cancel: () => void
@@ -42,7 +44,9 @@ export interface PublisherOptions {
 /** Publishes for one feed. */
 export class Publisher {
   readonly #options: PublisherOptions
+  readonly #name = `${Math.floor(Math.random() * 36 ** 10).toString(36)}.`
   readonly #pending: Pending[] = []
+  #number = 0
   #era: string | undefined
   #inFlight = 0
   #careful = true
@@ -70,6 +74,7 @@ export class Publisher {
       const pending: Pending = {
         payload,
         token: entry.token,
+        id: `${this.#name}${++this.#number}`,
         resolve,
         reject,
         cancel: callAfter(timeout, () => this.#giveUp(pending, 'NATS has not answered in time.')),
@@ -109,7 +114,7 @@ export class Publisher {
     pending.sent = true
     pending.inFlight = true
     this.#inFlight += 1
-    const options = { msgID: pending.token, timeout: settings.answerWithin, retries: 0 }
+    const options = { msgID: pending.id, timeout: settings.answerWithin, retries: 0 }
     client.js.publish(subject, pending.payload, options).then(
       ({ seq }) => this.#taken(pending, seq),
       (error: Error) => this.#failed(pending, error),
