@@ -111,7 +111,16 @@ export class EngineServer {
 export async function startRedis(...more: string[]): Promise<EngineServer> {
   const folder = mkdtempSync(join(tmpdir(), 'tcp-sse-redis-'))
   const port = await freePort()
-  const log = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '']
+  const log = [
+    '--repl-diskless-sync-delay',
+    '0',
+    '--appendonly',
+    'yes',
+    '--appendfsync',
+    'always',
+    '--save',
+    '',
+  ]
   const place = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder]
   const command = ['redis-server', ...place, ...log, '--enable-debug-command', 'yes', ...more]
   const server = new EngineServer({ command, port, greeting: 'PING', ready: /PONG/ }, folder)

@@ -203,7 +203,10 @@ export class Publisher {
     }
   }
 
-  /** Our entries behind the floor, from the log's end on; `certain` if the floor is still there. */
+  /**
+   * Our entries behind the floor, from the log's end on; `certain` if there are no others. The floor may have been lost with a server: but what
+   * is older than it says that nothing behind it was trimmed.
+   */
   async #arrived(
     session: Session,
     floor: Place,
@@ -212,15 +215,14 @@ export class Publisher {
     const found = new Map<number, StreamId>()
     let from = '+'
     for (;;) {
-      const args = ['XREVRANGE', key, from, floor.id, 'COUNT', String(BATCH)]
+      const args = ['XREVRANGE', key, from, '-', 'COUNT', String(BATCH)]
       const entries = entriesOf(await session.command(args, settings.answerWithin))
       for (const { id, fields } of entries) {
+        if (compareIds(id, floor.id) <= 0) return { found, certain: true }
         if (fields.u === name) found.set(Number(fields.n), id)
       }
       const last = entries.at(-1)?.id
-      if (last === undefined) return { found, certain: false }
-      if (compareIds(last, floor.id) === 0) return { found, certain: true }
-      if (entries.length < BATCH) return { found, certain: false }
+      if (last === undefined || entries.length < BATCH) return { found, certain: false }
       from = `(${last}`
     }
   }
