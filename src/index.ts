@@ -6,14 +6,15 @@
 export { type EchoRouteOptions, echo } from './adapters/echo.js'
 export { createEventStream, type NodeRequest, type NodeResponse } from './adapters/node.js'
 export type { BroadcastOptions, Tally } from './channel/broadcast.js'
-export {
-  type Channel,
-  type ChannelBroadcastMessage,
-  type ChannelOptions,
-  createChannel,
-  type SubscribeOptions,
-  type Subscription,
+export type {
+  Channel,
+  ChannelBroadcastMessage,
+  ChannelOptions,
+  SubscribeOptions,
+  Subscription,
 } from './channel/channel.js'
+export { type Channels, type ChannelsOptions, createChannels } from './channel/channels.js'
+export { createChannel } from './channel/create-channel.js'
 export {
   type History,
   MemoryHistory,
@@ -21,7 +22,16 @@ export {
   type Replay,
   type ReplayOutcome,
 } from './channel/history.js'
-export type { Hub, Message } from './channel/hub.js'
+export type { HubChannel } from './channel/hub-channel.js'
+export type {
+  ChannelGap,
+  ChannelStateMessage,
+  HubChannelOptions,
+  HubHistory,
+  HubSettings,
+  Publication,
+} from './channel/hub-options.js'
+export type { Replayed, SubscriptionOutcome } from './channel/options.js'
 export { type Guard, type GuardStats, guardServer } from './guard/guard-server.js'
 export type {
   GuardCloseInfo,
@@ -31,6 +41,19 @@ export type {
   GuardedResponse,
   GuardOptions,
 } from './guard/options.js'
+export type {
+  Entry,
+  Feed,
+  FeedListener,
+  FeedState,
+  Hub,
+  Keep,
+  NewEntry,
+  Page,
+  Position,
+  ReadRequest,
+} from './hub/hub.js'
+export { localHub } from './hub/log/local-hub.js'
 export type { HistogramBucket } from './internal/counters.js'
 export { type ErrorCode, TcpSseError } from './internal/errors.js'
 export {

@@ -1,11 +1,9 @@
 // Many streams that are sent the same events.
 import { AsyncResource } from 'node:async_hooks'
-import { randomUUID } from 'node:crypto'
 import { counters } from '../internal/counters.js'
 import { Deferred } from '../internal/deferred.js'
 import { channelBroadcast } from '../internal/diagnostics.js'
 import { TcpSseError } from '../internal/errors.js'
-import { rethrowLater } from '../internal/rethrow.js'
 import { inRootContext, monotonicNow, nextTurn } from '../internal/scheduling.js'
 import { brand } from '../internal/shared.js'
 import { checkOptions } from '../internal/validate.js'
@@ -21,13 +19,14 @@ import type { LiveStream } from '../stream/live-stream.js'
 import { isStream, notAStream } from '../stream/live-streams.js'
 import type { Farewell } from '../stream/shutdown-message.js'
 import { Broadcast, BroadcastLog, type BroadcastOptions, type Tally } from './broadcast.js'
-import type { History } from './history.js'
-import { type Hub, LocalHub, type Message } from './hub.js'
+import { type History, MemoryHistory, type ReplayOutcome } from './history.js'
+import { Numbering, primer } from './ids.js'
 import { type Member, Members } from './members.js'
 import {
   broadcastChecks,
   type ChannelOptions,
   channelChecks,
+  Joined,
   type SubscribeOptions,
   type Subscription,
   subscribeChecks,
@@ -38,27 +37,14 @@ export type { ChannelOptions, SubscribeOptions, Subscription } from './options.j
 
 /** Published on `tcp-sse:channel:broadcast`. */
 export interface ChannelBroadcastMessage {
-  /** Where it was broadcast. */
-  readonly channel: Channel
+  /** Where it was broadcast: what `createChannel` returned. */
+  readonly channel: { readonly size: number }
   /** What became of it. */
   readonly tally: Tally
   /** Bytes of the event, as each subscriber gets them. */
   readonly bytes: number
-  /** Milliseconds from the hub's delivery until the last subscriber's turn was over. */
+  /** Milliseconds from the event's delivery to this process until the last subscriber's turn was over. */
   readonly took: number
-}
-
-/**
- * Makes a channel.
- *
- * @throws {TcpSseError} `ERR_OPTION_*`
- * @example
- * const news = createChannel({ history: new MemoryHistory() })
- * http.createServer((req, res) => void news.subscribe(createEventStream(req, res)))
- * await news.broadcast({ id: '1', data: 'hello, all' })
- */
-export function createChannel(options: ChannelOptions = {}): Channel {
-  return new Channel(options)
 }
 
 /**
@@ -70,17 +56,17 @@ export function createChannel(options: ChannelOptions = {}): Channel {
  */
 export class Channel {
   readonly #history: History | undefined
-  readonly #hub: Hub
+  readonly #numbering: Numbering | undefined
+  /** What is told to others as the channel. */
+  readonly #owner: { readonly size: number }
   readonly #serialize: Serialize | undefined
   readonly #turns: Turns<Broadcast>
   readonly #members = new Members()
-  /** Own broadcasts that the hub has not brought back yet, by token. */
-  readonly #published = new Map<string, Published>()
-  readonly #prefix = `${randomUUID()}:`
-  readonly #leave: () => void
-  #nextToken = 0
+  /** Broadcast from within a callback of a delivery: all must get the earlier first. */
+  readonly #waiting: Waiting[] = []
+  #delivering = false
   readonly #log = new BroadcastLog()
-  /** How many broadcasts have come from the hub. */
+  /** How many broadcasts there have been. */
   #count = 0
   /** The id of the last of them that had one. */
   #lastId = ''
@@ -90,18 +76,22 @@ export class Channel {
   #farewell: Farewell | undefined
 
   /** @internal */
-  constructor(options: ChannelOptions) {
+  constructor(options: ChannelOptions, owner?: { readonly size: number }) {
     const {
       history,
-      hub,
       serialize,
       sliceBudget = 8,
     } = checkOptions(options, channelChecks, 'ChannelOptions')
-    this.#history = history
-    this.#hub = hub ?? new LocalHub()
+    this.#owner = owner ?? this
     this.#serialize = serialize
     this.#turns = new Turns(sliceBudget)
-    this.#leave = this.#hub.listen((message) => this.#deliver(message))
+    this.#history = history && 'append' in history ? history : undefined
+    if (history === undefined || 'append' in history) return
+    this.#numbering = new Numbering()
+    this.#history = new MemoryHistory(history)
+    // A client that has had nothing else has had this.
+    this.#history.append(this.#numbering.origin)
+    this.#lastId = this.#numbering.origin.id as string
   }
 
   /** How many streams are subscribed. */
@@ -113,7 +103,8 @@ export class Channel {
    * Adds a stream. With a history and a `Last-Event-ID` it is first sent what it has missed, then everything new, each
    * event once. One that was a subscriber before has missed what came since. Events without an id are not sent again: no
    * client can say whether it has had them. A stream that has ended is not added; one that comes when the channel has been
-   * drained is ended.
+   * drained is ended. A client that comes without a `Last-Event-ID` is sent the id of the channel's last event, without data, so that it
+   * misses nothing if it has to come back before the next one.
    *
    * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
    */
@@ -130,12 +121,15 @@ export class Channel {
       throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
     }
     if (this.#farewell !== undefined) stream.finish('drained', this.#farewell.events())
-    if (stream.state !== 'open') return { replay: 'closed', replayed: 0 }
-    const { subscription, lastId } = this.#replay(stream, filter, lastEventId)
-    if (stream.state !== 'open') return { ...subscription, replay: 'closed' }
+    if (stream.state !== 'open') return new Joined('closed', 0)
+    const { replay, replayed, lastId } = this.#replay(stream, filter, lastEventId)
+    if (lastEventId === '' && this.#history !== undefined && this.#lastId !== '') {
+      stream.sendEncoded(primer(this.#lastId))
+    }
+    if (stream.state !== 'open') return new Joined('closed', replayed)
     const startId = this.#lastId || lastId
     this.#members.add(stream, { filter, joinedAfter: this.#count, startId })
-    return subscription
+    return new Joined(replay, replayed)
   }
 
   /** Takes a stream out; it stays open. Returns whether it was in. */
@@ -157,7 +151,7 @@ export class Channel {
    * Settles once the event is out to the last; broadcasts keep their order for each stream.
    *
    * @throws {TcpSseError} `ERR_EVENT_INVALID`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`, as a rejection and before anything is sent;
-   * it rejects also with what the serializer, `filter` or the hub throws
+   * it rejects also with what the serializer, `filter` or the history throws
    */
   async broadcast(
     event: EventInput | EncodedEvent,
@@ -168,8 +162,7 @@ export class Channel {
     // Slices run in the root context, and this callback is the caller's.
     const whom = { filter: filter && AsyncResource.bind(filter), except }
     const encoded = isEncoded(event) ? event : encodeEvent(event, this.#serialize)
-    const message = { event: encoded, token: `${this.#prefix}${this.#nextToken++}` }
-    return this.#publish(message, whom)
+    return this.#publish(this.#numbering?.number(encoded) ?? encoded, whom)
   }
 
   /** Ends the channel and the streams of all its subscribers, once the broadcasts under way are out. */
@@ -191,7 +184,22 @@ export class Channel {
   /** @internal */
   stopSubscriptions(farewell: Farewell): LiveStream[] {
     this.#farewell = farewell
+    return this.streams()
+  }
+
+  /** @internal */
+  streams(): LiveStream[] {
     return this.#members.lend().members.map(({ stream }) => stream)
+  }
+
+  /** @internal */
+  has(stream: LiveStream): boolean {
+    return this.#members.find(stream) !== undefined
+  }
+
+  /** The last event that a stream was sent before it was taken out. @internal */
+  lastIdOf(stream: LiveStream): string | undefined {
+    return this.#members.lastIdOf(stream)
   }
 
   /**
@@ -203,12 +211,12 @@ export class Channel {
     stream: LiveStream,
     filter: SubscribeOptions['filter'],
     lastEventId: string,
-  ): { subscription: Subscription; lastId: string } {
+  ): { replay: ReplayOutcome; replayed: number; lastId: string } {
     if (lastEventId === '' || this.#history === undefined) {
       // Without a history it is known at least whether something was missed.
       const missed = lastEventId !== '' && lastEventId !== this.#lastId
       const replay = missed ? 'unknown' : 'complete'
-      return { subscription: { replay, replayed: 0 }, lastId: lastEventId }
+      return { replay, replayed: 0, lastId: lastEventId }
     }
     const asked = new Map<EncodedEvent, boolean>()
     for (;;) {
@@ -220,40 +228,39 @@ export class Channel {
         // A filter that broadcasts: the stream is not subscribed yet, so it is sent that from the history too.
         if (before !== this.#count) continue
         stream.sender.replay(missed)
-        return { subscription: { replay, replayed: missed.length }, lastId }
+        return { replay, replayed: missed.length, lastId }
       } catch (error) {
         stream.fail(error)
-        return { subscription: { replay, replayed: 0 }, lastId }
+        return { replay, replayed: 0, lastId }
       }
     }
   }
 
-  async #publish(message: Message, whom: BroadcastOptions): Promise<Tally> {
-    const published = { whom, tally: new Deferred<Tally>() }
-    this.#published.set(message.token, published)
-    // The hub may bring the message back, and a filter throw, before it says that it has published it: not unhandled.
-    published.tally.promise.catch(() => {})
+  #publish(event: EncodedEvent, whom: BroadcastOptions): Promise<Tally> {
+    const tally = new Deferred<Tally>()
+    this.#waiting.push({ event, whom, tally })
+    if (!this.#delivering) this.#deliverAll()
+    return tally.promise
+  }
+
+  #deliverAll(): void {
+    this.#delivering = true
     try {
-      await this.#hub.publish(message)
-      return await published.tally.promise
-    } catch (error) {
-      // For `close`, where the hub never brings it back.
-      published.tally.reject(error)
-      throw error
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        this.#deliver(next)
+      }
     } finally {
-      this.#published.delete(message.token)
+      this.#delivering = false
     }
   }
 
-  /** From the hub. Remembered first: whoever subscribes from now on finds it in the history. */
-  #deliver({ event, token }: Message): void {
-    const own = this.#published.get(token)
+  /** Remembered first: whoever subscribes from now on finds it in the history. */
+  #deliver({ event, whom, tally }: Waiting): void {
     const { id = '' } = event
     try {
       if (id !== '') this.#history?.append(event)
     } catch (error) {
-      if (own === undefined) rethrowLater(error)
-      else own.tally.reject(error)
+      tally.reject(error)
       return
     }
     this.#count += 1
@@ -265,11 +272,11 @@ export class Channel {
       roll: this.#members.lend(),
     }
     if (id !== '') this.#lastId = id
-    const broadcast = new Broadcast(job, own?.whom ?? {})
+    const broadcast = new Broadcast(job, whom)
     this.#last = inRootContext(() => broadcast.done.catch(() => {}))
     counters.broadcasts += 1
     if (channelBroadcast.hasSubscribers) this.#announce(broadcast, event.bytes.length)
-    own?.tally.resolve(broadcast.done)
+    tally.resolve(broadcast.done)
     this.#turns.add(broadcast)
   }
 
@@ -279,7 +286,7 @@ export class Channel {
     const tell = (): void => {
       const took = monotonicNow() - startedAt
       channelBroadcast.publish({
-        channel: this,
+        channel: this.#owner,
         tally,
         bytes,
         took,
@@ -289,8 +296,8 @@ export class Channel {
   }
 
   async #close(): Promise<void> {
-    await Promise.allSettled([...this.#published.values()].map(({ tally }) => tally.promise))
-    this.#leave()
+    // From within a callback of a delivery.
+    while (this.#waiting.length > 0) await nextTurn()
     await this.#last
     const ends: Promise<unknown>[] = []
     for await (const stream of this) ends.push(stream.close())
@@ -316,7 +323,8 @@ function once(filter: (event: EncodedEvent) => boolean, asked: Map<EncodedEvent,
 
 const BETWEEN_TURNS = 256
 
-interface Published {
+interface Waiting {
+  readonly event: EncodedEvent
   readonly whom: BroadcastOptions
   readonly tally: Deferred<Tally>
 }

@@ -44,7 +44,8 @@ export interface MemoryHistoryOptions {
   maxBytes?: number | undefined
 }
 
-const checks: Checks<MemoryHistoryOptions> = {
+/** The limits' table. */
+export const historyChecks: Checks<MemoryHistoryOptions> = {
   maxEvents: integer('events', { min: 1, max: 10_000_000 }),
   maxAge: duration(),
   maxBytes: integer('bytes', { min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -82,7 +83,7 @@ export class MemoryHistory implements History {
    * @throws {TcpSseError} `ERR_OPTION_*`
    */
   constructor(options: MemoryHistoryOptions = {}, clock: { now(): number } = systemClock) {
-    const given = checkOptions(options, checks, 'MemoryHistoryOptions')
+    const given = checkOptions(options, historyChecks, 'MemoryHistoryOptions')
     this.#maxEvents = given.maxEvents ?? 1_000
     this.#maxAge = given.maxAge ?? Number.POSITIVE_INFINITY
     this.#maxBytes = given.maxBytes ?? 16 * 1024 * 1024

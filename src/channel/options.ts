@@ -1,18 +1,32 @@
 // What a channel, its subscriptions and its broadcasts can be told.
 
-import { type Check, type Checks, callable, duration, wrongType } from '../internal/validate.js'
+import {
+  type Check,
+  type Checks,
+  callable,
+  checkOptions,
+  duration,
+  wrongType,
+} from '../internal/validate.js'
 import type { EncodedEvent, Serialize } from '../sse/encode.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { BroadcastOptions } from './broadcast.js'
-import type { History, ReplayOutcome } from './history.js'
-import type { Hub } from './hub.js'
+import {
+  type History,
+  historyChecks,
+  type MemoryHistoryOptions,
+  type ReplayOutcome,
+} from './history.js'
 
 /** Options of `createChannel`. */
 export interface ChannelOptions {
-  /** Remembers events for clients that come back, e.g. a `MemoryHistory`. @defaultValue none */
-  history?: History | undefined
-  /** Carries broadcasts between channels, of this process or of several. @defaultValue one of its own */
-  hub?: Hub | undefined
+  /**
+   * Remembers events for clients that come back. Limits such as `{ maxEvents: 10_000 }`: a `MemoryHistory` with them, and the channel gives each event
+   * without an `id` one of its own, which no other channel and no restart of the process gives again. A `History` such
+   * as `new MemoryHistory()`: it remembers the events to which the application gives ids.
+   * @defaultValue none
+   */
+  history?: History | MemoryHistoryOptions | undefined
   /** Turns data that is no string into text. @defaultValue `JSON.stringify` */
   serialize?: Serialize | undefined
   /**
@@ -33,18 +47,48 @@ export interface SubscribeOptions {
   lastEventId?: string | undefined
 }
 
+/** What could be sent again; see `Subscription.replay`. */
+export type SubscriptionOutcome = ReplayOutcome | 'unavailable' | 'closed'
+
 /** What a subscription began with. */
-export interface Subscription {
-  /**
-   * What the history could do for this client; `complete` for a client without a `Last-Event-ID`. `closed`: the stream has ended,
-   * or the channel has been drained, and the stream is no subscriber.
-   */
-  readonly replay: ReplayOutcome | 'closed'
-  /** Events that are sent again, before anything new. */
+export interface Replayed {
+  /** What the history could do for this client. */
+  readonly replay: SubscriptionOutcome
+  /** Events that were sent again, before anything new. */
   readonly replayed: number
 }
 
-function object<T>(...methods: (keyof T & string)[]): Check<T> {
+/** What a subscription begins with. */
+export interface Subscription {
+  /**
+   * What the history could do for this client; `complete` for a client without a `Last-Event-ID`. `closed`: the stream has ended,
+   * or the channel has been drained, and the stream is no subscriber. With a hub also `pending`, until its log has been asked, and
+   * `unavailable`: it did not answer within `resumeTimeout`.
+   */
+  readonly replay: SubscriptionOutcome | 'pending'
+  /** Events that are sent again, before anything new; with a hub, so far. */
+  readonly replayed: number
+  /** Settles when the client has been handed what it had missed, and gets what is new; at once for a channel without a hub. Never rejects. */
+  readonly ready: Promise<Replayed>
+}
+
+/** A subscription that is complete from the start. */
+export class Joined implements Subscription {
+  readonly replay: SubscriptionOutcome
+  readonly replayed: number
+
+  constructor(replay: SubscriptionOutcome, replayed: number) {
+    this.replay = replay
+    this.replayed = replayed
+  }
+
+  get ready(): Promise<Replayed> {
+    return Promise.resolve({ replay: this.replay, replayed: this.replayed })
+  }
+}
+
+/** Something with these methods. */
+export function object<T>(...methods: (keyof T & string)[]): Check<T> {
   return (value, name) => {
     const given = value as Record<string, unknown> | null
     const fits =
@@ -57,8 +101,13 @@ function object<T>(...methods: (keyof T & string)[]): Check<T> {
 }
 
 export const channelChecks: Checks<ChannelOptions> = {
-  history: object<History>('append', 'since'),
-  hub: object<Hub>('publish', 'listen'),
+  history: (value, name) => {
+    const given = value as Partial<History> | null
+    const foreign = typeof given === 'object' && given !== null && 'append' in given
+    return foreign
+      ? object<History>('append', 'since')(value, name)
+      : checkOptions(value, historyChecks, name)
+  },
   serialize: callable<Serialize>(),
   sliceBudget: duration({ min: 1, max: 1_000 }),
 }

@@ -68,6 +68,14 @@ export const counters = shared('counters', () => ({
   echoes: 0,
   stalls: 0,
   broadcasts: 0,
+  /** Channels with a hub, by the state of their feed. */
+  feeds: new Map<string, number>(),
+  /** What was published over a hub: taken, not taken, or who knows. */
+  published: new Map<string, number>(),
+  /** Subscriptions to channels with a hub, by outcome. */
+  resumed: new Map<string, number>(),
+  hubReads: 0,
+  gaps: 0,
   /** Milliseconds that streams were open. */
   duration: new Histogram([
     SECOND,
@@ -84,6 +92,6 @@ export const counters = shared('counters', () => ({
 }))
 
 /** One more of a kind. */
-export function countUp(counts: Map<string, number>, kind: string): void {
-  counts.set(kind, (counts.get(kind) ?? 0) + 1)
+export function countUp(counts: Map<string, number>, kind: string, by = 1): void {
+  counts.set(kind, (counts.get(kind) ?? 0) + by)
 }

@@ -1,6 +1,7 @@
 // The server goes: nobody new, and those who are there leave one after the other.
 import { Server } from 'node:net'
 import type { Channel } from '../channel/channel.js'
+import type { HubChannel } from '../channel/hub-channel.js'
 import { onAbort } from '../internal/abort.js'
 import { type Clock, systemClock } from '../internal/clock.js'
 import { TcpSseError } from '../internal/errors.js'
@@ -23,7 +24,7 @@ import { isStream, liveStreams, notAStream } from '../stream/live-streams.js'
 import { Farewell } from '../stream/shutdown-message.js'
 
 /** What `drain` can end: a stream, a channel's streams, those on a server's connections, or all of the process. */
-export type DrainTarget = EventStream | Channel | Server | 'all'
+export type DrainTarget = EventStream | Channel | HubChannel | Server | 'all'
 
 /** Options of `drain`. Times in milliseconds. */
 export interface DrainOptions {
@@ -124,7 +125,7 @@ function drainSettings(target: DrainTarget, options: DrainOptions): DrainSetting
   return { hangUp, farewell, retry: retry || 0, spreadOver, timeout, signal }
 }
 
-function isChannel(target: DrainTarget): target is Channel {
+function isChannel(target: DrainTarget): target is Channel | HubChannel {
   return isBranded(target, 'Channel')
 }
 

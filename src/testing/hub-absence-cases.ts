@@ -1,8 +1,8 @@
 // What a hub owes while its engine is away, and when it comes back: with its logs, or without.
 import assert from 'node:assert/strict'
 import { monotonicNow } from '../internal/scheduling.js'
-import type { Case, HubContractOptions } from './hub-contract.js'
 import { publishMany, textOf } from './hub-feed-cases.js'
+import type { Case, HubContractOptions } from './hub-scene.js'
 
 const TIMEOUT = 1_000
 /** A busy machine's part in a timer's lateness, ms. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Entry, Feed, Position } from '../hub/hub.js'
 import { nextTurn } from '../internal/scheduling.js'
-import type { Case } from './hub-contract.js'
+import type { Case } from './hub-scene.js'
 
 /** Publishes events `data: 1`, `data: 2`, … in one go. */
 export function publishMany(feed: Feed, count: number, from = 1, name = 'e'): Promise<Position[]> {

@@ -1,8 +1,8 @@
 // What a hub owes to those who read its logs.
 import assert from 'node:assert/strict'
 import type { Feed, Page, Position } from '../hub/hub.js'
-import type { Case } from './hub-contract.js'
 import { publishMany, textOf } from './hub-feed-cases.js'
+import type { Case } from './hub-scene.js'
 
 const TIMEOUT = 10_000
 

@@ -1,14 +1,6 @@
 // Channels whose callbacks, hubs and responses do more than they have to, or at an unlucky moment.
 import { describe, expect, it } from 'vitest'
-import { LocalHub } from '../../src/channel/hub.js'
-import {
-  type Channel,
-  createChannel,
-  drain,
-  type History,
-  type Hub,
-  MemoryHistory,
-} from '../../src/index.js'
+import { type Channel, createChannel, drain, type History, MemoryHistory } from '../../src/index.js'
 import { idsOf } from '../support/chunked.js'
 import { type Client, client, withClients } from '../support/memory-clients.js'
 
@@ -137,74 +129,44 @@ describe('a channel', () => {
       },
       since: (id) => memory.since(id),
     }
-    const hub = new LocalHub()
-    const elsewhere = createChannel({ hub })
-    const there = client()
-    elsewhere.subscribe(there.stream)
-    const [channel, [here]] = withClients(1, { history, hub }) as [Channel, [Client]]
+    const [channel, [here]] = withClients(1, { history }) as [Channel, [Client]]
     await expect(channel.broadcast({ id: '1', data: 'x' })).rejects.toThrow('the disk is full')
     full = false
     await channel.broadcast({ id: '2', data: 'x' })
     expect(idsOf(here.outlet.text)).toEqual(['2'])
-    expect(idsOf(there.outlet.text)).toEqual(['1', '2'])
   })
 
-  it('keeps one order for all channels on a hub, whoever broadcasts from within a callback', async () => {
-    const hub = new LocalHub()
-    const one = createChannel({ hub })
-    const two = createChannel({ hub })
-    const [a, b] = [client(), client()]
+  it('keeps one order for all subscribers, also for what is broadcast from within a callback', async () => {
+    const [channel, [before]] = withClients(1) as [Channel, [Client]]
+    const [asked, after] = [client(), client()]
     let answer: Promise<unknown> | undefined
-    one.subscribe(a.stream, {
+    channel.subscribe(asked.stream, {
       filter: ({ id }) => {
-        if (id === '1') answer = two.broadcast({ id: '2', data: 'x' })
+        if (id === '1') answer = channel.broadcast({ id: '2', data: 'x' })
         return true
       },
     })
-    two.subscribe(b.stream)
-    await one.broadcast({ id: '1', data: 'x' })
+    channel.subscribe(after.stream)
+    await channel.broadcast({ id: '1', data: 'x' })
     await answer
-    expect([idsOf(a.outlet.text), idsOf(b.outlet.text)]).toEqual([
-      ['1', '2'],
-      ['1', '2'],
-    ])
+    for (const { outlet } of [before, asked, after]) expect(idsOf(outlet.text)).toEqual(['1', '2'])
   })
 
-  it('rejects to its caller only what a filter throws while the hub has not answered yet', async () => {
-    const unhandled: unknown[] = []
-    const note = (error: unknown) => void unhandled.push(error)
-    process.on('unhandledRejection', note)
-    try {
-      const hub = new LocalHub()
-      const slowToAnswer: Hub = {
-        listen: (listener) => hub.listen(listener),
-        async publish(message) {
-          hub.publish(message)
-          await new Promise((resolve) => setTimeout(resolve, 20))
-        },
-      }
-      const [channel] = withClients(1, { hub: slowToAnswer })
-      const filter = (): boolean => {
-        throw new Error('of the filter')
-      }
-      await expect(channel.broadcast({ data: 1 }, { filter })).rejects.toThrow('of the filter')
-      expect(unhandled).toEqual([])
-    } finally {
-      process.off('unhandledRejection', note)
-    }
-  })
-
-  it('closes once the broadcasts that a late hub has not brought back are out', async () => {
-    const local = new LocalHub()
-    const late: Hub = {
-      listen: (listener) => local.listen(listener),
-      publish: (message) => void setTimeout(() => local.publish(message), 10),
-    }
-    const [channel, [only]] = withClients(1, { hub: late }) as [Channel, [Client]]
-    const sent = channel.broadcast({ id: '1', data: 'x' })
-    await channel.close()
-    expect(idsOf(only.outlet.text)).toEqual(['1'])
-    expect(await sent).toMatchObject({ sent: 1 })
+  it('closes once what was broadcast from within a callback is out', async () => {
+    const [channel, [only]] = withClients(1) as [Channel, [Client]]
+    const asked = client()
+    let closed: Promise<void> | undefined
+    channel.subscribe(asked.stream, {
+      filter: ({ id }) => {
+        if (id !== '1') return true
+        void channel.broadcast({ id: '2', data: 'x' })
+        closed = channel.close()
+        return true
+      },
+    })
+    await channel.broadcast({ id: '1', data: 'x' })
+    await closed
+    for (const { outlet } of [only, asked]) expect(idsOf(outlet.text)).toEqual(['1', '2'])
   })
 
   it('sends a replay after what waits already, and several replays one after the other', async () => {

@@ -54,3 +54,9 @@ export function idsOf(body: string): string[] {
 
 /** Bytes of the empty comment that goes with the head, as a chunk: `3 CRLF : LF LF CRLF`. */
 export const FIRST_CHUNK = 8
+
+/** The ids of the events that a client dispatches: those with data. */
+export function dispatchedIdsOf(text: string): string[] {
+  const blocks = text.split('\n\n').filter((block) => /^data/m.test(block))
+  return blocks.flatMap((block) => idsOf(`${block}\n\n`))
+}

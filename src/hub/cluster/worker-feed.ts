@@ -11,8 +11,8 @@ import type {
   Position,
   ReadRequest,
 } from '../hub.js'
+import type { Desk } from './desk.js'
 import { type FromPrimary, sizeOf } from './messages.js'
-import type { Desk } from './worker.js'
 
 /** What a feed opens. */
 export interface Opening {

@@ -2,22 +2,13 @@
 import { type Clock, systemClock } from '../../internal/clock.js'
 import { TcpSseError } from '../../internal/errors.js'
 import type { Feed, FeedListener, Hub, Keep } from '../hub.js'
+import type { Desk } from './desk.js'
 import { type FromPrimary, type FromWorker, type Line, MARK, opened } from './messages.js'
 import { Requests } from './requests.js'
 import { WorkerFeed } from './worker-feed.js'
 
 /** After so long without an answer to `open` the primary is asked again, ms: it may have no hub yet. */
 const ASK_AGAIN = 5_000
-
-/** What its feeds need of a worker's hub. */
-export interface Desk {
-  readonly requests: Requests
-  readonly clock: Clock
-  send(message: FromWorker, failed: (error: Error) => void): void
-  /** The listener has room for as much again. */
-  taken(batch: Extract<FromPrimary, { kind: 'entries' }>): void
-  forget(feed: number): void
-}
 
 /** The hub of a worker or thread. */
 export class WorkerHub implements Hub, Desk {

@@ -1,0 +1,106 @@
+// Many small channels, each open only while it is used.
+import { type Clock, systemClock } from '../internal/clock.js'
+import { TcpSseError } from '../internal/errors.js'
+import { type Checks, checkOptions, duration } from '../internal/validate.js'
+import { HubChannel } from './hub-channel.js'
+import { type HubSettings, hubChecks } from './hub-options.js'
+
+/** Options of `createChannels`: those of a channel with a hub, and when a channel is closed. */
+export interface ChannelsOptions extends HubSettings {
+  /** A channel without a subscriber is closed in this process after so long; its log stays. ms. @defaultValue 30 000 */
+  closeAfter?: number | undefined
+}
+
+const checks: Checks<ChannelsOptions> = { ...hubChecks, closeAfter: duration() }
+
+/**
+ * Makes channels as they are asked for: one a conversation, a document, an answer of a model.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`
+ * @example
+ * const channels = createChannels({ hub: localHub(), history: { maxEvents: 1_000, maxAge: 3_600_000 } })
+ * channels.get('chat:42').subscribe(stream)
+ * await channels.get('chat:42').broadcast({ data: 'hello' })
+ */
+export function createChannels(options: ChannelsOptions): Channels {
+  return new Channels(options, systemClock)
+}
+
+interface Used {
+  readonly channel: HubChannel
+  /** When it was asked for, or seen in use. */
+  at: number
+}
+
+/**
+ * Channels by name. Made by `createChannels`. Do not keep a channel: ask for it each time.
+ *
+ * @example
+ * for (const name of names) await channels.get(name).broadcast({ data: 'closing time' })
+ * await channels.close()
+ */
+export class Channels {
+  readonly #options: HubSettings
+  readonly #closeAfter: number
+  readonly #clock: Clock
+  readonly #open = new Map<string, Used>()
+  #cancelSweep: (() => void) | undefined
+  #closed = false
+
+  /** @internal */
+  constructor(options: ChannelsOptions, clock: Clock) {
+    const { closeAfter = 30_000, ...rest } = checkOptions(options, checks, 'ChannelsOptions')
+    this.#options = rest
+    this.#closeAfter = closeAfter
+    this.#clock = clock
+  }
+
+  /** How many are open in this process. */
+  get size(): number {
+    return this.#open.size
+  }
+
+  /**
+   * The channel of this name; it is opened where it is not.
+   *
+   * @throws {TcpSseError} `ERR_OPTION_TYPE`, `ERR_CHANNEL_CLOSED`, `ERR_HUB_CLOSED`
+   */
+  get(name: string): HubChannel {
+    if (this.#closed) {
+      throw new TcpSseError('ERR_CHANNEL_CLOSED', 'The channels have been closed.')
+    }
+    const used = this.#open.get(name)
+    if (used !== undefined) {
+      used.at = this.#clock.now()
+      return used.channel
+    }
+    const channel = new HubChannel({ ...this.#options, name })
+    this.#open.set(name, { channel, at: this.#clock.now() })
+    this.#cancelSweep ??= this.#sweepLater()
+    return channel
+  }
+
+  /** Closes all, and the streams of their subscribers in this process. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelSweep?.()
+    await Promise.all([...this.#open.values()].map(({ channel }) => channel.close()))
+    this.#open.clear()
+  }
+
+  #sweepLater(): () => void {
+    return this.#clock.after(Math.max(50, this.#closeAfter / 4), () => this.#sweep())
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now()
+    for (const [name, used] of this.#open) {
+      if (used.channel.busy) used.at = now
+      else if (now - used.at >= this.#closeAfter) {
+        this.#open.delete(name)
+        void used.channel.close()
+      }
+    }
+    this.#cancelSweep = this.#open.size > 0 && !this.#closed ? this.#sweepLater() : undefined
+  }
+}

@@ -1,0 +1,31 @@
+// Channels as applications make them.
+import { Channel } from './channel.js'
+import { HubChannel } from './hub-channel.js'
+import type { HubChannelOptions } from './hub-options.js'
+import type { ChannelOptions } from './options.js'
+
+/**
+ * Makes a channel of this process.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`
+ * @example
+ * const news = createChannel({ history: { maxEvents: 1_000 } })
+ * http.createServer((req, res) => void news.subscribe(createEventStream(req, res)))
+ * await news.broadcast({ data: 'hello, all' })
+ */
+export function createChannel(options?: ChannelOptions): Channel
+/**
+ * Makes a channel of several processes: all that have its name and hub are one. docs/several-machines.md tells more.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_HUB_CLOSED`
+ * @example
+ * const news = createChannel({ hub: localHub(), name: 'news', history: { maxEvents: 10_000 } })
+ */
+export function createChannel(options: HubChannelOptions): HubChannel
+export function createChannel(
+  options: ChannelOptions | HubChannelOptions = {},
+): Channel | HubChannel {
+  return 'hub' in options && options.hub !== undefined
+    ? new HubChannel(options)
+    : new Channel(options as ChannelOptions)
+}

@@ -1,0 +1,168 @@
+// A channel whose events a hub carries and remembers: one log, subscribers in many processes.
+import { AsyncResource } from 'node:async_hooks'
+import type { FeedState } from '../hub/hub.js'
+import { TcpSseError } from '../internal/errors.js'
+import { inRootContext } from '../internal/scheduling.js'
+import { brand } from '../internal/shared.js'
+import { checkOptions, wrongType } from '../internal/validate.js'
+import {
+  type EncodedEvent,
+  type EventInput,
+  encodeEvent,
+  eventText,
+  isEncoded,
+} from '../sse/encode.js'
+import type { EventStream } from '../stream/event-stream.js'
+import type { LiveStream } from '../stream/live-stream.js'
+import { isStream, notAStream } from '../stream/live-streams.js'
+import type { Farewell } from '../stream/shutdown-message.js'
+import type { BroadcastOptions } from './broadcast.js'
+import { HubMembers } from './hub-members.js'
+import { type HubChannelOptions, hubChannelChecks, type Publication } from './hub-options.js'
+import {
+  broadcastChecks,
+  Joined,
+  type SubscribeOptions,
+  type Subscription,
+  subscribeChecks,
+} from './options.js'
+import { Publisher } from './publishing.js'
+
+/**
+ * A channel with a hub: all channels of one name on one hub, in whichever process, have the same events in the same order, with the hub's ids. Made by
+ * `createChannel`.
+ *
+ * @example
+ * const { replay, replayed } = await chat.subscribe(stream).ready
+ * const { id } = await chat.broadcast({ data: 'hello' })
+ */
+export class HubChannel {
+  /** The channel's name. */
+  readonly name: string
+  readonly #options: HubChannelOptions
+  readonly #members: HubMembers
+  readonly #publisher: Publisher
+  #farewell: Farewell | undefined
+  #closed: Promise<void> | undefined
+
+  /** @internal */
+  constructor(options: HubChannelOptions) {
+    const given = checkOptions(options, hubChannelChecks, 'ChannelOptions')
+    if (given.name === undefined) {
+      throw wrongType('ChannelOptions.name', 'a string, for a channel with a hub,', given.name)
+    }
+    this.name = given.name
+    this.#options = given
+    this.#publisher = new Publisher(given.maxPending ?? 1_000, given.publishTimeout ?? 5_000)
+    this.#members = new HubMembers(given, this, (token) => this.#publisher.takeWhom(token))
+  }
+
+  /** How many streams are subscribed in this process. */
+  get size(): number {
+    return this.#members.size
+  }
+
+  /** Whether the channel gets what is published now (`live`), what it has missed (`catching-up`), or nothing (`down`). */
+  get state(): FeedState {
+    return this.#members.feedState
+  }
+
+  /** Whether it has subscribers, or events on their way. @internal */
+  get busy(): boolean {
+    return this.size > 0 || this.#publisher.busy
+  }
+
+  /**
+   * Adds a stream. A client with a `Last-Event-ID` is first sent what it has missed, then everything new, each event once; one without is told
+   * where the channel stands, so that it misses nothing if it has to come back before the next event. What the log
+   * no longer has is told by the gap event. A stream that has ended is not added; one that comes when the channel has been drained is ended.
+   *
+   * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
+   */
+  subscribe(stream: EventStream, options: SubscribeOptions = {}): Subscription {
+    if (!isStream(stream)) {
+      const message = notAStream(stream, 'subscribe(stream) needs an EventStream.')
+      throw new TcpSseError('ERR_NOT_A_STREAM', message)
+    }
+    const given = checkOptions(options, subscribeChecks, 'SubscribeOptions')
+    this.#checkOpen()
+    if (this.#members.has(stream)) {
+      throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
+    }
+    if (this.#farewell !== undefined) stream.finish('drained', this.#farewell.events())
+    if (stream.state !== 'open') return new Joined('closed', 0)
+    const filter = given.filter && AsyncResource.bind(given.filter)
+    return inRootContext(() => this.#members.subscribe(stream, given.lastEventId, filter))
+  }
+
+  /** Takes a stream out; it stays open. Returns whether it was in. */
+  unsubscribe(stream: EventStream): boolean {
+    return isStream(stream) && this.#members.unsubscribe(stream)
+  }
+
+  /**
+   * Publishes an event: all subscribers of all processes get it, and the log has it for those who come back. Settles when the hub has it. `filter`
+   * and `except` choose among the subscribers of this process; elsewhere, and for those who come back, it is for all.
+   *
+   * @throws {TcpSseError} as a rejection: `ERR_EVENT_INVALID`, also for an event with an `id`: ids are the hub's; `ERR_HUB_DOWN`, the event was not
+   * taken; `ERR_PUBLISH_UNKNOWN`, nobody knows; `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
+   */
+  async broadcast(
+    event: EventInput | EncodedEvent,
+    options: BroadcastOptions = {},
+  ): Promise<Publication> {
+    this.#checkOpen()
+    const { filter, except } = checkOptions(options, broadcastChecks, 'BroadcastOptions')
+    const chosen = filter !== undefined || except !== undefined
+    const whom = chosen ? { filter: filter && AsyncResource.bind(filter), except } : undefined
+    if (event?.id !== undefined) {
+      const message =
+        "Ids of a channel with a hub are the hub's: an event cannot have one of its own."
+      throw new TcpSseError('ERR_EVENT_INVALID', message)
+    }
+    const text = isEncoded(event)
+      ? event.bytes.toString()
+      : eventText(event, this.#options.serialize)
+    const { key } = event
+    try {
+      const position = await this.#publisher.publish(this.#members.feed, { text, key }, whom)
+      return { id: this.#members.tag.idOf(position) }
+    } catch (error) {
+      const down = error instanceof TcpSseError && error.code === 'ERR_HUB_DOWN'
+      if (!down || this.#options.whenDown !== 'local' || this.#closed !== undefined) throw error
+      const local = isEncoded(event) ? event : encodeEvent(event, this.#options.serialize)
+      this.#members.sendHere(local, whom)
+      return { id: undefined }
+    }
+  }
+
+  /** Ends the channel in this process, and the streams of its subscribers here, once what was published is answered. */
+  close(): Promise<void> {
+    this.#closed ??= inRootContext(() => this.#close())
+    return this.#closed
+  }
+
+  /** The subscribers in this process, as of now; those that leave meanwhile are left out. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<EventStream, void, undefined> {
+    for (const stream of this.#members.joining()) yield stream
+    yield* this.#members.local
+  }
+
+  /** @internal */
+  stopSubscriptions(farewell: Farewell): LiveStream[] {
+    this.#farewell = farewell
+    return this.#members.stopSubscriptions(farewell)
+  }
+
+  async #close(): Promise<void> {
+    await this.#publisher.idle()
+    await this.#members.close()
+  }
+
+  #checkOpen(): void {
+    if (this.#closed === undefined) return
+    throw new TcpSseError('ERR_CHANNEL_CLOSED', 'The channel has been closed.')
+  }
+}
+
+brand(HubChannel, 'Channel')

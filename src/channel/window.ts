@@ -1,0 +1,128 @@
+// The last events of a hub's log that this process has handed out: a channel's history, and the place of its cursor.
+import type { Position } from '../hub/hub.js'
+import type { EncodedEvent } from '../sse/encode.js'
+import type { History, Replay } from './history.js'
+import type { IdTag } from './id-tag.js'
+
+/** Where a position lies. `elsewhere`: another era. */
+export type Place = 'within' | 'behind' | 'ahead' | 'elsewhere'
+
+interface Kept {
+  readonly event: EncodedEvent
+  readonly position: Position
+}
+
+/** How much the window holds. */
+export interface WindowLimits {
+  readonly maxEvents: number
+  readonly maxBytes: number
+}
+
+/**
+ * Events without a gap, from the base on: that is the position before the first of them. It answers clients that come back without asking
+ * the engine.
+ */
+export class Window implements History {
+  readonly #tag: IdTag
+  readonly #compare: (a: Position, b: Position) => number
+  readonly #limits: WindowLimits
+  #base: Position
+  #kept: (Kept | undefined)[] = []
+  #head = 0
+  /** The number of the first. */
+  #first = 0
+  #bytes = 0
+  /** By id. The base is the number before the first. */
+  readonly #numbers = new Map<string, number>()
+
+  constructor(
+    base: Position,
+    tag: IdTag,
+    compare: (a: Position, b: Position) => number,
+    limits: WindowLimits,
+  ) {
+    this.#base = base
+    this.#tag = tag
+    this.#compare = compare
+    this.#limits = limits
+  }
+
+  /** The position of the last event that was handed out: the cursor. */
+  get top(): Position {
+    return this.#kept.at(-1)?.position ?? this.#base
+  }
+
+  get #size(): number {
+    return this.#kept.length - this.#head
+  }
+
+  append(event: EncodedEvent): void {
+    // What only tells an id is no entry.
+    if (event.isComment) return
+    const id = event.id as string
+    this.#numbers.set(id, this.#first + this.#size)
+    this.#kept.push({ event, position: this.#tag.positionOf(id) as Position })
+    this.#bytes += event.bytes.length
+    const { maxEvents, maxBytes } = this.#limits
+    while (this.#size > maxEvents || (this.#bytes > maxBytes && this.#size > 0)) {
+      this.#forgetOldest()
+    }
+  }
+
+  since(id: string): Replay {
+    const number =
+      this.#numbers.get(id) ?? (id === this.#tag.idOf(this.#base) ? this.#first - 1 : undefined)
+    if (number === undefined) return { outcome: 'unknown', events: [] }
+    const kept = this.#kept.slice(this.#head + number + 1 - this.#first) as Kept[]
+    return { outcome: 'complete', events: kept.map(({ event }) => event) }
+  }
+
+  /** Whether a client can have been given this position, because it is that of an event here or the base. */
+  knows(position: Position): boolean {
+    return position === this.#base || this.#numbers.has(this.#tag.idOf(position))
+  }
+
+  placeOf(position: Position): Place {
+    const fromBase = this.#compare(position, this.#base)
+    const fromTop = this.#compare(position, this.top)
+    if (Number.isNaN(fromBase) || Number.isNaN(fromTop)) return 'elsewhere'
+    if (fromTop > 0) return 'ahead'
+    return fromBase < 0 ? 'behind' : 'within'
+  }
+
+  /** The id of the last event at or before a position that is within. */
+  idAtOrBefore(position: Position): string {
+    let low = this.#head - 1
+    let high = this.#kept.length - 1
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      const { position: there } = this.#kept[middle] as Kept
+      if (this.#compare(there, position) <= 0) low = middle
+      else high = middle - 1
+    }
+    return this.#tag.idOf(this.#kept[low]?.position ?? this.#base)
+  }
+
+  /** What was here is not followed by what comes: another base, and nothing behind it. */
+  restart(base: Position): void {
+    this.#first += this.#size
+    this.#base = base
+    this.#kept = []
+    this.#head = 0
+    this.#bytes = 0
+    this.#numbers.clear()
+  }
+
+  #forgetOldest(): void {
+    const { event, position } = this.#kept[this.#head] as Kept
+    this.#numbers.delete(event.id as string)
+    this.#base = position
+    this.#bytes -= event.bytes.length
+    this.#kept[this.#head] = undefined
+    this.#head += 1
+    this.#first += 1
+    if (this.#head * 2 <= this.#kept.length) return
+    this.#kept = this.#kept.slice(this.#head)
+    this.#head = 0
+  }
+}
