@@ -25,17 +25,21 @@ export async function readPage(
   const outcome = await lookUp(source, after)
   if (outcome === 'unknown') return NOTHING
   if (after.sequence >= upTo) return { outcome, entries: [], more: false }
-  const { messages, more } = await fetch(source, after.sequence + 1, upTo, limit)
-  const entries = messages.flatMap((message): Entry[] => {
-    const payload = decode(message.string())
-    const { sequence } = deliveryOf(message)
-    return entryOf(placeIn(after.era, sequence, payload), payload) ?? []
-  })
-  const last = messages.at(-1)
-  if (entries.length > 0 || !more || last === undefined) return { outcome, entries, more }
-  // Markers alone, which are as rare as new logs.
-  const rest = await readBehind(source, after.era, deliveryOf(last).sequence, upTo, limit)
-  return { ...rest, outcome }
+  let behind = after.sequence
+  for (;;) {
+    const { messages, more } = await fetch(source, behind + 1, upTo, limit)
+    const entries = messages.flatMap((message) => decoded(message, after.era))
+    const last = messages.at(-1)
+    if (entries.length > 0 || !more || last === undefined) return { outcome, entries, more }
+    // Markers alone, which are as rare as new logs.
+    behind = deliveryOf(last).sequence
+  }
+}
+
+function decoded(message: Message, era: string): Entry[] {
+  const payload = decode(message.string())
+  const entry = entryOf(placeIn(era, deliveryOf(message).sequence, payload), payload)
+  return entry === undefined ? [] : [entry]
 }
 
 async function lookUp({ api, subject }: PageSource, after: Place): Promise<Page['outcome']> {
@@ -48,21 +52,6 @@ async function lookUp({ api, subject }: PageSource, after: Place): Promise<Page[
   const top = await api.message({ last_by_subj: subject })
   // Behind the end: lost with a server, or never given.
   return top !== undefined && top.sequence > after.sequence ? 'partial' : 'unknown'
-}
-
-async function readBehind(
-  source: PageSource,
-  era: string,
-  sequence: number,
-  upTo: number,
-  limit: number,
-): Promise<Page> {
-  const { messages, more } = await fetch(source, sequence + 1, upTo, limit)
-  const entries = messages.flatMap((message) => {
-    const payload = decode(message.string())
-    return entryOf(placeIn(era, deliveryOf(message).sequence, payload), payload) ?? []
-  })
-  return { outcome: 'complete', entries, more: more && entries.length > 0 }
 }
 
 /** Messages of the subject from a number on, up to another. */
