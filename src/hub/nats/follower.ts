@@ -134,7 +134,9 @@ export class Follower {
       if (!stale()) this.#gap({ era: stream.era, sequence: 0, check: '0' })
     } else if (stream.last < place.sequence) {
       this.#gap({ ...place, sequence: stream.last, check: '0' })
-    } else if (!this.#moved && !(await this.#isThere(place)) && !stale()) this.#gap(place)
+    } else if (!this.#moved && !(await this.#isThere(place)) && !stale()) {
+      this.#gap({ ...place, check: '0' })
+    }
   }
 
   async #isThere({ sequence, check }: Place): Promise<boolean> {

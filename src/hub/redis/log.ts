@@ -76,18 +76,24 @@ export async function verify(ask: Ask, key: string, cursor: Cursor): Promise<Cur
   if (ends.era !== cursor.era || older === undefined) {
     return { era: ends.era, id: before(first), anchor: first }
   }
-  // Lost, and the new server's clock is behind: what comes next would get ids below ours, and would not be read.
-  if (compareIds(ends.top, id) < 0) await push(ask, key, beyond(id))
-  return { era: ends.era, id, anchor: older }
+  // Lost with a server. The place from which it goes on is not the old one: who stands there has missed what its server has lost.
+  const newer =
+    (await range(ask, key, `(${id}`, '+', 1))[0]?.id ?? (await push(ask, key, beyond(id)))
+  return { era: ends.era, id: before(newer), anchor: older }
 }
 
-async function push(ask: Ask, key: string, id: StreamId): Promise<void> {
+/**
+ * Adds a marker behind a place, where the log's end is before it because the new server's clock is behind: what comes next would get ids below the
+ * place's, and would not be read.
+ */
+async function push(ask: Ask, key: string, id: StreamId): Promise<StreamId> {
   try {
     await ask('XADD', key, id, 'o', '1')
   } catch (error) {
     // "… equal or smaller": somebody else's came first.
     if (!isReply(error)) throw error
   }
+  return id
 }
 
 /** Reads by bounds: one command of `limit` entries, and two small ones more where `after` is not there. */
