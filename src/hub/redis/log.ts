@@ -77,23 +77,29 @@ export async function verify(ask: Ask, key: string, cursor: Cursor): Promise<Cur
     return { era: ends.era, id: before(first), anchor: first }
   }
   // Lost with a server. The place from which it goes on is not the old one: who stands there has missed what its server has lost.
-  const newer =
-    (await range(ask, key, `(${id}`, '+', 1))[0]?.id ?? (await push(ask, key, beyond(id)))
-  return { era: ends.era, id: before(newer), anchor: older }
+  let next = await firstBehind(ask, key, id)
+  while (next === undefined) {
+    await push(ask, key, beyond(id))
+    next = await firstBehind(ask, key, id)
+  }
+  return { era: ends.era, id: before(next), anchor: older }
 }
 
 /**
  * Adds a marker behind a place, where the log's end is before it because the new server's clock is behind: what comes next would get ids below the
  * place's, and would not be read.
  */
-async function push(ask: Ask, key: string, id: StreamId): Promise<StreamId> {
+async function push(ask: Ask, key: string, id: StreamId): Promise<void> {
   try {
     await ask('XADD', key, id, 'o', '1')
   } catch (error) {
     // "… equal or smaller": somebody else's came first.
     if (!isReply(error)) throw error
   }
-  return id
+}
+
+async function firstBehind(ask: Ask, key: string, id: StreamId): Promise<StreamId | undefined> {
+  return (await range(ask, key, `(${id}`, '+', 1))[0]?.id
 }
 
 /** Reads by bounds: one command of `limit` entries, and two small ones more where `after` is not there. */
