@@ -42,7 +42,7 @@ export class Join implements Subscription, EndListener {
   readonly #lastEventId: string
   readonly #ready = new Deferred<Replayed>()
   #replay: SubscriptionOutcome | 'pending' = 'pending'
-  /** What is known so far: the worst of all answers. */
+  /** What is known so far. */
   #outcome: SubscriptionOutcome = 'complete'
   #replayed = 0
   /** Everything up to here has been handed over. */
@@ -101,7 +101,8 @@ export class Join implements Subscription, EndListener {
       return true
     }
     const position = this.#host.positionOf(this.#lastEventId)
-    if (position === undefined) this.#lose(window, 'unknown', window.top)
+    if (position === undefined || !window.isPosition(position))
+      this.#lose(window, 'unknown', window.top)
     else if (window.knows(position)) this.#admit(window, position)
     else return false
     return true
@@ -115,7 +116,6 @@ export class Join implements Subscription, EndListener {
     let known = false
     while (!this.#over) {
       const place = window.placeOf(this.#position)
-      if (place === 'elsewhere') return this.#lose(window, 'unknown', cameAt)
       if (known && place === 'within') return this.#admit(window, this.#position)
       if (known && place === 'ahead') {
         // It comes from a process that is ahead of this one, and has all that there is here.
@@ -125,10 +125,18 @@ export class Join implements Subscription, EndListener {
       }
       const page = await this.#page(this.#position, window.top)
       if (this.#over) return
-      if (page === undefined) return this.#lose(window, 'unavailable', cameAt)
+      if (page === undefined && place !== 'ahead') return this.#lose(window, 'unavailable', cameAt)
+      if (page === undefined) {
+        // It may have what the cursor has not come to: what comes until then it must not get twice.
+        this.#tellLoss('unavailable')
+        known = true
+        continue
+      }
       if (page.outcome === 'unknown') return this.#lose(window, 'unknown', cameAt)
       known = true
-      await this.#hand(page)
+      // Of an era that the feed has yet to come to.
+      if (window.placeOf(this.#position) === 'elsewhere') await this.#host.moved()
+      else await this.#hand(page)
     }
   }
 
@@ -136,8 +144,7 @@ export class Join implements Subscription, EndListener {
   async #started(): Promise<Window> {
     const cancel = this.#host.whenLate(() => {
       if (this.#over) return
-      this.#outcome = 'unavailable'
-      this.#host.tellLoss(this.stream, 'unavailable')
+      this.#tellLoss('unavailable')
       this.#settle('unavailable')
     })
     for (;;) {
@@ -160,8 +167,7 @@ export class Join implements Subscription, EndListener {
 
   async #hand({ outcome, events, reached }: ReplayPage): Promise<void> {
     if (outcome === 'partial') {
-      this.#outcome = 'partial'
-      this.#host.tellLoss(this.stream, 'partial')
+      this.#tellLoss('partial')
     }
     const { filter } = this
     const chosen = filter === undefined ? events : events.filter((event) => filter(event))
@@ -174,9 +180,15 @@ export class Join implements Subscription, EndListener {
 
   /** What it has missed will not come: it is told, and goes on with what is new. */
   #lose(window: Window, reason: 'unknown' | 'unavailable', cameAt: Position): void {
+    this.#tellLoss(reason)
+    // Not before what it says that it has: the answer may be about another log than the window.
+    this.#prime(window, window.latest([cameAt, this.#position]) ?? window.top)
+  }
+
+  /** The first loss is the outcome; each is told. */
+  #tellLoss(reason: 'partial' | 'unknown' | 'unavailable'): void {
     if (this.#outcome === 'complete') this.#outcome = reason
     this.#host.tellLoss(this.stream, reason)
-    this.#prime(window, window.placeOf(cameAt) === 'within' ? cameAt : window.top)
   }
 
   /** Goes on from a position that the client has not heard of, and tells it: it may be cut off before the next event. */

@@ -82,12 +82,27 @@ export class Window implements History {
     return position === this.#base || this.#numbers.has(this.#tag.idOf(position))
   }
 
+  /** Whether it can be one, of whatever era: the engine need not be asked about anything else. */
+  isPosition(position: Position): boolean {
+    return this.#compare(position, position) === 0
+  }
+
   placeOf(position: Position): Place {
     const fromBase = this.#compare(position, this.#base)
     const fromTop = this.#compare(position, this.top)
     if (Number.isNaN(fromBase) || Number.isNaN(fromTop)) return 'elsewhere'
     if (fromTop > 0) return 'ahead'
     return fromBase < 0 ? 'behind' : 'within'
+  }
+
+  /** The latest of those that are within. */
+  latest(positions: readonly (Position | undefined)[]): Position | undefined {
+    let latest: Position | undefined
+    for (const each of positions) {
+      if (each === undefined || this.placeOf(each) !== 'within') continue
+      if (latest === undefined || this.#compare(each, latest) > 0) latest = each
+    }
+    return latest
   }
 
   /** The id of the last event at or before a position that is within. */

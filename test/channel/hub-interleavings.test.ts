@@ -122,7 +122,7 @@ class World {
 
   /** Everything that is on its way arrives. */
   async settle(): Promise<void> {
-    for (let round = 0; round < 40; round++) {
+    for (let round = 0; round < 15; round++) {
       for (const feed of this.feeds) {
         feed.deliver(100)
         for (const read of feed.held.splice(0)) read.answer()
@@ -148,17 +148,23 @@ const turn = (): Promise<void> => new Promise(setImmediate)
 function check({ blocks, from }: Viewer, published: number, done: boolean): void {
   let last = from
   let told = Number.isNaN(from)
+  let again = false
   for (const block of blocks) {
     const data = /^data: (.*)$/m.exec(block)?.[1]
-    if (/^event: gap$/m.test(block)) told = true
-    else if (data !== undefined) {
+    if (/^event: gap$/m.test(block)) {
+      told = true
+      // Nobody could be asked whether it is of a log that this process has yet to hear of.
+      again ||= block.includes('unavailable')
+    }
+    if (data !== undefined && !/^event: gap$/m.test(block)) {
       const number = Number(data)
       if (last !== undefined && !Number.isNaN(last)) {
-        expect(number).toBeGreaterThan(last)
+        if (!again) expect(number).toBeGreaterThan(last)
         if (!told) expect(number).toBe(last + 1)
       }
       last = number
       told = false
+      again = false
     }
   }
   if (done && !told && last !== undefined) expect(last).toBe(published)
@@ -166,7 +172,7 @@ function check({ blocks, from }: Viewer, published: number, done: boolean): void
 
 it('every client gets each event once, in order, or is told that it has not, in any interleaving', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 120 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 150, size: 'max' }), async (steps) => {
       const world = new World()
       for (const each of steps) await world.do(each)
       await world.settle()
@@ -176,6 +182,6 @@ it('every client gets each event once, in order, or is told that it has not, in 
         check(viewer, world.published, connected)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 60 },
   )
 }, 120_000)
