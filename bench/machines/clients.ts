@@ -5,6 +5,8 @@ import { answer } from '../../src/testing/index.js'
 export interface ClientsReport {
   /** Clients whose last number is this one or a greater one. */
   readonly there: number
+  /** The number that all clients have come to. */
+  readonly least: number
   readonly received: number
   readonly doubles: number
   readonly reconnects: number
@@ -83,6 +85,7 @@ answer({
   primed: () => sum(({ id }) => (id === undefined ? 0 : 1)),
   report: (last: number): ClientsReport => ({
     there: sum((client) => (client.last >= last ? 1 : 0)),
+    least: Math.min(...clients.map((client) => client.last)),
     received: sum(({ received }) => received),
     doubles: sum(({ doubles }) => doubles),
     reconnects: sum(({ reconnects }) => reconnects),

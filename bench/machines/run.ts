@@ -2,11 +2,11 @@
 //
 //   npx tsx bench/machines/run.ts redis|nats [clients a server] [seconds] [events a second]
 import { createChannel } from '../../src/index.js'
-import { type Peer, startPeer } from '../../src/testing/index.js'
+import { startPeer } from '../../src/testing/index.js'
 import { type EngineServer, startNats, startRedis } from '../../test/support/engine-servers.js'
-import { freePort } from '../../test/support/ports.js'
 import { waitFor } from '../../test/support/wait-for.js'
 import type { ClientsReport } from './clients.js'
+import { Cluster } from './cluster.js'
 import { type EngineName, openHub } from './engine.js'
 
 const SERVERS = 3
@@ -16,40 +16,6 @@ const duration = Math.min(Number(seconds), 300) * 1_000
 const perSecond = Math.min(Number(rate), 1_000)
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-class Cluster {
-  readonly ports: number[] = []
-  readonly #peers: Peer[] = []
-  readonly #engine: EngineServer
-
-  constructor(engine: EngineServer) {
-    this.#engine = engine
-  }
-
-  async start(index: number): Promise<void> {
-    this.ports[index] ??= await freePort()
-    const peer = startPeer(new URL('./server.ts', import.meta.url))
-    this.#peers[index] = peer
-    await peer.call('start', engine, this.#engine.port, this.ports[index])
-  }
-
-  kill(index: number): void {
-    this.#peers[index]?.stop()
-  }
-
-  async outcomes(): Promise<Record<string, number>> {
-    const sum: Record<string, number> = {}
-    for (const peer of this.#peers) {
-      const outcomes = await peer.call<Record<string, number>>('outcomes')
-      for (const [name, count] of Object.entries(outcomes)) sum[name] = (sum[name] ?? 0) + count
-    }
-    return sum
-  }
-
-  close(): void {
-    for (const peer of this.#peers) peer.stop()
-  }
-}
 
 /** Kills a server every ten seconds, and the engine after a third and two thirds of the time. */
 async function disturb(cluster: Cluster, server: EngineServer, until: number): Promise<string[]> {
@@ -92,7 +58,7 @@ async function publish(server: EngineServer, until: number) {
 }
 
 const server = await (engine === 'nats' ? startNats() : startRedis())
-const cluster = new Cluster(server)
+const cluster = new Cluster(engine as EngineName, server)
 const clients = startPeer(new URL('./clients.ts', import.meta.url))
 try {
   for (let index = 0; index < SERVERS; index++) await cluster.start(index)
