@@ -57,6 +57,18 @@ async function publish(server: EngineServer, until: number) {
   return { number, failed, close: () => hub.close() }
 }
 
+/** `3-7, 9`. */
+function ranges(numbers: number[]): string {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  const found: [number, number][] = []
+  for (const each of sorted) {
+    const last = found.at(-1)
+    if (last !== undefined && each === last[1] + 1) last[1] = each
+    else found.push([each, each])
+  }
+  return found.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')
+}
+
 const server = await (engine === 'nats' ? startNats() : startRedis())
 const cluster = new Cluster(engine as EngineName, server)
 const clients = startPeer(new URL('./clients.ts', import.meta.url))
@@ -86,6 +98,7 @@ try {
       codes: [...new Set(failed.values())],
       received: report.received,
       lost: lost.reduce((sum, [, some]) => sum + some, 0),
+      lostNumbers: ranges(lost.map(([each]) => each)),
       doubles: report.doubles,
       behind: count - report.there,
       reconnects: report.reconnects,

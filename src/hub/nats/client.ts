@@ -4,11 +4,18 @@ import { wrongType } from '../../internal/validate.js'
 
 /** What `natsHub` takes: `jetstream(connection)` of @nats-io/jetstream 3. */
 export interface JetStreamLike {
+  /** Publishes a message, and settles with the server's answer. */
   publish(
     subject: string,
     payload: string,
     options: { msgID: string; timeout: number; retries: number },
-  ): Promise<{ readonly seq: number }>
+  ): Promise<JetStreamAck>
+}
+
+/** The answer to a message that the stream has. */
+export interface JetStreamAck {
+  /** The message's number in the stream. */
+  readonly seq: number
 }
 
 /** A message as it came. */

@@ -15,6 +15,6 @@ export type {
   Position,
   ReadRequest,
 } from '../hub.js'
-export type { JetStreamLike } from './client.js'
+export type { JetStreamAck, JetStreamLike } from './client.js'
 export { natsHub } from './nats-hub.js'
 export type { NatsHubOptions } from './options.js'

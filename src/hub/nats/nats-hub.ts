@@ -61,7 +61,7 @@ class NatsHub implements Hub {
     this.#settings = settings
     this.#api = new Api(client, settings)
     this.scope = `nats.${settings.stream}.${settings.prefix}`
-    void this.#listen()
+    this.#listen().catch(() => this.#down('close'))
   }
 
   open(channel: string, listener: FeedListener, keep: Keep): Feed {
