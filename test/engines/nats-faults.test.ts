@@ -119,6 +119,28 @@ describeWithEngine('nats-server', 'faults of NATS', () => {
     expect(page.outcome).toBe('unknown')
   })
 
+  test('a new log that has grown past the old one meanwhile is read from its beginning', async () => {
+    const server = await nats()
+    const { feed } = await feedOf(await over(server.port))
+    const slow = await feedOf(await over(server.port))
+    let goOn = (): void => {}
+    slow.heard.pause = new Promise((resolve) => {
+      goOn = resolve
+    })
+    await say(feed, 'event 0')
+    await slow.heard.until('the first', () => slow.heard.entries.length === 1)
+    const connection = await connect({ servers: `127.0.0.1:${server.port}` })
+    closing.push(() => connection.close())
+    const manager = await jetstream(connection).jetstreamManager()
+    await manager.streams.delete('TCP_SSE')
+    await Promise.all(numbers(1, 20).map((text) => say(feed, text)))
+    slow.heard.pause = undefined
+    goOn()
+    await slow.heard.until('all', () => slow.heard.texts.includes('event 20'))
+    expect(slow.heard.texts).toEqual(numbers(0, 20))
+    expect(slow.heard.gaps.length).toBe(1)
+  })
+
   test('a number that the server gave twice, because it had lost the first, is no position of before', async () => {
     const server = await nats()
     const { feed, heard } = await feedOf(await over(server.port))
