@@ -1,4 +1,6 @@
 // What happens to NATS, to its connections and to its data, and what a feed makes of it.
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { jetstream } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -140,6 +142,44 @@ describeWithEngine('nats-server', 'faults of NATS', () => {
     expect(slow.heard.texts).toEqual(numbers(0, 20))
     expect(slow.heard.gaps.length).toBe(1)
   })
+
+  for (const left of [0, 5]) {
+    test(`a server that has lost all but ${left} events: it is told, and everything new is delivered`, async () => {
+      const server = await nats()
+      const { feed } = await feedOf(await over(server.port))
+      const slow = await feedOf(await over(server.port))
+      const stored = join(server.folder, 'jetstream/$G/streams/TCP_SSE/msgs')
+      const lose = async (): Promise<void> => {
+        await server.kill()
+        rmSync(stored, { recursive: true })
+        if (left > 0) cpSync(`${server.folder}/kept`, stored, { recursive: true })
+        await server.start()
+      }
+      for (const text of numbers(1, 5)) await say(feed, text)
+      await server.kill()
+      cpSync(stored, `${server.folder}/kept`, { recursive: true })
+      await server.start()
+      for (const text of numbers(6, 8)) await say(feed, text)
+      await slow.heard.until('event 8', () => slow.heard.texts.includes('event 8'))
+      let goOn = (): void => {}
+      slow.heard.pause = new Promise((resolve) => {
+        goOn = resolve
+      })
+      const lost = await say(feed, 'lost')
+      await slow.heard.until('it', () => slow.heard.texts.includes('lost'))
+      await lose()
+      // More than were lost: their numbers are those of others now.
+      const fresh = await Promise.all(numbers(11, 30).map((text) => say(feed, text)))
+      slow.heard.pause = undefined
+      goOn()
+      await slow.heard.until('the last', () => slow.heard.texts.includes('event 30'))
+      expect(slow.heard.texts).toEqual([...numbers(1, 8), 'lost', ...numbers(11, 30)])
+      expect(slow.heard.gaps.length).toBe(1)
+      const upTo = fresh.at(-1) ?? ''
+      const page = await feed.read({ after: lost, upTo, limit: 100, timeout: 5_000 })
+      expect(page.outcome).toBe('unknown')
+    })
+  }
 
   test('a number that the server gave twice, because it had lost the first, is no position of before', async () => {
     const server = await nats()

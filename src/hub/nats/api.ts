@@ -24,6 +24,8 @@ export interface StreamState {
 export interface Stored extends Payload {
   readonly sequence: number
   readonly subject: string
+  /** When the server took it, ms. */
+  readonly time: number
 }
 
 /** What the server answers to what it refuses. */
@@ -72,20 +74,18 @@ export class Api {
     return maxEvents + SPARE
   }
 
-  /** One message, by its number, or the last of a subject. */
-  async message(which: { seq: number } | { last_by_subj: string }): Promise<Stored | undefined> {
+  /** One message, by its number, the last of a subject, or the first of a subject from a number on. */
+  async message(which: {
+    seq?: number
+    last_by_subj?: string
+    next_by_subj?: string
+  }): Promise<Stored | undefined> {
     try {
       const answer = await this.#ask(`STREAM.MSG.GET.${this.#settings.stream}`, which)
-      const {
-        subject,
-        seq,
-        data = '',
-      } = answer.message as {
-        subject: string
-        seq: number
-        data?: string
-      }
-      return { subject, sequence: seq, ...decode(Buffer.from(data, 'base64').toString()) }
+      const stored = answer.message as { subject: string; seq: number; time: string; data?: string }
+      const { subject, seq, time, data = '' } = stored
+      const payload = decode(Buffer.from(data, 'base64').toString())
+      return { subject, sequence: seq, time: Date.parse(time), ...payload }
     } catch (error) {
       if (error instanceof ApiError && error.code === NO_MESSAGE) return undefined
       throw error

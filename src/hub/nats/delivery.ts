@@ -9,14 +9,16 @@ export interface Delivery {
   readonly count: number
   /** Messages behind it. */
   readonly pending: number
+  /** When the server took it, ms. */
+  readonly time: number
 }
 
 /** `$JS.ACK.<stream>.<consumer>.<times>.<sequence>.<count>.<time>.<pending>`, or with domain and account before the stream. */
 export function deliveryOf({ reply = '' }: Message): Delivery {
   const tokens = reply.split('.')
   const first = tokens.length > 9 ? 7 : 5
-  const [sequence, count, , pending] = tokens.slice(first).map(Number)
-  return { sequence: sequence ?? 0, count: count ?? 0, pending: pending ?? 0 }
+  const [sequence = 0, count = 0, nanoseconds = 0, pending = 0] = tokens.slice(first).map(Number)
+  return { sequence, count, pending, time: Math.floor(nanoseconds / 1_000_000) }
 }
 
 /** Answers flow control; whether it was no message, and if so how many the consumer has sent. */

@@ -4,12 +4,13 @@ import { rethrowLater } from '../../internal/rethrow.js'
 import { callAfter, callEvery, monotonicNow } from '../../internal/scheduling.js'
 import { backoff } from '../failures.js'
 import type { FeedListener, FeedState, Keep } from '../hub.js'
-import type { Api, StreamState } from './api.js'
+import type { Api, Stored, StreamState } from './api.js'
 import type { Connection, Message } from './client.js'
 import { controlOf, deliveryOf, inbox } from './delivery.js'
 import type { Settings } from './options.js'
 import { decode, encodeMarker, entryOf, placeIn } from './payload.js'
-import { checkOf, type Place, positionOf } from './position.js'
+import { type Place, positionOf } from './position.js'
+import { isAt, Trail } from './trail.js'
 
 /** What a follower has to know of its hub. */
 export interface FollowerOptions {
@@ -40,6 +41,9 @@ export class Follower {
   /** Unknown until the log has been opened. */
   place: Place | undefined
   readonly #options: FollowerOptions
+  readonly #trail = new Trail()
+  /** The server's time of the cursor's message, ms. */
+  #at = 0
   /** Whether the cursor is no message's, because it was moved. */
   #moved = false
   #state: FeedState = 'catching-up'
@@ -116,6 +120,8 @@ export class Follower {
     }
     if (stale()) return
     this.place = placeIn(stream.era, top.sequence, top)
+    this.#at = top.time
+    this.#trail.add(this.place)
     listener.start(positionOf(this.place))
   }
 
@@ -132,24 +138,40 @@ export class Follower {
       const { api, subject } = this.#options
       if ((await api.message({ last_by_subj: subject })) === undefined) await this.#mark()
       if (!stale()) this.#gap({ era: stream.era, sequence: 0, check: '0' })
-    } else if (stream.last < place.sequence) {
-      this.#gap({ ...place, sequence: stream.last, check: '0' })
-    } else if (!this.#moved && !(await this.#isThere(place)) && !stale()) {
-      this.#gap({ ...place, check: '0' })
+      return
     }
+    if (this.#moved && stream.last >= place.sequence) return
+    const message = await this.#lookUp(place.sequence)
+    if (isAt(message, place)) return
+    // Absent alone, it was trimmed; otherwise the server has lost it, and perhaps given its number again.
+    const lost = message !== undefined || stream.last < place.sequence
+    const next = lost ? await this.#common(stream) : place
+    if (!stale()) this.#gap({ ...next, check: '0' })
   }
 
-  async #isThere({ sequence, check }: Place): Promise<boolean> {
+  /** Where the server's stream and ours part. */
+  async #common(stream: StreamState): Promise<Place> {
+    const { era } = stream
+    const kept = await this.#trail.lastKept((sequence) => this.#lookUp(sequence))
+    if (kept !== undefined) return kept
+    const first = await this.#options.api.message({ next_by_subj: this.#options.subject, seq: 1 })
+    // All that is there is newer than all that we had: nothing is left of it.
+    const fresh = first === undefined || first.time > this.#at
+    return { era, sequence: fresh ? 0 : stream.last, check: '0' }
+  }
+
+  /** The message of a number, if it is one of ours. */
+  async #lookUp(sequence: number): Promise<Stored | undefined> {
     const { api, subject } = this.#options
-    if (sequence === 0) return false
-    const message = await api.message({ seq: sequence })
-    return message?.subject === subject && checkOf(message.token) === check
+    const message = sequence === 0 ? undefined : await api.message({ seq: sequence })
+    return message?.subject === subject ? message : undefined
   }
 
   #gap(next: Place): void {
     const after = this.place as Place
     this.place = next
     this.#moved = true
+    this.#trail.clear()
     this.#options.listener.gap(positionOf(after), positionOf(next))
   }
 
@@ -210,7 +232,8 @@ export class Follower {
   async #look(run: Run, message: Message): Promise<void> {
     run.waiting = [message]
     try {
-      const there = this.#moved || (await this.#isThere(this.place as Place))
+      const { sequence: at } = this.place as Place
+      const there = this.#moved || isAt(await this.#lookUp(at), this.place)
       if (this.#run !== run) return
       const { sequence } = deliveryOf(message)
       if (!there) this.#gap({ ...(this.place as Place), sequence: sequence - 1, check: '0' })
@@ -223,11 +246,13 @@ export class Follower {
   }
 
   #hand(message: Message): void {
-    const { sequence, pending } = deliveryOf(message)
+    const { sequence, pending, time } = deliveryOf(message)
     const { era } = this.place as Place
     const payload = decode(message.string())
     this.place = placeIn(era, sequence, payload)
     this.#moved = false
+    this.#at = time
+    this.#trail.add(this.place)
     const entry = entryOf(this.place, payload)
     const pause = entry && this.#options.listener.entry(entry)
     if (pause !== undefined) this.#pause(pause)

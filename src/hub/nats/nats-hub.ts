@@ -74,6 +74,7 @@ class NatsHub implements Hub {
       settings,
       subject,
       connected: () => this.#connected && !client.connection.isClosed(),
+      ensure: async () => (await this.#api.ensure(keep.maxEvents)).era,
       count: (change) => this.#count(change),
     })
     const follower = new Follower({

@@ -37,6 +37,8 @@ export interface PublisherOptions {
   readonly subject: string
   /** Whether there is a connection. */
   readonly connected: () => boolean
+  /** The stream's era; makes the stream where there is none. */
+  ensure(): Promise<string>
   /** Counts what is pending in the hub; `false`: that is too much. */
   count(change: 1 | -1): boolean
 }
@@ -146,10 +148,23 @@ export class Publisher {
     }
     // Those in flight come first: they may have been taken.
     if (this.#inFlight > 0 || this.#cancelPause !== undefined || this.#closed) return
-    this.#cancelPause = callAfter(PAUSE, () => {
-      this.#cancelPause = undefined
-      this.flush()
-    })
+    this.#pause()
+  }
+
+  #pause(): void {
+    this.#cancelPause = callAfter(PAUSE, () => void this.#again())
+  }
+
+  /** The stream may be another one by now, or not be there. */
+  async #again(): Promise<void> {
+    try {
+      if (this.#pending.length > 0) this.#era = await this.#options.ensure()
+    } catch {
+      if (!this.#closed) this.#pause()
+      return
+    }
+    this.#cancelPause = undefined
+    this.flush()
   }
 
   #giveUp(pending: Pending, why: string): void {
