@@ -2,9 +2,9 @@
 //
 // Three servers share a channel over Redis. One of them is killed, then Redis itself; the table shows who has got what.
 import { parseArgs } from 'node:util'
-import type { ClientsReport } from '../bench/machines/clients.js'
-import { Cluster } from '../bench/machines/cluster.js'
-import { openHub } from '../bench/machines/engine.js'
+import type { ClientsReport } from '../bench/engines/clients.js'
+import { Cluster } from '../bench/engines/cluster.js'
+import { openHub } from '../bench/engines/engine.js'
 import { createChannel } from '../src/index.js'
 import { startPeer } from '../src/testing/index.js'
 import { engineMissing, startRedis } from '../test/support/engine-servers.js'
@@ -35,7 +35,7 @@ process.exit()
 async function demo(): Promise<void> {
   const redis = await startRedis()
   const cluster = new Cluster('redis', redis)
-  const clients = startPeer(new URL('../bench/machines/clients.ts', import.meta.url))
+  const clients = startPeer(new URL('../bench/engines/clients.ts', import.meta.url))
   const hub = await openHub('redis', redis.port)
   try {
     for (let index = 0; index < 3; index++) await cluster.start(index)

@@ -1,6 +1,6 @@
 // Servers are killed and the engine is restarted while clients follow one channel: who misses what?
 //
-//   npx tsx bench/machines/run.ts redis|nats [clients a server] [seconds] [events a second]
+//   npx tsx bench/engines/run.ts redis|nats [clients a server] [seconds] [events a second]
 import { createChannel } from '../../src/index.js'
 import { startPeer } from '../../src/testing/index.js'
 import { type EngineServer, startNats, startRedis } from '../../test/support/engine-servers.js'
