@@ -17,6 +17,7 @@ export const entry = {
   redis: 'src/hub/redis/index.ts',
   nats: 'src/hub/nats/index.ts',
   testing: 'src/testing/index.ts',
+  cluster: 'src/hub/cluster/index.ts',
   dashboard: 'src/dashboard/index.ts',
   client: 'src/client/index.ts',
 }

@@ -67,7 +67,12 @@ export { type LivenessOverrides, type LivenessPlan, livenessPlan } from './liven
 export { judge, type Verdict } from './liveness/verdict.js'
 export type { PeerEvidence } from './liveness/watch.js'
 export { type Capabilities, capabilities } from './native/capabilities.js'
-export { type HistogramSnapshot, type Metrics, metrics } from './observability/metrics.js'
+export {
+  type HistogramSnapshot,
+  type HubMetrics,
+  type Metrics,
+  metrics,
+} from './observability/metrics.js'
 export { guardPort, type PortGuard, type PortGuardStats } from './port-guard/guard-port.js'
 export type { PortCloseInfo, PortCloseReason, PortGuardOptions } from './port-guard/options.js'
 export type { PeerSnapshot } from './port-guard/peer.js'

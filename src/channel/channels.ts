@@ -1,7 +1,7 @@
 // Many small channels, each open only while it is used.
 import { type Clock, systemClock } from '../internal/clock.js'
 import { TcpSseError } from '../internal/errors.js'
-import { type Checks, checkOptions, duration } from '../internal/validate.js'
+import { type Checks, checkOptions, duration, wrongType } from '../internal/validate.js'
 import { HubChannel } from './hub-channel.js'
 import { type HubSettings, hubChecks } from './hub-options.js'
 
@@ -36,7 +36,8 @@ interface Used {
  * Channels by name. Made by `createChannels`. Do not keep a channel: ask for it each time.
  *
  * @example
- * for (const name of names) await channels.get(name).broadcast({ data: 'closing time' })
+ * const channels = createChannels({ hub: localHub() })
+ * for (const room of ['a', 'b']) await channels.get(`chat:${room}`).broadcast({ data: 'closing time' })
  * await channels.close()
  */
 export class Channels {
@@ -50,6 +51,9 @@ export class Channels {
   /** @internal */
   constructor(options: ChannelsOptions, clock: Clock) {
     const { closeAfter = 30_000, ...rest } = checkOptions(options, checks, 'ChannelsOptions')
+    if (rest.hub === undefined) {
+      throw wrongType('ChannelsOptions.hub', 'a hub, such as localHub()', rest.hub)
+    }
     this.#options = rest
     this.#closeAfter = closeAfter
     this.#clock = clock

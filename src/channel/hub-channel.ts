@@ -33,6 +33,7 @@ import { Publisher } from './publishing.js'
  * `createChannel`.
  *
  * @example
+ * const chat = createChannel({ hub: localHub(), name: 'chat:42' })
  * const { replay, replayed } = await chat.subscribe(stream).ready
  * const { id } = await chat.broadcast({ data: 'hello' })
  */

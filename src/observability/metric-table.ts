@@ -12,7 +12,7 @@ export interface MetricRow {
   readonly kind: 'counter' | 'gauge'
   /** UCUM; nothing for numbers of things. */
   readonly unit?: 'By'
-  readonly label?: 'reason' | 'le'
+  readonly label?: 'reason' | 'state' | 'outcome' | 'le'
   read(now: Metrics): readonly Sample[]
 }
 
@@ -40,7 +40,7 @@ export const METRICS: readonly MetricRow[] = [
     help: 'Event streams that have ended, by reason',
     kind: 'counter',
     label: 'reason',
-    read: ({ closed }) => byReason(closed),
+    read: ({ closed }) => by('reason', closed),
   },
   {
     name: 'events',
@@ -93,11 +93,44 @@ export const METRICS: readonly MetricRow[] = [
     read: ({ broadcasts }) => one(broadcasts),
   },
   {
+    name: 'channels',
+    help: 'Channels with a hub, by state',
+    kind: 'gauge',
+    label: 'state',
+    read: ({ hub }) => by('state', hub.channels),
+  },
+  {
+    name: 'published',
+    help: 'Broadcasts of channels with a hub, by outcome',
+    kind: 'counter',
+    label: 'outcome',
+    read: ({ hub }) => by('outcome', hub.published),
+  },
+  {
+    name: 'resumed',
+    help: 'Subscriptions to channels with a hub, by outcome',
+    kind: 'counter',
+    label: 'outcome',
+    read: ({ hub }) => by('outcome', hub.resumed),
+  },
+  {
+    name: 'hub.reads',
+    help: 'Times that a log was read for clients that came back',
+    kind: 'counter',
+    read: ({ hub }) => one(hub.reads),
+  },
+  {
+    name: 'gaps',
+    help: 'Gaps that channels with a hub have found',
+    kind: 'counter',
+    read: ({ hub }) => one(hub.gaps),
+  },
+  {
     name: 'guard.closed',
     help: 'What guards have ended, by reason',
     kind: 'counter',
     label: 'reason',
-    read: ({ guardClosed }) => byReason(guardClosed),
+    read: ({ guardClosed }) => by('reason', guardClosed),
   },
   {
     name: 'queue.streams',
@@ -119,8 +152,8 @@ function one(value: number): Sample[] {
   return [[value, {}]]
 }
 
-function byReason(counts: Readonly<Record<string, number>>): Sample[] {
-  return Object.entries(counts).map(([reason, count]) => [count, { reason }])
+function by(label: string, counts: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(counts).map(([kind, count]) => [count, { [label]: kind }])
 }
 
 function byBound({ buckets, count }: HistogramSnapshot): Sample[] {

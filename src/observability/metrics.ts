@@ -1,6 +1,8 @@
 // The process in numbers, as of now.
 
+import type { SubscriptionOutcome } from '../channel/options.js'
 import { GUARD_CLOSE_REASONS, type GuardCloseReason } from '../guard/options.js'
+import type { FeedState } from '../hub/hub.js'
 import { counters, Histogram, type HistogramSnapshot } from '../internal/counters.js'
 import { CLOSE_REASONS, type CloseReason } from '../stream/close-info.js'
 import type { LiveStream } from '../stream/live-stream.js'
@@ -42,9 +44,29 @@ export interface Metrics {
   readonly queueDepth: HistogramSnapshot
   /** Broadcasts of channels. */
   readonly broadcasts: number
+  /** Channels with a hub. */
+  readonly hub: HubMetrics
   /** What guards have ended, by reason. */
   readonly guardClosed: Readonly<Record<GuardCloseReason, number>>
 }
+
+/** Channels with a hub, in numbers. All but `channels` only ever grow. */
+export interface HubMetrics {
+  /** Channels that are open now, by the state of their feed. */
+  readonly channels: Readonly<Record<FeedState, number>>
+  /** Broadcasts: the engine has it, has it not, or nobody knows. */
+  readonly published: Readonly<Record<'taken' | 'down' | 'unknown', number>>
+  /** Subscriptions, by what could be sent again. */
+  readonly resumed: Readonly<Record<SubscriptionOutcome, number>>
+  /** Times that a log was read for clients that came back. */
+  readonly reads: number
+  /** Gaps that channels have found. */
+  readonly gaps: number
+}
+
+const FEED_STATES = ['live', 'catching-up', 'down'] as const
+const PUBLISHED = ['taken', 'down', 'unknown'] as const
+const RESUMED = ['complete', 'partial', 'unknown', 'unavailable', 'closed'] as const
 
 /** Upper bounds, bytes: nothing; what Node takes in before it asks to wait; the limit where a stream overflows; more. */
 const DEPTHS = [0, 1_024, 16_384, 65_536, 262_144, 1_048_576, 4_194_304]
@@ -81,6 +103,13 @@ export function metrics(): Metrics {
     timeToDetect: counters.timeToDetect.snapshot(),
     queueDepth: queueDepth.snapshot(),
     broadcasts: counters.broadcasts,
+    hub: {
+      channels: byReason(FEED_STATES, counters.feeds),
+      published: byReason(PUBLISHED, counters.published),
+      resumed: byReason(RESUMED, counters.resumed),
+      reads: counters.hubReads,
+      gaps: counters.gaps,
+    },
     guardClosed: byReason(GUARD_CLOSE_REASONS, guardClosed),
   }
 }

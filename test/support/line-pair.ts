@@ -22,7 +22,7 @@ class End implements TestLine {
   #gone = false
   #held: unknown[] | undefined
   readonly #listeners = new Set<(value: unknown) => void>()
-  readonly #onGone: (() => void)[] = []
+  readonly #onGone = new Set<() => void>()
 
   send(envelope: unknown, failed: (error: Error) => void): void {
     const copy = structuredClone(envelope)
@@ -41,8 +41,9 @@ class End implements TestLine {
     return () => this.#listeners.delete(listener)
   }
 
-  onGone(listener: () => void): void {
-    this.#onGone.push(listener)
+  onGone(listener: () => void): () => void {
+    this.#onGone.add(listener)
+    return () => this.#onGone.delete(listener)
   }
 
   break(): void {

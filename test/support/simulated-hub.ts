@@ -43,6 +43,7 @@ export class SimulatedHub implements Hub {
   readonly scope = 'simulated'
   readonly engine: SimulatedLog
   readonly feeds: SimulatedFeed[] = []
+  readonly listeners: FeedListener[] = []
 
   constructor(engine: SimulatedLog) {
     this.engine = engine
@@ -51,6 +52,7 @@ export class SimulatedHub implements Hub {
   open(_channel: string, listener: FeedListener, _keep: Keep): Feed {
     const feed = new SimulatedFeed(this.engine, listener)
     this.feeds.push(feed)
+    this.listeners.push(listener)
     return feed
   }
 

@@ -18,7 +18,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   guard: ['liveness', 'tcp', 'native', 'internal'],
   'port-guard': ['liveness', 'tcp', 'native', 'internal'],
   lifecycle: ['channel', 'stream', 'sse', 'internal'],
-  observability: ['stream', 'guard', 'internal'],
+  observability: ['channel', 'hub', 'stream', 'guard', 'internal'],
   adapters: ['stream', 'transport', 'native', 'internal'],
   cli: ['port-guard', 'liveness', 'tcp', 'native', 'internal'],
   testing: ['hub', 'internal'],

@@ -32,7 +32,10 @@ function lineOfProcess(): Line {
       process.on('message', listener)
       return () => void process.off('message', listener)
     },
-    onGone: (listener) => void process.once('disconnect', listener),
+    onGone(listener) {
+      process.once('disconnect', listener)
+      return () => void process.off('disconnect', listener)
+    },
   }
 }
 
@@ -48,7 +51,10 @@ function lineToWorker(worker: ClusterWorker): Line {
       worker.on('message', listener)
       return () => void worker.off('message', listener)
     },
-    onGone: (listener) => void worker.once('disconnect', listener),
+    onGone(listener) {
+      worker.once('disconnect', listener)
+      return () => void worker.off('disconnect', listener)
+    },
   }
 }
 
@@ -61,7 +67,10 @@ function lineToMainThread(port: NonNullable<typeof parentPort>): Line {
       port.unref()
       return () => void port.off('message', listener)
     },
-    onGone: (listener) => void port.once('close', listener),
+    onGone(listener) {
+      port.once('close', listener)
+      return () => void port.off('close', listener)
+    },
   }
 }
 
@@ -72,6 +81,9 @@ function lineToThread(thread: Thread): Line {
       thread.on('message', listener)
       return () => void thread.off('message', listener)
     },
-    onGone: (listener) => void thread.once('exit', listener),
+    onGone(listener) {
+      thread.once('exit', listener)
+      return () => void thread.off('exit', listener)
+    },
   }
 }

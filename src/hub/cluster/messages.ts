@@ -42,8 +42,8 @@ export interface Line {
   send(envelope: Envelope<FromWorker | FromPrimary>, failed: (error: Error) => void): void
   /** Returns what takes the listener away. */
   onMessage(listener: (value: unknown) => void): () => void
-  /** Called once. */
-  onGone(listener: () => void): void
+  /** Calls back once. Returns what takes the listener away. */
+  onGone(listener: () => void): () => void
 }
 
 /** Bytes of an entry on its way, roughly. */

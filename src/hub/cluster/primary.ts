@@ -29,11 +29,15 @@ export class WorkerService {
     this.#hub = hub
     this.#keeper = keeper
     this.#line = line
-    this.#unlisten = line.onMessage((value) => {
+    const unlistenMessages = line.onMessage((value) => {
       const message = opened<FromWorker>(value, hub)
       if (message !== undefined) this.#take(message)
     })
-    line.onGone(() => this.close())
+    const unlistenGone = line.onGone(() => this.close())
+    this.#unlisten = () => {
+      unlistenMessages()
+      unlistenGone()
+    }
   }
 
   /** Bytes that are on their way to the worker. */

@@ -30,11 +30,15 @@ export class WorkerHub implements Hub, Desk {
     this.#line = line
     this.clock = clock
     this.requests = new Requests()
-    this.#unlisten = line.onMessage((value) => {
+    const unlistenMessages = line.onMessage((value) => {
       const message = opened<FromPrimary>(value, name)
       if (message !== undefined) this.#take(message)
     })
-    line.onGone(() => this.#primaryGone())
+    const unlistenGone = line.onGone(() => this.#primaryGone())
+    this.#unlisten = () => {
+      unlistenMessages()
+      unlistenGone()
+    }
   }
 
   open(channel: string, listener: FeedListener, keep: Keep): Feed {

@@ -1,0 +1,59 @@
+// A primary that publishes, and its workers that serve: one port for all.
+import cluster, { type Worker } from 'node:cluster'
+import { clusterHub } from '../../src/hub/cluster/index.js'
+import { createChannel } from '../../src/index.js'
+import { CHANNEL, HISTORY, serve } from './server.js'
+
+// Port 0 is the same port for all workers.
+const servers = Number(process.env.SERVERS)
+
+if (cluster.isPrimary) primary()
+else void serve(clusterHub(), 0).then((port) => process.send?.({ port }))
+
+function primary(): void {
+  const news = createChannel({ hub: clusterHub(), name: CHANNEL, history: HISTORY })
+  let reads = 0
+  let port = 0
+  /** Those that listen: one that is still starting is not worth a kill. */
+  const listening = new Set<Worker>()
+  const fork = (): Promise<Worker> =>
+    new Promise((resolve) => {
+      const worker = cluster.fork()
+      worker.on('message', (message: { port?: number; reads?: number }) => {
+        if (message.port !== undefined) {
+          port = message.port
+          listening.add(worker)
+          resolve(worker)
+        }
+        if (message.reads !== undefined) {
+          reads += message.reads
+          process.send?.({ reads })
+        }
+      })
+    })
+  process.on('message', async (message: { publish?: number; kill?: true; reads?: true }) => {
+    const workers = Object.values(cluster.workers ?? {}) as Worker[]
+    if (message.publish !== undefined) {
+      const n = message.publish
+      const code = await news.broadcast({ data: { n, at: Date.now() } }).then(
+        () => undefined,
+        (error: { code?: string }) => error.code,
+      )
+      process.send?.({ published: n, code })
+    } else if (message.kill) {
+      const [victim] = [...listening].slice(Math.floor(Math.random() * listening.size))
+      if (victim !== undefined) listening.delete(victim)
+      victim?.process.kill('SIGKILL')
+      await fork()
+      process.send?.({ killed: true })
+    } else if (message.reads) {
+      reads = 0
+      for (const worker of workers) worker.send('reads')
+    }
+  })
+  process.on('disconnect', () => process.exit())
+  void (async () => {
+    for (let index = 0; index < servers; index++) await fork()
+    process.send?.({ ports: [port] })
+  })()
+}

@@ -1,0 +1,93 @@
+// Answers of a (made-up) model, token by token, over several processes. The browser's connection may be cut, and the process that serves it
+// killed: the answer goes on from another one, without a lost or doubled token. A stop reaches the producer wherever it runs.
+import cluster from 'node:cluster'
+import { createServer } from 'node:http'
+import { createChannels, createEventStream } from 'tcp-sse'
+import { clusterHub } from 'tcp-sse/cluster'
+import { answerTo } from './model.mjs'
+
+const hub = clusterHub()
+const history = { maxEvents: 10_000, maxAge: 600_000 }
+
+// What the producer writes, one channel an answer; and what it is told, one channel for all producers.
+const answers = createChannels({ hub, history })
+const orders = createChannels({ hub, history: { maxEvents: 100 } })
+
+if (cluster.isPrimary) {
+  // Producers run where no client's connection does: here, in the primary. A queue of jobs would do as well.
+  const running = new Map()
+  listenTo('orders', ({ start, prompt, stop }) => {
+    if (stop !== undefined) running.get(stop)?.abort()
+    if (start === undefined || running.has(start)) return
+    const controller = new AbortController()
+    running.set(start, controller)
+    void produce(start, prompt, controller.signal).finally(() => running.delete(start))
+  })
+  const workers = Number(process.env.WORKERS ?? 2)
+  for (let index = 0; index < workers; index++) fork()
+} else {
+  createServer((req, res) => void serve(req, res)).listen(
+    Number(process.env.PORT ?? 0),
+    '127.0.0.1',
+    function () {
+      process.send({ port: this.address().port })
+    },
+  )
+}
+
+async function produce(id, prompt, signal) {
+  const answer = answers.get(`answer:${id}`)
+  let reason = 'complete'
+  for await (const token of answerTo(prompt, Number(process.env.PACE ?? 50))) {
+    if (signal.aborted) {
+      reason = 'stopped'
+      break
+    }
+    await answer.broadcast({ event: 'token', data: token })
+  }
+  await answer.broadcast({ event: 'done', data: { reason } })
+}
+
+async function serve(req, res) {
+  const { pathname, searchParams } = new URL(req.url, 'http://localhost')
+  const id = searchParams.get('id') ?? ''
+  if (pathname === '/answer' && req.method === 'GET') {
+    // Also for one that comes back: what it has missed comes first. Whoever is allowed to see this answer is the application's to check.
+    answers.get(`answer:${id}`).subscribe(createEventStream(req, res))
+  } else if (pathname === '/ask' && req.method === 'POST') {
+    await orders
+      .get('orders')
+      .broadcast({ data: { start: id, prompt: searchParams.get('prompt') } })
+    res.writeHead(202).end()
+  } else if (pathname === '/stop' && req.method === 'POST') {
+    await orders.get('orders').broadcast({ data: { stop: id } })
+    res.writeHead(202).end()
+  } else if (pathname === '/worker') res.end(String(process.pid))
+  else res.writeHead(404).end()
+}
+
+/** A hub's feed is for programs, too: each entry's text is an event. */
+function listenTo(channel, take) {
+  hub.open(
+    channel,
+    {
+      start() {},
+      gap() {},
+      state() {},
+      entry: ({ text }) => take(JSON.parse(text.slice('data: '.length))),
+    },
+    { maxEvents: 100 },
+  )
+}
+
+/** A worker that dies is replaced. */
+function fork() {
+  const worker = cluster.fork()
+  worker.on(
+    'message',
+    ({ port }) => port !== undefined && process.send?.({ port, pid: worker.process.pid }),
+  )
+  worker.once('exit', () => fork())
+}
+
+process.on('disconnect', () => process.exit())
