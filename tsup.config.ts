@@ -14,6 +14,8 @@ export const entry = {
   web: 'src/adapters/web.ts',
   otel: 'src/observability/otel.ts',
   prometheus: 'src/observability/prometheus.ts',
+  redis: 'src/hub/redis/index.ts',
+  nats: 'src/hub/nats/index.ts',
   testing: 'src/testing/index.ts',
   cluster: 'src/hub/cluster/index.ts',
   dashboard: 'src/dashboard/index.ts',

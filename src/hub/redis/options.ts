@@ -1,0 +1,89 @@
+import { TcpSseError } from '../../internal/errors.js'
+import { type Check, type Checks, duration, integer, wrongType } from '../../internal/validate.js'
+
+/** Options of `redisHub`. */
+export interface RedisHubOptions {
+  /**
+   * Stands before every key, and names the hub: two hubs with different prefixes share nothing. Without braces, 64 characters at most.
+   * @defaultValue 'tcp-sse'
+   */
+  prefix?: string | undefined
+  /**
+   * Into how many slots the channels are divided, for Redis Cluster: each is a hash tag of its own, with two connections of each
+   * process. All processes need the same number, because it is a part of the keys. 1 to 1024.
+   * @defaultValue 1
+   */
+  partitions?: number | undefined
+  /**
+   * For how long a read of the stream's end waits in the server, ms. 100 to 60 000.
+   * @defaultValue 2_000
+   */
+  blockFor?: number | undefined
+  /**
+   * How long an answer may take, connecting included, ms: then the connection is dropped and made anew. A reading connection that has died without a
+   * sign is noticed after `blockFor + answerWithin`. 100 to 60 000.
+   * @defaultValue 2_000
+   */
+  answerWithin?: number | undefined
+  /**
+   * The longest pause between two attempts to connect, ms. 50 to 60 000.
+   * @defaultValue 2_000
+   */
+  reconnectWithin?: number | undefined
+  /**
+   * How often a channel without events is looked up, so that a log that was emptied meanwhile is noticed, ms. 1 000 to 3 600 000.
+   * @defaultValue 30_000
+   */
+  checkEvery?: number | undefined
+  /**
+   * How many channels one connection reads. A process with more has several: what a wake-up costs the server grows with the number of streams
+   * (83 us for 1 000). 1 to 10 000.
+   * @defaultValue 1_000
+   */
+  channelsPerConnection?: number | undefined
+  /**
+   * How many publications of this process may wait for their answers; more reject with `ERR_HUB_DOWN`. 1 to 1 000 000.
+   * @defaultValue 10_000
+   */
+  maxPending?: number | undefined
+}
+
+const prefix: Check<string> = (value, name) => {
+  if (typeof value !== 'string') throw wrongType(name, 'a string', value)
+  if (!/^[^{}\s]{1,64}$/.test(value)) {
+    throw new TcpSseError(
+      'ERR_OPTION_VALUE',
+      `${name} must have 1 to 64 characters, no braces and no white space, not '${value}'`,
+      { option: name },
+    )
+  }
+  return value
+}
+
+/** The table of the options. */
+export const redisHubChecks: Checks<RedisHubOptions> = {
+  prefix,
+  partitions: integer('slots', { min: 1, max: 1024 }),
+  blockFor: duration({ min: 100, max: 60_000 }),
+  answerWithin: duration({ min: 100, max: 60_000 }),
+  reconnectWithin: duration({ min: 50, max: 60_000 }),
+  checkEvery: duration({ min: 1_000, max: 3_600_000 }),
+  channelsPerConnection: integer('channels', { min: 1, max: 10_000 }),
+  maxPending: integer('publications', { min: 1, max: 1_000_000 }),
+}
+
+/** Options with their defaults. */
+export type Settings = {
+  readonly [K in keyof RedisHubOptions]-?: Exclude<RedisHubOptions[K], undefined>
+}
+
+export const defaults: Settings = {
+  prefix: 'tcp-sse',
+  partitions: 1,
+  blockFor: 2_000,
+  answerWithin: 2_000,
+  reconnectWithin: 2_000,
+  checkEvery: 30_000,
+  channelsPerConnection: 1_000,
+  maxPending: 10_000,
+}

@@ -1,0 +1,146 @@
+// One blocking connection that reads the ends of many logs.
+import { callAtEndOfTick, monotonicNow } from '../../internal/scheduling.js'
+import type { RedisConnector } from './connector.js'
+import { Link } from './link.js'
+import type { Ask } from './log.js'
+import type { Settings } from './options.js'
+import { entriesByKey, type RawEntry } from './replies.js'
+import type { Session } from './session.js'
+import { BATCH, type Tail } from './tail.js'
+
+/** What a reader has to know of its hub. */
+export interface ReaderOptions {
+  readonly connector: RedisConnector
+  readonly settings: Settings
+  /** A stream of this reader alone: an entry in it ends a read that blocks. */
+  readonly wakeKey: string
+  /** Adds that entry, over another connection. */
+  readonly wake: (key: string) => void
+}
+
+/** A read that took so much longer than it blocks has found the event loop, or the server, standing still, ms. */
+const LATE = 1_000
+
+/** Reads for up to `channelsPerConnection` feeds, one of a channel each. */
+export class Reader {
+  readonly #options: ReaderOptions
+  readonly #tails = new Map<string, Tail>()
+  readonly #link: Link
+  #blocked = false
+  #woken = false
+  /** Whether there are others to read for than when it was last looked. */
+  #changed = false
+  #cause: Error | undefined
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+    this.#link = new Link(options.connector, options.settings, {
+      up: (session) => void this.#read(session),
+      down: (cause) => this.#down(cause),
+    })
+  }
+
+  get size(): number {
+    return this.#tails.size
+  }
+
+  has(key: string): boolean {
+    return this.#tails.has(key)
+  }
+
+  add(tail: Tail): void {
+    this.#tails.set(tail.key, tail)
+    tail.onResume = () => this.#wake()
+    this.#wake()
+    // Never from within `Hub.open`.
+    callAtEndOfTick(() => {
+      if (this.#cause !== undefined) tail.state('down', this.#cause)
+    }, undefined)
+  }
+
+  remove(tail: Tail): void {
+    if (this.#tails.get(tail.key) !== tail) return
+    this.#tails.delete(tail.key)
+    this.#wake()
+  }
+
+  close(): void {
+    this.#link.close()
+  }
+
+  /** Ends a read that blocks, because it reads for others than it should. */
+  #wake(): void {
+    this.#changed = true
+    if (!this.#blocked || this.#woken) return
+    this.#woken = true
+    this.#options.wake(this.#options.wakeKey)
+  }
+
+  #down(cause: Error): void {
+    this.#cause = cause
+    for (const tail of this.#tails.values()) tail.state('down', cause)
+  }
+
+  /** For as long as the connection lasts. */
+  async #read(session: Session): Promise<void> {
+    const { answerWithin } = this.#options.settings
+    const ask: Ask = (...args) => session.command(args, answerWithin)
+    this.#cause = undefined
+    try {
+      for (const tail of this.#tails.values()) {
+        tail.state('catching-up')
+        tail.suspect = true
+        tail.lookedAt = Number.NEGATIVE_INFINITY
+      }
+      let wakeId = await this.#once(session, ask, '0-0', false)
+      while (session.lost === undefined) wakeId = await this.#once(session, ask, wakeId, true)
+    } catch (error) {
+      // Also what the server refuses: the next connection may be allowed to.
+      session.fail(error as Error)
+    }
+  }
+
+  /** One round; returns up to where the wake-up stream was read. */
+  async #once(session: Session, ask: Ask, wakeId: string, block: boolean): Promise<string> {
+    const { wakeKey, settings } = this.#options
+    await this.#look(ask)
+    const tails = [...this.#tails.values()].filter((tail) => tail.ready)
+    const keys = [wakeKey, ...tails.map(({ key }) => key)]
+    const ids = [wakeId, ...tails.map(({ place }) => place?.id ?? '$')]
+    const blocking = block ? ['BLOCK', String(settings.blockFor)] : []
+    const args = ['XREAD', 'COUNT', String(BATCH), ...blocking, 'STREAMS', ...keys, ...ids]
+    const longest = block ? settings.blockFor : 0
+    const began = monotonicNow()
+    this.#blocked = block
+    const reply = await session.command(args, longest + settings.answerWithin)
+    this.#blocked = false
+    this.#woken = false
+    const read = entriesByKey(reply)
+    const late = monotonicNow() - began > longest + LATE
+    await Promise.all(tails.map((tail) => take(ask, tail, read.get(tail.key), late)))
+    return read.get(wakeKey)?.at(-1)?.id ?? wakeId
+  }
+
+  /** Opens what is new, and looks at what was away or has been quiet for a while; again where more has come meanwhile. */
+  async #look(ask: Ask): Promise<void> {
+    do {
+      this.#changed = false
+      const due = monotonicNow() - this.#options.settings.checkEvery
+      const tails = [...this.#tails.values()].filter(
+        ({ place, lookedAt }) => place === undefined || lookedAt < due,
+      )
+      await Promise.all(tails.map((tail) => tail.look(ask)))
+    } while (this.#changed)
+  }
+}
+
+async function take(
+  ask: Ask,
+  tail: Tail,
+  entries: readonly RawEntry[] | undefined,
+  late: boolean,
+): Promise<void> {
+  if (late) tail.suspect = true
+  if (entries === undefined) tail.state('live')
+  else await tail.take(ask, entries)
+}

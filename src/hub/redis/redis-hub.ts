@@ -1,0 +1,175 @@
+import { checkOptions } from '../../internal/validate.js'
+import type { Feed, FeedListener, Hub, Keep } from '../hub.js'
+import { Commands } from './commands.js'
+import { connectorOf, type RedisClient, type RedisConnector } from './connector.js'
+import { hubClosed, RedisFeed } from './feed.js'
+import { defaults, type RedisHubOptions, redisHubChecks, type Settings } from './options.js'
+import { Publisher } from './publisher.js'
+import { Reader } from './reader.js'
+import { Tail } from './tail.js'
+
+/**
+ * A hub over Redis or Valkey Streams, for channels of several processes: each channel is one stream. Redis 6.2 or newer, or Valkey.
+ *
+ * The client is a template and is never used itself, so it need not be connected: the hub makes connections of its own by its
+ * `duplicate()`, one that reads and one for everything else, and connects them again itself. They need the rights to XADD, XREAD,
+ * XRANGE, XREVRANGE, XINFO, XGROUP CREATE, PEXPIRE, CLIENT INFO, and CLIENT KILL: without the last an event that was in flight when a connection broke is not sent again, and
+ * rejects with `ERR_PUBLISH_UNKNOWN`.
+ *
+ * @param client - of `redis` (node-redis 5 or 6) or `ioredis` (5 or 6), single or cluster; or a `RedisConnector`
+ * @throws {TcpSseError} `ERR_OPTION_TYPE` for any other client, `ERR_OPTION_UNKNOWN`, `ERR_OPTION_VALUE`
+ * @example
+ * import { redisHub } from 'tcp-sse/redis'
+ * import { createClient } from 'redis'
+ *
+ * const hub = redisHub(createClient({ url: 'redis://127.0.0.1:6379' }))
+ */
+export function redisHub(client: RedisClient | RedisConnector, options: RedisHubOptions = {}): Hub {
+  const given = checkOptions(options, redisHubChecks, 'options')
+  const settings = { ...defaults, ...given } as Settings
+  return new RedisHub(connectorOf(client, settings.answerWithin), settings)
+}
+
+/** The hub of one prefix. */
+class RedisHub implements Hub {
+  readonly scope: string
+  readonly #connector: RedisConnector
+  readonly #settings: Settings
+  readonly #parts = new Map<number, Part>()
+  readonly #feeds = new Set<Feed>()
+  readonly #name = randomName()
+  #opened = 0
+  #pending = 0
+  #closed = false
+
+  constructor(connector: RedisConnector, settings: Settings) {
+    this.#connector = connector
+    this.#settings = settings
+    this.scope = `redis.${settings.prefix}`
+  }
+
+  open(channel: string, listener: FeedListener, keep: Keep): Feed {
+    if (this.#closed) throw hubClosed()
+    const part = this.#partOf(channel)
+    const { commands } = part
+    const key = `${part.prefix}c:${channel}`
+    const publisher = new Publisher({
+      key,
+      name: `${this.#name}${(this.#opened++).toString(36)}`,
+      maxEvents: keep.maxEvents,
+      settings: this.#settings,
+      oneByOne: this.#connector.cluster === true,
+      count: (change) => this.#count(change),
+    })
+    const tail = new Tail(key, listener, keep, (place) => publisher.start(place))
+    const reader = part.readerFor(tail)
+    commands.add(publisher)
+    const { answerWithin } = this.#settings
+    const feed: Feed = new RedisFeed({
+      tail,
+      publisher,
+      commands,
+      answerWithin,
+      onClose: () => {
+        this.#feeds.delete(feed)
+        commands.remove(publisher)
+        part.leave(reader, tail)
+      },
+    })
+    this.#feeds.add(feed)
+    return feed
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const feed of this.#feeds) feed.close()
+    for (const part of this.#parts.values()) part.close()
+  }
+
+  #count(change: 1 | -1): boolean {
+    if (change === 1 && this.#pending >= this.#settings.maxPending) return false
+    this.#pending += change
+    return true
+  }
+
+  #partOf(channel: string): Part {
+    const index = hash(channel) % this.#settings.partitions
+    let part = this.#parts.get(index)
+    if (part === undefined) {
+      part = new Part(this.#connector, this.#settings, index, this.#name)
+      this.#parts.set(index, part)
+    }
+    return part
+  }
+}
+
+/** The channels of one hash tag, and so of one server of a cluster. */
+class Part {
+  /** Of all its keys. The tag is a text: those of bare numbers collide. */
+  readonly prefix: string
+  readonly commands: Commands
+  readonly #connector: RedisConnector
+  readonly #settings: Settings
+  readonly #name: string
+  readonly #readers = new Set<Reader>()
+  #made = 0
+
+  constructor(connector: RedisConnector, settings: Settings, index: number, name: string) {
+    this.prefix = `{${settings.prefix}:${index}}`
+    this.#connector = connector
+    this.#settings = settings
+    this.#name = name
+    this.commands = new Commands(connector, settings)
+  }
+
+  /** The first reader with room that does not read this stream already. */
+  readerFor(tail: Tail): Reader {
+    for (const reader of this.#readers) {
+      if (reader.size < this.#settings.channelsPerConnection && !reader.has(tail.key)) {
+        reader.add(tail)
+        return reader
+      }
+    }
+    const reader = new Reader({
+      connector: this.#connector,
+      settings: this.#settings,
+      wakeKey: `${this.prefix}w:${this.#name}${(this.#made++).toString(36)}`,
+      wake: (key) => this.#wake(key),
+    })
+    this.#readers.add(reader)
+    reader.add(tail)
+    return reader
+  }
+
+  leave(reader: Reader, tail: Tail): void {
+    reader.remove(tail)
+    if (reader.size > 0) return
+    this.#readers.delete(reader)
+    reader.close()
+  }
+
+  close(): void {
+    for (const reader of this.#readers) reader.close()
+    this.commands.link.close()
+  }
+
+  /** Lost, it costs `blockFor`. */
+  #wake(key: string): void {
+    this.commands.tell(['XADD', key, 'MAXLEN', '1', '*', 'w', '1'], ['PEXPIRE', key, '60000'])
+  }
+}
+
+function randomName(): string {
+  return `${Math.floor(Math.random() * 36 ** 8)
+    .toString(36)
+    .padStart(8, '0')}-`
+}
+
+/** FNV-1a, 32 bits. */
+function hash(text: string): number {
+  let value = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) {
+    value = Math.imul(value ^ text.charCodeAt(at), 0x01000193) >>> 0
+  }
+  return value
+}

@@ -1,0 +1,129 @@
+// Where one listener stands in its channel's log.
+import { rethrowLater } from '../../internal/rethrow.js'
+import { monotonicNow } from '../../internal/scheduling.js'
+import type { FeedListener, FeedState, Keep } from '../hub.js'
+import { type Ask, type Cursor, decode, openLog, Seen, verify } from './log.js'
+import type { RawEntry } from './replies.js'
+import { type Place, positionOf } from './stream-id.js'
+
+/** Entries of one stream in one answer. */
+export const BATCH = 128
+
+/** An expiry is put off so often, ms. */
+const TOUCH = 60_000
+
+/** The reading half of a feed. */
+export class Tail {
+  readonly key: string
+  /** Unknown until the log has been opened. */
+  place: Cursor | undefined
+  /** Whether entries that were behind the cursor may be gone. */
+  suspect = false
+  lookedAt = 0
+  #touchedAt = Number.NEGATIVE_INFINITY
+  readonly #listener: FeedListener
+  readonly #keep: Keep
+  readonly #onPlace: (place: Place) => void
+  #seen = new Seen()
+  #state: FeedState = 'catching-up'
+  #pauses = 0
+  #closed = false
+  onResume: (() => void) | undefined
+
+  constructor(key: string, listener: FeedListener, keep: Keep, onPlace: (place: Place) => void) {
+    this.key = key
+    this.#listener = listener
+    this.#keep = keep
+    this.#onPlace = onPlace
+  }
+
+  /** Whether it may be handed more. */
+  get ready(): boolean {
+    return this.place !== undefined && this.#pauses === 0 && !this.#closed
+  }
+
+  state(state: FeedState, cause?: Error): void {
+    if (this.#closed || state === this.#state) return
+    this.#state = state
+    if (cause === undefined) this.#listener.state(state)
+    else this.#listener.state(state, cause)
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Opens the log, or looks whether what is behind the cursor is still there. */
+  async look(ask: Ask): Promise<void> {
+    if (this.#closed) return
+    if (this.place === undefined) await this.#open(ask)
+    else await this.#verify(ask, this.place)
+    this.lookedAt = monotonicNow()
+    this.#touch(ask)
+  }
+
+  /** Takes what was read behind the cursor. An answer that is full, or came late, is believed when the cursor's entry is still there. */
+  async take(ask: Ask, raw: readonly RawEntry[]): Promise<void> {
+    const { place } = this
+    if (place === undefined) return
+    const full = raw.length >= Math.min(BATCH, this.#keep.maxEvents)
+    const marked = raw.some(({ fields }) => fields.o !== undefined)
+    this.lookedAt = monotonicNow()
+    if (full || marked || this.suspect) {
+      if (!(await this.#verify(ask, place))) return
+    }
+    this.suspect = false
+    for (const each of raw) this.#hand(each, place.era)
+    this.state(full ? 'catching-up' : 'live')
+    this.#touch(ask)
+  }
+
+  async #open(ask: Ask): Promise<void> {
+    const { era, top } = await openLog(ask, this.key)
+    if (this.#closed) return
+    this.#moveTo({ era, id: top, anchor: top })
+    this.#listener.start(positionOf(era, top))
+    this.state('live')
+  }
+
+  /** Whether all is well. If not, the listener is told, and reading goes on elsewhere. */
+  async #verify(ask: Ask, place: Cursor): Promise<boolean> {
+    const repair = await verify(ask, this.key, place)
+    if (this.#closed) return false
+    if (repair === undefined) return true
+    this.suspect = false
+    if (repair.era !== place.era) this.#seen = new Seen()
+    this.#moveTo(repair)
+    this.#listener.gap(positionOf(place.era, place.id), positionOf(repair.era, repair.id))
+    return false
+  }
+
+  #hand(raw: RawEntry, era: string): void {
+    if (this.#closed) return
+    this.place = { era, id: raw.id, anchor: raw.id }
+    const entry = decode(raw, era, this.#seen)
+    const pause = entry && this.#listener.entry(entry)
+    if (pause === undefined) return
+    this.#pauses += 1
+    pause.catch(rethrowLater).finally(() => {
+      this.#pauses -= 1
+      // Meanwhile nothing was read.
+      this.suspect = true
+      if (this.#pauses === 0) this.onResume?.()
+    })
+  }
+
+  #moveTo(place: Cursor): void {
+    this.place = place
+    this.#onPlace(place)
+  }
+
+  /** A log that nobody uses is forgotten, long after the last of its events could be asked for. */
+  #touch(ask: Ask): void {
+    const { maxAge } = this.#keep
+    if (maxAge === undefined || monotonicNow() - this.#touchedAt < TOUCH) return
+    this.#touchedAt = monotonicNow()
+    const lasts = Math.ceil(2 * Math.max(maxAge, 5 * TOUCH))
+    ask('PEXPIRE', this.key, String(lasts)).catch(() => {})
+  }
+}
