@@ -51,8 +51,12 @@ export class Viewer {
       over = true
       setTimeout(() => this.#connect(), 50 + Math.random() * 200)
     }
+    // A connection that was handed to a server just as it died is answered by none.
+    const unanswered = setTimeout(() => request.destroy(), 5_000)
+    request.on('close', () => clearTimeout(unanswered))
     request.on('error', again)
     request.on('response', (response) => {
+      clearTimeout(unanswered)
       this.#tally.connections += 1
       response.setEncoding('utf8')
       response.on('data', (text: string) => this.#read(text))

@@ -37,8 +37,11 @@ async function ask(id, prompt, disturb) {
     const controller = new AbortController()
     const headers = lastId === '' ? {} : { 'last-event-id': lastId }
     connections += 1
+    // A connection that was handed to a server just as it died is answered by none.
+    const unanswered = setTimeout(() => controller.abort(), 2_000)
     try {
       const response = await fetch(url('/answer', { id }), { headers, signal: controller.signal })
+      clearTimeout(unanswered)
       let rest = ''
       for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
         const blocks = (rest + chunk).split('\n\n')
@@ -62,6 +65,7 @@ async function ask(id, prompt, disturb) {
     } catch (error) {
       if (error.code === 'ERR_ASSERTION') throw error
     }
+    clearTimeout(unanswered)
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   throw new Error('the answer did not end')

@@ -22,7 +22,12 @@ async function hold(): Promise<void> {
 }
 
 if (!isMainThread) {
-  void hold().then(() => parentPort?.postMessage({ passed, failures }))
+  // The hub's port alone keeps no thread alive.
+  const busy = setInterval(() => {}, 1_000)
+  void hold().then(() => {
+    clearInterval(busy)
+    parentPort?.postMessage({ passed, failures })
+  })
 } else if (cluster.isPrimary) {
   clusterHub()
   const tell = (from: string) => (message: { passed?: number }) => {
