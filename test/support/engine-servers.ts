@@ -43,6 +43,10 @@ export class EngineServer {
     const [file = '', ...args] = this.#program.command
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
+    // It must not outlive this process.
+    const end = (): void => void child.kill('SIGKILL')
+    process.on('exit', end)
+    child.on('exit', () => process.off('exit', end))
     let output = ''
     for (const pipe of [child.stdout, child.stderr]) {
       pipe.on('data', (chunk) => {
