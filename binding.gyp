@@ -9,6 +9,7 @@
             "sources": [
               "native/addon.cc",
               "native/diag_linux.cc",
+              "native/pidfd_linux.cc",
               "native/tcp_linux.cc"
             ],
             "include_dirs": [

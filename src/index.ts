@@ -39,9 +39,8 @@ export {
   type DrainTarget,
   drain,
 } from './lifecycle/drain.js'
-export type { Observation } from './liveness/observation.js'
 export { type LivenessOverrides, type LivenessPlan, livenessPlan } from './liveness/plan.js'
-export { judge, type Verdict } from './liveness/verdict.js'
+export type { Verdict } from './liveness/verdict.js'
 export type { PeerEvidence } from './liveness/watch.js'
 export { type Capabilities, capabilities } from './native/capabilities.js'
 export { type HistogramSnapshot, type Metrics, metrics } from './observability/metrics.js'

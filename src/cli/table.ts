@@ -35,11 +35,12 @@ const COLUMNS: readonly Column[] = [
     cell: ({ silentFor }) => (silentFor > 0 ? seconds(silentFor) : '-'),
   },
   { title: 'WAITING', width: 8, cell: ({ observation }) => bytes(observation?.unsent) },
-  { title: 'UNACKED', width: 7, cell: ({ observation }) => plain(observation?.unacked) },
+  { title: 'UNACKED', width: 7, cell: ({ observation }) => plain(observation?.unackedSegments) },
   {
     title: 'RETRIES',
     width: 7,
-    cell: ({ observation }) => plain(observation && observation.retransmits + observation.probes),
+    cell: ({ observation }) =>
+      plain(observation && (observation.retransmits ?? 0) + (observation.probes ?? 0)),
   },
   { title: 'LAST ACK', width: 8, cell: ({ observation }) => seconds(observation?.lastAckReceived) },
   { title: 'ACKED', width: 8, cell: ({ observation }) => bytes(observation?.bytesAcked) },

@@ -1,46 +1,35 @@
 // One socket under watch, from the monitor's side.
 import type { Socket } from 'node:net'
-import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../tcp/info.js'
-import type { KernelSettings } from '../tcp/options.js'
+import { snapshotOf, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../tcp/info.js'
+import type { KernelOption, KernelSettings } from '../tcp/kernel-settings.js'
+import type { Table } from '../tcp/record.js'
 import type { Kernel } from './kernel.js'
-import { copyOf, isWindowShut, type Observation } from './observation.js'
+import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
+import { observe } from './observe.js'
 import { answerWithin, retransmitAfter, SHORT_PATH } from './path.js'
 import type { LivenessPlan } from './plan.js'
-import { Row } from './row.js'
-import { deadAt, silentFor, type Verdict } from './verdict.js'
-import type { PeerEvidence, Watch, Watchable, Watcher } from './watch.js'
+import { column, isWindowShut } from './reading.js'
+import { Row, table } from './row.js'
+import { deadAt, judge, silentFor, type Verdict } from './verdict.js'
+import type { PeerEvidence, Watchable, Watcher } from './watch.js'
 import { Watchers } from './watchers.js'
 
-/** Who keeps subjects: the monitor. */
-export interface Keeper<S extends Watchable = Socket> {
-  hurry(subject: Subject<S>): void
-  release(subject: Subject<S>, watcher: Watcher): void
-}
-
 /** A socket and what is remembered of it. */
-export class Subject<S extends Watchable = Socket> extends Row implements Watch {
-  readonly #keeper: Keeper<S>
+export abstract class Subject<S extends Watchable = Socket> extends Row {
+  abstract readonly kernel: Kernel<S>
   readonly socket: S
   /** The strictest of its watchers'. */
   plan: LivenessPlan
   /** One or several: nearly every socket has one, which needs no set. */
   #watchers: Watcher | Watchers | undefined
-  /** What was in force before the watch. */
-  readonly saved: KernelSettings
+  /** What was in force before the watch, of the options that it has set. */
+  saved: KernelSettings
   verdict: Verdict = 'alive'
-  /** Its place in the keeper's list. */
+  /** Its place in the monitor's list. */
   index = -1
 
-  constructor(
-    keeper: Keeper<S>,
-    socket: S,
-    plan: LivenessPlan,
-    saved: KernelSettings,
-    now: number,
-    loopTime: number,
-  ) {
+  constructor(socket: S, plan: LivenessPlan, saved: KernelSettings, now: number, loopTime: number) {
     super()
-    this.#keeper = keeper
     this.socket = socket
     this.plan = plan
     this.saved = saved
@@ -49,16 +38,15 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
     this.progress = 0
     this.deadline = 0
     this.silenceBeforeClose = 0
-    this.retransmitMax = plan.retransmitMax || 0
     this.probedAt = Number.NEGATIVE_INFINITY
     // What happened before the watch, during earlier responses on the connection, is not known.
     this.windowClearAt = Number.NEGATIVE_INFINITY
     this.lossClearAt = Number.NEGATIVE_INFINITY
   }
 
-  /** The latest look, overwritten by the next one. */
-  get observation(): Observation | undefined {
-    return Number.isNaN(this.at) ? undefined : this
+  /** The number in a column of the latest reading. */
+  get(of: number): number {
+    return table.get(this.current, of)
   }
 
   /** The watchers, as of now. */
@@ -90,28 +78,124 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
     return all instanceof Watchers ? all.lowWater : all?.notSentLowWater
   }
 
-  hurry(): void {
-    this.#keeper.hurry(this)
+  get unanswered(): boolean {
+    return this.get(column.asked) >= 2
   }
 
-  release(watcher: Watcher): void {
-    this.#keeper.release(this, watcher)
+  silentFor(now?: number): number | undefined {
+    return this.observed ? silentFor(table, this.current, now) : undefined
   }
 
-  /** Notes a look. */
-  observe(observation: Observation): void {
-    this.note(observation)
-    this.quiet = isQuiet(observation)
-    if (observation.windowLimited === 0) this.windowClearAt = observation.at
-    if (observation.totalRetransmits === 0) this.lossClearAt = observation.at
+  evidence(silence = this.silentFor() ?? 0): PeerEvidence {
+    const observation = this.observed
+      ? snapshotOf(table, this.current, this.kernel.pending(this.socket))
+      : undefined
+    return { verdict: this.verdict, silentFor: silence, observation }
+  }
+
+  /**
+   * Judges one more look beside the latest one, and keeps neither it nor the verdict.
+   *
+   * @param look - writes a record into the table and says whether there was one to write
+   * @returns `undefined` where there was none
+   */
+  judgeAgain(look: (table: Table, start: number) => boolean, now: number): Verdict | undefined {
+    const { current, spare, plan } = this
+    if (!look(table, spare)) return undefined
+    const previous = this.observed ? current : undefined
+    observe(table, previous, spare, plan, now)
+    return previous === undefined ? 'dead' : judge(table, previous, spare, plan, now)
+  }
+
+  /** Takes over the reading that has been observed in `spare`, or at the first look in `current`. */
+  advance(reading: number): void {
+    this.current = reading
+    this.quiet = this.#isQuiet()
+    const at = this.get(column.at)
+    if (this.get(column.windowLimited) === 0) this.windowClearAt = at
+    if (this.get(column.totalRetransmits) === 0) this.lossClearAt = at
   }
 
   /** What a look would have noted, without it: nothing was written since the last one, and that one was quiet. */
   passOver(now: number, loopTime: number): void {
     this.progressAt = loopTime
-    if (this.windowLimited === 0) this.windowClearAt = now
-    if (this.totalRetransmits === 0) this.lossClearAt = now
+    if (this.get(column.windowLimited) === 0) this.windowClearAt = now
+    if (this.get(column.totalRetransmits) === 0) this.lossClearAt = now
     this.nextLook = Math.min(now + this.plan.checkPace, this.deadline)
+    this.align(now)
+  }
+
+  /** Lets the kernel choose a better time near the next look's, or before it. */
+  align(now: number): void {
+    const at = this.kernel.align?.(this.nextLook, now)
+    if (at !== undefined) this.nextLook = at
+  }
+
+  /** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
+  get ended(): boolean {
+    const state = this.get(column.state)
+    if (state === TCP_CLOSE) return true
+    if (state !== TCP_CLOSE_WAIT) return false
+    return this.watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
+  }
+
+  /** Whether nothing is outstanding: without a write only keepalive can change that. */
+  #isQuiet(): boolean {
+    const outstanding =
+      this.get(column.unackedSegments) +
+      this.get(column.unsent) +
+      this.get(column.retransmits) +
+      this.get(column.probes)
+    return this.get(column.state) === TCP_ESTABLISHED && outstanding === 0
+  }
+
+  /** Sets options with one native call. What was in force before one is set for the first time is remembered. */
+  change(settings: KernelSettings): void {
+    if (settings.length === 0 || this.socket.destroyed) return
+    const isSaved = ([option]: KernelSettings[number]): boolean =>
+      this.valueBefore(option) !== undefined
+    if (settings.every(isSaved)) {
+      this.kernel.set(this.socket, settings)
+      return
+    }
+    const known = settings.filter(isSaved)
+    if (known.length > 0) this.kernel.set(this.socket, known)
+    const fresh = known.length > 0 ? settings.filter((each) => !isSaved(each)) : settings
+    const before = this.kernel.exchange(this.socket, fresh)
+    this.saved = this.saved.length > 0 ? [...this.saved, ...before] : before
+  }
+
+  /** The value of an option before the watch has set it. */
+  valueBefore(option: KernelOption): number | undefined {
+    return this.saved.find(([saved]) => saved === option)?.[1]
+  }
+
+  /** TCP_USER_TIMEOUT and TCP_RTO_MAX_MS, as far as they should be others than are in force: to be set. */
+  clockSettings(): KernelSettings {
+    const { plan, userTimeout, retransmitMax, current } = this
+    const settings: KernelSettings[number][] = []
+    if (plan.userTimeout !== false && this.observed) {
+      const at = this.get(column.at)
+      const wanted = userTimeoutFor(table, current, this, plan, at, userTimeout)
+      if (wanted !== userTimeout) settings.push(['TCP_USER_TIMEOUT', wanted])
+      this.userTimeout = wanted
+    }
+    if (plan.retransmitMax !== false) {
+      const wanted = this.observed
+        ? retransmitMaxFor(table, current, plan, retransmitMax)
+        : plan.retransmitMax
+      if (wanted !== retransmitMax) settings.push(['TCP_RTO_MAX_MS', wanted])
+      this.retransmitMax = wanted
+    }
+    return settings
+  }
+
+  /** The lowest TCP_NOTSENT_LOWAT that a watcher asks for; where none does, what was there before: to be set. */
+  lowWaterSettings(): KernelSettings {
+    const wanted = this.lowWater ?? this.valueBefore('TCP_NOTSENT_LOWAT')
+    if (wanted === undefined || wanted === this.notSentLowWater) return []
+    this.notSentLowWater = wanted
+    return [['TCP_NOTSENT_LOWAT', wanted]]
   }
 
   add(watcher: Watcher): void {
@@ -139,85 +223,31 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
   }
 }
 
-/** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
-export function hasEnded({ watchers }: Subject<Watchable>, { state }: Observation): boolean {
-  if (state === TCP_CLOSE) return true
-  if (state !== TCP_CLOSE_WAIT) return false
-  return watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
-}
-
-/** Whether nothing is outstanding: without a write only keepalive can change that. */
-function isQuiet({ state, unacked, unsent, retransmits, probes }: Observation): boolean {
-  return state === TCP_ESTABLISHED && unacked + unsent + retransmits + probes === 0
-}
-
-/** Lets the kernel choose a better time near the next look's, or before it. */
-export function alignLook<S extends Watchable>(
-  kernel: Kernel<S>,
-  subject: Subject<S>,
-  now: number,
-): void {
-  const at = kernel.align?.(subject.nextLook, now)
-  if (at !== undefined) subject.nextLook = at
-}
-
-/** What a look tells of the bytes that wait, in the kernel or (`pending`) before it. */
-export function noteProgress(
-  subject: Subject<Watchable>,
-  { unacked, unsent, bytesAcked }: Observation,
-  previous: Observation | undefined,
-  pending: number,
-  loopTime: number,
-): void {
-  const waiting = unacked > 0 || unsent > 0 || pending > 0
-  const moved = previous === undefined || bytesAcked !== previous.bytesAcked
-  countStall(subject, waiting, moved, loopTime)
-}
-
-/** A stall counts from the first look that sees bytes wait: they may have been written just before it. */
-export function countStall(
-  subject: Subject<Watchable>,
-  waiting: boolean,
-  moved: boolean,
-  loopTime: number,
-): void {
-  const began = waiting && !subject.waiting
-  subject.waiting = waiting
-  if (!waiting || moved || began) subject.progressAt = loopTime
-}
-
-/** What is known of a peer that is given up: a copy, because the observation is overwritten. */
-export function evidenceOf({ verdict, observation }: Watch, silence: number): PeerEvidence {
-  return { verdict, silentFor: silence, observation: observation && copyOf(observation) }
-}
-
-/** Evidence of a connection that is given up for another reason than its peer's silence. */
-export function evidenceOfWatch(watch: Watch): PeerEvidence {
-  const { observation } = watch
-  return evidenceOf(watch, observation === undefined ? 0 : silentFor(observation))
-}
-
 /**
  * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the peer would be
  * dead.
  */
-export function paceOf(current: Observation, plan: LivenessPlan): number {
-  const { at, asked, answeredAt, unsent, retransmits, probes } = current
-  const overdue = asked > 0 && !(at - answeredAt < retransmitAfter(current))
-  if (overdue) return Math.min(plan.urgentPace, Math.max(1, deadAt(current, plan) - at))
-  const waits = unsent + retransmits + probes > 0 || isWindowShut(current)
-  return waits ? plan.urgentPace : plan.pace
+export function paceOf({ current, plan }: Subject<Watchable>): number {
+  const told = (of: number): number => table.get(current, of)
+  const silence = told(column.at) - told(column.answeredAt)
+  if (told(column.asked) > 0 && !(silence < retransmitAfter(table, current))) {
+    const left = deadAt(table, current, plan) - told(column.at)
+    return Math.min(plan.urgentPace, Math.max(1, left))
+  }
+  const waits = told(column.unsent) + told(column.retransmits) + told(column.probes) > 0
+  return waits || isWindowShut(table, current) ? plan.urgentPace : plan.pace
 }
 
 /**
  * The latest time of the next look at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
  * the last answer tells since when it has been silent, however late the look.
  */
-export function quietUntil(current: Observation, plan: LivenessPlan): number {
-  const { at, answeredAt } = current
+export function quietUntil({ current, plan }: Subject<Watchable>): number {
+  const at = table.get(current, column.at)
   if (plan.keepAlive === false) return at + plan.quietPace
   // The plan has the time that an answer takes on a short path.
-  const longer = Math.max(0, answerWithin(current) - SHORT_PATH) || 0
+  const longer = Math.max(0, answerWithin(table, current) - SHORT_PATH) || 0
+  const answeredAt = table.get(current, column.answeredAt)
   return Math.max(at + plan.pace, answeredAt + plan.quietPace - longer)
 }
 

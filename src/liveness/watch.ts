@@ -1,6 +1,7 @@
 // Between the monitor and those who have a socket watched.
 
-import type { Observation } from './observation.js'
+import type { SocketSnapshot } from '../tcp/info.js'
+import type { KernelSettings } from '../tcp/kernel-settings.js'
 import type { LivenessPlan } from './plan.js'
 import type { Verdict } from './verdict.js'
 
@@ -17,7 +18,7 @@ export interface PeerEvidence {
   /** Milliseconds that something went unanswered. */
   readonly silentFor: number
   /** The last look, where the kernel told something. */
-  readonly observation: Observation | undefined
+  readonly observation: SocketSnapshot | undefined
 }
 
 /** Who is told about a socket. Called from the tick; what it throws is thrown again outside of it. */
@@ -52,12 +53,21 @@ export interface Watcher {
 /** A socket under watch, from a watcher's side. */
 export interface Watch {
   readonly verdict: Verdict
-  /** The latest look. */
-  readonly observation: Observation | undefined
+  /** Whether the peer was asked more than once and has not answered yet, by the latest look. */
+  readonly unanswered: boolean
   /** Whether somebody else watches the same socket. */
   readonly shared: boolean
+  /** What was in force before the watch, of the options that it has set. */
+  readonly saved: KernelSettings
   /** Asks for a look at the next tick. */
   hurry(): void
+  /**
+   * Milliseconds for which something has gone unanswered: by the latest look, or as of `now`; `undefined` where the kernel
+   * has told nothing.
+   */
+  silentFor(now?: number): number | undefined
+  /** What is known of the peer by the latest look. */
+  evidence(): PeerEvidence
   /**
    * Ends this watcher's interest. The last one leaves the socket's options as they were before: the connection may
    * serve others, and nobody would be there to switch TCP_USER_TIMEOUT off behind a shut window.

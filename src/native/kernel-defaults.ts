@@ -15,8 +15,8 @@ const readSetting: ReadSetting = (name) => {
 /** So many probes of a shut window may go unanswered in an outage that a plan tolerates. */
 const LEAST_RETRIES = 11
 
-/** The kernel's default for the longest pause between retransmits, ms. */
-const LONGEST_RETRANSMIT_MAX = 120_000
+/** The largest TCP_RTO_MAX_MS, and the kernel's default; ms. */
+export const LONGEST_RETRANSMIT_MAX = 120_000
 
 /** One sentence for each setting that would break the promise. */
 export function defaultsThatBreakThePromise(read: ReadSetting = readSetting): readonly string[] {

@@ -1,7 +1,5 @@
 // What a stream does by time: heartbeats on a quiet one, an end for a client that takes nothing, an age.
 import { counters } from '../internal/counters.js'
-import type { Observation } from '../liveness/observation.js'
-import { isUnanswered } from '../liveness/verdict.js'
 import { encodeComment } from '../sse/encode.js'
 import type { Sender } from './sender.js'
 
@@ -16,7 +14,8 @@ export interface StreamLook {
   readonly loopTime: number
   /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
   readonly stalledFor: number
-  readonly observation: Observation | undefined
+  /** Whether the peer has left more than one question unanswered. */
+  readonly unanswered: boolean
   /** Called when the client is to be given up, with the ms for which it has taken nothing. */
   onStalled(stalledFor: number): void
 }
@@ -51,13 +50,12 @@ function discardUnread({ sender, openedAt, now }: StreamLook): number {
 }
 
 function checkStall(look: StreamLook): number {
-  const { sender, now, observation } = look
+  const { sender, now } = look
   const { plan, stallTimeout } = sender.settings
   const stalledFor = sender.outlet.stalledFor(look.loopTime, look.stalledFor)
   if (stallTimeout === false || stalledFor === 0) return heartbeat(look)
   // While nothing is answered it is not about reading: the monitor decides.
-  const answers = observation === undefined || !isUnanswered(observation)
-  if (answers && stalledFor >= stallTimeout) {
+  if (!look.unanswered && stalledFor >= stallTimeout) {
     look.onStalled(stalledFor)
     return Number.POSITIVE_INFINITY
   }

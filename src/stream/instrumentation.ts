@@ -4,7 +4,7 @@ import { systemClock } from '../internal/clock.js'
 import { counters, countUp } from '../internal/counters.js'
 import * as telemetry from '../internal/diagnostics.js'
 import { inRootContext } from '../internal/scheduling.js'
-import { silentFor, type Verdict } from '../liveness/verdict.js'
+import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch } from '../liveness/watch.js'
 import type { CloseInfo, CloseReason } from './close-info.js'
 import type { EventStream } from './event-stream.js'
@@ -89,8 +89,8 @@ export function silenceOf(
   watch: Watch | undefined,
 ): number | undefined {
   if (evidence !== undefined) return evidence.silentFor
-  const observation = watch?.observation
-  return observation && Math.max(0, silentFor(observation, systemClock.now()))
+  const silence = watch?.silentFor(systemClock.now())
+  return silence && Math.max(0, silence)
 }
 
 /** A look has found another verdict. */

@@ -9,7 +9,6 @@ import { asError } from '../internal/errors.js'
 import { isolated } from '../internal/rethrow.js'
 import { inRootContext } from '../internal/scheduling.js'
 import type { LivenessPlan } from '../liveness/plan.js'
-import { evidenceOfWatch } from '../liveness/subject.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 import {
@@ -269,7 +268,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
     return checkDeadlines({
       sender: this.#sender,
       openedAt: this.#openedAt,
-      observation: this.#watch?.observation,
+      unanswered: this.#watch?.unanswered === true,
       now,
       loopTime,
       stalledFor,
@@ -311,7 +310,7 @@ export class LiveStream extends Mute implements EventStream, OutletListener, Wat
   /** Ends the stream from our side and the connection with it. */
   #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
     if (this.#state === 'closed') return
-    const evidence = reason === 'stalled' && this.#watch ? evidenceOfWatch(this.#watch) : undefined
+    const evidence = reason === 'stalled' ? this.#watch?.evidence() : undefined
     this.#close(reason, error, evidence)
     inRootContext(() => isolated(() => this.#sender.outlet.destroy(entirely)))
   }

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../internal/clock.js'
 import { processMonitor } from '../liveness/process-monitors.js'
-import type { Watch, Watcher } from '../liveness/watch.js'
+import type { PeerEvidence, Watch, Watcher } from '../liveness/watch.js'
 
 /** Has the socket watched; without one, has at least the deadlines (heartbeats, stalls) looked at. */
 export function watchOver(socket: Socket | undefined, watcher: Watcher): Watch {
@@ -13,8 +13,9 @@ export function watchOver(socket: Socket | undefined, watcher: Watcher): Watch {
 /** Looks at the plan's pace, and sooner where the watcher asks for it. Knows nothing of the peer. */
 export class TimerWatch implements Watch {
   readonly verdict = 'alive'
-  readonly observation = undefined
+  readonly unanswered = false
   readonly shared = false
+  readonly saved = []
   readonly #clock: Clock
   readonly #watcher: Watcher
   #cancel: (() => void) | undefined
@@ -32,6 +33,12 @@ export class TimerWatch implements Watch {
   hurry(): void {
     this.#cancel?.()
     this.#next(1)
+  }
+
+  silentFor(): undefined {}
+
+  evidence(): PeerEvidence {
+    return { verdict: this.verdict, silentFor: 0, observation: undefined }
   }
 
   release(): void {

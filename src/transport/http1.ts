@@ -5,7 +5,7 @@ import { callAtEndOfTick } from '../internal/scheduling.js'
 import { countsFor, libuvQueueOf, resetConnection, wireOffset } from '../native/binding.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import type { StreamSettings } from '../stream/options.js'
-import { acknowledgedOffset, isDrained } from '../tcp/info.js'
+import { isDrained, tellsAcknowledgements } from '../tcp/info.js'
 import { type Berth, LARGEST_PIECE, sharedBatch } from './fast/batch.js'
 import { chunked, type Lane, type Segment } from './fast/lane.js'
 import {
@@ -140,7 +140,7 @@ export class Http1Outlet
     const { res, socket } = this
     // An earlier response on the connection may not be finished: ours has no place in its bytes yet.
     if (socket === undefined || res.socket !== socket || res.hasHeader('content-encoding')) return
-    if (acknowledgedOffset(socket) === undefined) return
+    if (!tellsAcknowledgements(socket)) return
     this.start = wireOffset(socket)
     this.position = this.start
     if (!fastPath || !writesDirectly(socket) || !takeOver(res, this)) return

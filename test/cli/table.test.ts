@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { metricsText } from '../../src/cli/metrics-text.js'
 import { table } from '../../src/cli/table.js'
 import type { PeerSnapshot, Verdict } from '../../src/index.js'
-import { Sight } from '../../src/liveness/observation.js'
 
 function peer(
   verdict: Verdict,
@@ -19,7 +18,14 @@ function peer(
     silentFor: 0,
     seenFor: 61_000,
     armed: false,
-    observation: Object.assign(new Sight(), { bytesAcked: 2_048, lastAckReceived: 1_500 }),
+    observation: {
+      status: 'ok',
+      pending: 0,
+      unsent: 0,
+      unackedSegments: 0,
+      bytesAcked: 2_048,
+      lastAckReceived: 1_500,
+    },
     ...more,
   }
 }

@@ -1,0 +1,49 @@
+// What a look at a socket shows, as a record in a table: what the kernel tells, and what it means beside the look before.
+import { COLUMNS, columnsOf, type Table } from '../tcp/record.js'
+
+/** Columns that `observe` fills in. Times in ms. */
+const DERIVED = [
+  /** When the look was made, on the monitor's clock. */
+  'at',
+  /** When the peer's last answer came: an ACK, or data. */
+  'answeredAt',
+  /** How many questions are known to have been asked since, none of them answered. */
+  'asked',
+  /** How many it takes on this path until the silence means something. */
+  'needed',
+  /** The look that first found so many; NaN before. */
+  'provedAt',
+  /** The path's record: questions over the connection's life; the older count less. */
+  'questions',
+  /** Those of them that went unanswered. */
+  'unanswered',
+  /** `dataSegmentsSent`, as far as it is in the record. */
+  'recordedSegments',
+  /** `totalRetransmits`, as far as it is in the record. */
+  'recordedRetransmits',
+] as const
+
+const NAMES = [...COLUMNS, ...DERIVED] as const
+
+/** The columns of a reading. */
+export type ReadingColumn = (typeof NAMES)[number]
+
+/** Where each of them stands. */
+export const column = columnsOf<ReadingColumn>(NAMES)
+
+/** How many numbers a reading has. */
+export const READING_WIDTH = NAMES.length
+
+/** Whether only the peer's window is in the way: bytes wait and none is in flight, or it was shut over those in flight. */
+export function isWindowShut(table: Table, reading: number): boolean {
+  return table.get(reading, column.unackedSegments) > 0
+    ? table.get(reading, column.sendWindow) === 0
+    : table.get(reading, column.unsent) > 0
+}
+
+/** Whether the peer has shut its window over data in flight: the kernel probes it by retransmits. */
+export function isRetracted(table: Table, reading: number): boolean {
+  return (
+    table.get(reading, column.unackedSegments) > 0 && table.get(reading, column.sendWindow) === 0
+  )
+}
