@@ -3,34 +3,9 @@
 //   churn PORT TOTAL AT_ONCE PATH   -> a line of JSON once all of them have closed
 //
 // An event is known by the run of `x` in its data. The program ends by itself after two minutes.
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-static void die(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static double seconds(struct timeval time) { return time.tv_sec + time.tv_usec / 1e6; }
-
-static void begin(int poll, int port, const char *request) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (fd < 0) die("socket");
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) die("connect");
-  if (write(fd, request, strlen(request)) < 0) die("write");
-  struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-  if (epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll_ctl");
-}
+#include "connection.h"
 
 int main(int argc, char **argv) {
   if (argc < 5) return 2;
@@ -38,9 +13,7 @@ int main(int argc, char **argv) {
   const int total = atoi(argv[2]);
   const int at_once = atoi(argv[3]);
   alarm(120);
-  char request[512];
-  snprintf(request, sizeof request,
-           "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n", argv[4]);
+  const char *request = request_for(argv[4]);
   const int poll = epoll_create1(0);
   if (poll < 0) die("epoll_create1");
   int begun = 0, done = 0, failed = 0;

@@ -27,7 +27,7 @@ const LONGEST_USER_TIMEOUT = 2 ** 31 - 1
 /**
  * TCP_USER_TIMEOUT, ms.
  *
- * @param inForce - what is set now: kept while its lead is long enough, so that it is not set anew at each look
+ * @param inForce - what is set now: kept while its lead is long enough, so that it is not set anew at each look; NaN before
  */
 export function userTimeoutFor(
   table: Table,
@@ -35,9 +35,9 @@ export function userTimeoutFor(
   clocks: KernelClocks,
   plan: LivenessPlan,
   now: number,
-  inForce: number | undefined,
+  inForce: number,
 ): number {
-  if (plan.userTimeout === false) return inForce ?? 0
+  if (plan.userTimeout === false) return inForce
   const windowAge = table.get(current, column.windowLimited) === 0 ? 0 : now - clocks.windowClearAt
   const lossAge = table.get(current, column.totalRetransmits) === 0 ? 0 : now - clocks.lossClearAt
   if (plan.shutWindowLead !== false && isWindowShut(table, current)) {
@@ -47,9 +47,9 @@ export function userTimeoutFor(
   }
   const age = Math.max(windowAge, lossAge)
   if (age === 0) return bounded(plan.userTimeout)
-  const lead = (inForce ?? 0) - age
+  const lead = inForce - age
   const longEnough = lead >= plan.userTimeout && lead <= 2 * plan.userTimeout
-  return longEnough ? (inForce as number) : bounded(age + 1.5 * plan.userTimeout)
+  return longEnough ? inForce : bounded(age + 1.5 * plan.userTimeout)
 }
 
 function bounded(milliseconds: number, most = LONGEST_USER_TIMEOUT): number {

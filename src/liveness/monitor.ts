@@ -126,7 +126,7 @@ export class Monitor<S extends Watchable = Socket> {
     // Inherited options stay with the connection, the low-water mark too.
     if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
     subject.retransmitMax = plan.retransmitMax || Number.NaN
-    subject.notSentLowWater = watcher.notSentLowWater
+    subject.notSentLowWater = watcher.notSentLowWater ?? Number.NaN
     subject.change(subject.clockSettings())
     return subject
   }
@@ -157,8 +157,8 @@ export class Monitor<S extends Watchable = Socket> {
    */
   #withoutUserTimeout(subject: WatchedSocket<S>): KernelSettings {
     const before = subject.valueBefore('TCP_USER_TIMEOUT')
-    if (subject.plan.userTimeout !== false || subject.userTimeout === undefined) return []
-    subject.userTimeout = undefined
+    if (subject.plan.userTimeout !== false || Number.isNaN(subject.userTimeout)) return []
+    subject.userTimeout = Number.NaN
     return before === undefined ? [] : [['TCP_USER_TIMEOUT', before]]
   }
 

@@ -41,7 +41,7 @@ export function longestPause(table: Table, reading: number, least: number): numb
 }
 
 /** With fewer unanswered questions than this no peer is dead: one lost segment, or one lost answer, is no evidence. */
-export const LEAST_QUESTIONS = 3
+const LEAST_QUESTIONS = 3
 const MOST_QUESTIONS = 40
 
 /** How improbable it must be that a living peer's answers were all lost. */

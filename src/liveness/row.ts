@@ -21,8 +21,6 @@ const REMEMBERED = [
   'seenDestroyed',
 ] as const satisfies readonly (keyof Row)[]
 
-/** NaN stands for `undefined` in these. */
-const OPTIONAL = new Set<string>(['userTimeout', 'notSentLowWater'])
 const FLAGS = new Set<string>(['quiet', 'waiting', 'seenDestroyed'])
 
 /** The rows of all monitors of this copy of the library. */
@@ -48,14 +46,13 @@ export class Row {
   /** See `KernelClocks`. */
   declare windowClearAt: number
   declare lossClearAt: number
-  /** TCP_USER_TIMEOUT, ms, as last set; `undefined` before that. */
-  declare userTimeout: number | undefined
-  /** TCP_RTO_MAX_MS, ms, as last set; NaN before that. */
+  /** TCP_USER_TIMEOUT and TCP_RTO_MAX_MS, ms, as last set; NaN before that. */
+  declare userTimeout: number
   declare retransmitMax: number
   /** When the monitor last asked for a keepalive probe. */
   declare probedAt: number
-  /** TCP_NOTSENT_LOWAT, bytes, as last set; `undefined` before that. */
-  declare notSentLowWater: number | undefined
+  /** TCP_NOTSENT_LOWAT, bytes, as last set; NaN before that. */
+  declare notSentLowWater: number
   /** Whether nothing was outstanding at the last look. */
   declare quiet: boolean
   /** Whether bytes waited at the last look, here or in the kernel. */
@@ -99,17 +96,13 @@ export class Row {
 for (const [index, name] of REMEMBERED.entries()) {
   const at = 2 * READING_WIDTH + index
   const read = (row: Row): number => table.get(row.rowStart, at)
-  const readOptional = (row: Row): number | undefined => {
-    const value = read(row)
-    return Number.isNaN(value) ? undefined : value
-  }
   const readFlag = (row: Row): boolean => read(row) === 1
-  const get = FLAGS.has(name) ? readFlag : OPTIONAL.has(name) ? readOptional : read
+  const get = FLAGS.has(name) ? readFlag : read
   Object.defineProperty(Row.prototype, name, {
     get(this: Row) {
       return get(this)
     },
-    set(this: Row, value: number | boolean | undefined) {
+    set(this: Row, value: number | boolean) {
       table.set(this.rowStart, at, Number(value))
     },
   })

@@ -1,7 +1,7 @@
 // How long bytes have waited without progress.
 
 /** What is kept of a stall between two looks. */
-export interface Stall {
+interface Stall {
   /** Whether bytes waited at the last look. */
   waiting: boolean
   /** When bytes last moved, or nothing waited; on a clock that stands while the event loop is blocked. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 
 /** A setting in /proc/sys/net/ipv4, or `undefined` where there is none. */
-export type ReadSetting = (name: string) => number | undefined
+type ReadSetting = (name: string) => number | undefined
 
 const readSetting: ReadSetting = (name) => {
   try {

@@ -17,7 +17,7 @@ import type { Verdict } from '../liveness/verdict.js'
 import type { PeerEvidence } from '../liveness/watch.js'
 
 /** Every reason there is. */
-export const PORT_CLOSE_REASONS = ['peer-dead', 'stalled'] as const
+const PORT_CLOSE_REASONS = ['peer-dead', 'stalled'] as const
 
 /**
  * Why a connection was ended:

@@ -33,7 +33,7 @@ describe('userTimeoutFor', () => {
   ]
   for (const [title, look, clocks, wanted] of cases) {
     it(`is ahead of the kernel’s clocks by the lead: ${title}`, () => {
-      expect(userTimeoutFor(readings, at(look, 100_000), clocks, plan, 100_000, undefined)).toBe(
+      expect(userTimeoutFor(readings, at(look, 100_000), clocks, plan, 100_000, Number.NaN)).toBe(
         wanted,
       )
     })
@@ -62,9 +62,8 @@ describe('userTimeoutFor', () => {
 
   it('is left alone where the plan has none', () => {
     const without = planFor(D, { userTimeout: false }, true)
-    expect(userTimeoutFor(readings, at({ unackedSegments: 2 }), never, without, 0, undefined)).toBe(
-      0,
-    )
+    const current = at({ unackedSegments: 2 })
+    expect(userTimeoutFor(readings, current, never, without, 0, 7)).toBe(7)
   })
 })
 
