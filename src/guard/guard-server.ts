@@ -19,6 +19,7 @@ import { Connection } from './connection.js'
 import { BareExchange, type Exchange, Http1Exchange, Http2Exchange } from './exchange.js'
 import { Inheritance } from './inheritance.js'
 import {
+  GUARD_CLOSE_REASONS,
   type GuardCloseInfo,
   type GuardCloseMessage,
   type GuardCloseReason,
@@ -54,13 +55,10 @@ export class Guard {
   readonly #kind: 'http1' | 'http2' | 'bare'
   readonly #connections = new Map<Socket, Connection>()
   readonly #http2Exchanges = new WeakMap<ServerHttp2Stream, Http2Exchange>()
-  readonly #closed: Record<GuardCloseReason, number> = {
-    'peer-dead': 0,
-    'client-closed': 0,
-    'client-reset': 0,
-    stalled: 0,
-    expired: 0,
-  }
+  readonly #closed = Object.fromEntries(GUARD_CLOSE_REASONS.map((reason) => [reason, 0])) as Record<
+    GuardCloseReason,
+    number
+  >
   #hearsRequests = false
   #stopped = false
 

@@ -302,10 +302,18 @@ export class Monitor<S extends Watchable = Socket> {
   }
 }
 
-/** Keepalive as a plan has it. */
-function keepAliveOf({ keepAlive }: LivenessPlan): KernelSettings {
-  return keepAlive === false ? [] : settingsOf({ keepAlive })
+/** Keepalive as a plan has it. Worked out once for each plan: thousands of streams share one. */
+function keepAliveOf(plan: LivenessPlan): KernelSettings {
+  const { keepAlive } = plan
+  let settings = keepAliveSettings.get(plan)
+  if (settings === undefined) {
+    settings = keepAlive === false ? [] : settingsOf({ keepAlive })
+    keepAliveSettings.set(plan, settings)
+  }
+  return settings
 }
+
+const keepAliveSettings = new WeakMap<LivenessPlan, KernelSettings>()
 
 /** The monitor that everything in this process shares. */
 export const sharedMonitor = new Monitor(systemClock, systemKernel)

@@ -3,24 +3,15 @@ import { COLUMNS, columnsOf, type Table } from '../tcp/record.js'
 
 /** Columns that `observe` fills in. Times in ms. */
 const DERIVED = [
-  /** When the look was made, on the monitor's clock. */
-  'at',
-  /** When the peer's last answer came: an ACK, or data. */
-  'answeredAt',
-  /** How many questions are known to have been asked since, none of them answered. */
-  'asked',
-  /** How many it takes on this path until the silence means something. */
-  'needed',
-  /** The look that first found so many; NaN before. */
-  'provedAt',
-  /** The path's record: questions over the connection's life; the older count less. */
-  'questions',
-  /** Those of them that went unanswered. */
-  'unanswered',
-  /** `dataSegmentsSent`, as far as it is in the record. */
-  'recordedSegments',
-  /** `totalRetransmits`, as far as it is in the record. */
-  'recordedRetransmits',
+  'at', // When the look was made, on the monitor's clock
+  'answeredAt', // When the peer's last answer came: an ACK, or data
+  'asked', // How many questions are known to have been asked since, none of them answered
+  'needed', // How many it takes on this path until the silence means something
+  'provedAt', // The look that first found so many; NaN before
+  'questions', // The path's record: questions over the connection's life; the older count less
+  'unanswered', // Those of them that went unanswered
+  'recordedSegments', // `dataSegmentsSent`, as far as it is in the record
+  'recordedRetransmits', // `totalRetransmits`, as far as it is in the record
 ] as const
 
 const NAMES = [...COLUMNS, ...DERIVED] as const

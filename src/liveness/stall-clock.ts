@@ -1,13 +1,5 @@
 // How long bytes have waited without progress.
 
-/** What is kept of a stall between two looks. */
-interface Stall {
-  /** Whether bytes waited at the last look. */
-  waiting: boolean
-  /** When bytes last moved, or nothing waited; on a clock that stands while the event loop is blocked. */
-  progressAt: number
-}
-
 /**
  * A look. A stall counts from the first look that sees bytes wait: they may have been written just before it.
  *
@@ -15,7 +7,7 @@ interface Stall {
  * @returns milliseconds
  */
 export function countStall(
-  stall: Stall,
+  stall: Pick<StallClock, 'waiting' | 'progressAt'>,
   waiting: boolean,
   moved: boolean,
   loopTime: number,
@@ -26,8 +18,10 @@ export function countStall(
 }
 
 /** One response's stall, where the kernel does not tell of it. */
-export class StallClock implements Stall {
+export class StallClock {
+  /** Whether bytes waited at the last look. */
   waiting = false
+  /** When bytes last moved, or nothing waited; on a clock that stands while the event loop is blocked. */
   progressAt = 0
 
   /** See `countStall`. */

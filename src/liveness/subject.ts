@@ -111,7 +111,10 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
   advance(reading: number): void {
     this.current = reading
     this.quiet = this.#isQuiet()
-    const at = this.get(column.at)
+    this.#noteClear(this.get(column.at))
+  }
+
+  #noteClear(at: number): void {
     if (this.get(column.windowLimited) === 0) this.windowClearAt = at
     if (this.get(column.totalRetransmits) === 0) this.lossClearAt = at
   }
@@ -119,8 +122,7 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
   /** What a look would have noted, without it: nothing was written since the last one, and that one was quiet. */
   passOver(now: number, loopTime: number): void {
     this.progressAt = loopTime
-    if (this.get(column.windowLimited) === 0) this.windowClearAt = now
-    if (this.get(column.totalRetransmits) === 0) this.lossClearAt = now
+    this.#noteClear(now)
     this.nextLook = Math.min(now + this.plan.checkPace, this.deadline)
     this.align(now)
   }
@@ -152,17 +154,17 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
   /** Sets options with one native call. What was in force before one is set for the first time is remembered. */
   change(settings: KernelSettings): void {
     if (settings.length === 0 || this.socket.destroyed) return
-    const isSaved = ([option]: KernelSettings[number]): boolean =>
-      this.valueBefore(option) !== undefined
-    if (settings.every(isSaved)) {
-      this.kernel.set(this.socket, settings)
+    if (this.saved.length === 0) {
+      this.saved = this.kernel.exchange(this.socket, settings)
       return
     }
-    const known = settings.filter(isSaved)
+    const isNew = ([option]: KernelSettings[number]): boolean =>
+      this.valueBefore(option) === undefined
+    const known = settings.filter((each) => !isNew(each))
     if (known.length > 0) this.kernel.set(this.socket, known)
-    const fresh = known.length > 0 ? settings.filter((each) => !isSaved(each)) : settings
-    const before = this.kernel.exchange(this.socket, fresh)
-    this.saved = this.saved.length > 0 ? [...this.saved, ...before] : before
+    if (known.length === settings.length) return
+    const before = this.kernel.exchange(this.socket, settings.filter(isNew))
+    this.saved = [...this.saved, ...before]
   }
 
   /** The value of an option before the watch has set it. */

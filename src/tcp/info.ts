@@ -124,13 +124,7 @@ export function inspectSockets(sockets: readonly Socket[]): SocketSnapshot[] {
 /** For a record that is read at once. */
 const single = new Table(COLUMNS.length, 1)
 
-function readOne(socket: Socket): void {
-  readInto(single, [0], [socket])
-}
-
-/**
- * Whether `acknowledgedOffset` can tell anything of a connection, now or later. Asks nothing of the kernel.
- */
+/** Whether `acknowledgedOffset` can tell anything of a connection, now or later. Asks nothing of the kernel. */
 export function tellsAcknowledgements(socket: Socket): boolean {
   return addon !== undefined && fdOf(socket) >= 0 && !Number.isNaN(handedOf(socket))
 }
@@ -138,7 +132,7 @@ export function tellsAcknowledgements(socket: Socket): boolean {
 /** How far the peer's kernel has acknowledged what was written; `undefined` where that cannot be known. */
 export function acknowledgedOffset(socket: Socket): number | undefined {
   if (!tellsAcknowledgements(socket)) return undefined
-  readOne(socket)
+  readInto(single, [0], [socket])
   const offset = handedOf(socket) - single.get(0, column.outq)
   const state = single.get(0, column.state)
   const known = single.get(0, column.errno) === 0 && state !== TCP_CLOSE
@@ -148,7 +142,7 @@ export function acknowledgedOffset(socket: Socket): number | undefined {
 /** Whether nothing waits anywhere on our side; `undefined` where the kernel cannot be asked. */
 export function isDrained(socket: Socket): boolean | undefined {
   if (addon === undefined || fdOf(socket) < 0) return undefined
-  readOne(socket)
+  readInto(single, [0], [socket])
   const outq = single.get(0, column.outq)
   const state = single.get(0, column.state)
   // The queue of a Unix socket is what the peer's application has not read: no sign of life, and no kernel's word.

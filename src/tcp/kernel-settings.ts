@@ -35,18 +35,13 @@ export function exchangeOptions(socket: Socket | Server, settings: KernelSetting
     if (before >= 0) saved.push([option, before])
   }
   // Nearly all connections begin alike: thousands of them can share one list.
-  if (saved.length === last.length && saved.every((pair, index) => isSame(pair, last[index]))) {
-    return last
-  }
-  last = saved
-  return saved
+  const isSame = ([option, value]: KernelSettings[number], index: number): boolean =>
+    last[index]?.[0] === option && last[index]?.[1] === value
+  if (saved.length !== last.length || !saved.every(isSame)) last = saved
+  return last
 }
 
 let last: KernelSettings = []
-
-function isSame(a: KernelSettings[number], b: KernelSettings[number] | undefined): boolean {
-  return b !== undefined && a[0] === b[0] && a[1] === b[1]
-}
 
 /** What Node's types do not have yet. */
 type SetKeepAlive = (enable: boolean, idle?: number, interval?: number, count?: number) => Socket

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { callAtEndOfTick } from '../internal/scheduling.js'
+import { discardUnread } from '../internal/unread-body.js'
 import { countsFor, libuvQueueOf, resetConnection, wireOffset } from '../native/binding.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import type { StreamSettings } from '../stream/options.js'
@@ -251,9 +252,7 @@ export class Http1Outlet
    * does when a response ends. One that the application has paused is its own: only a write can tell then.
    */
   discardUnread(): void {
-    const { req } = this
-    if (req.complete || req.readableFlowing !== null || req.listenerCount('readable') > 0) return
-    req.resume()
+    discardUnread(this.req)
   }
 
   /** The head has promised to keep the connection, and clients come back on it, to a server that has only a 503 left. */
