@@ -27,7 +27,7 @@ const FLAGS = new Set<string>(['quiet', 'waiting', 'seenDestroyed'])
 export const table = new Table(2 * READING_WIDTH + REMEMBERED.length)
 
 /** Beyond every array: reads there give NaN, and writes go nowhere. */
-const NOWHERE = 2 ** 30
+const NOWHERE = 2 ** 29
 
 /** One socket's row, which reads like an object. */
 export class Row {
@@ -60,19 +60,27 @@ export class Row {
   /** Whether a tick has found the socket destroyed. */
   declare seenDestroyed: boolean
 
-  /** Where the row starts. Not private: the accessors read it at every use. */
-  rowStart: number
-  /** Where the latest reading is. */
-  current: number
+  /** Twice where the row starts, and 1 where the latest reading is the second: one field for both. */
+  #place = 2 * table.allocate()
 
-  constructor() {
-    this.rowStart = table.allocate()
-    this.current = this.rowStart
+  /** Where the row starts. */
+  get rowStart(): number {
+    return this.#place >> 1
+  }
+
+  /** Where the latest reading is. */
+  get current(): number {
+    return (this.#place >> 1) + (this.#place & 1) * READING_WIDTH
   }
 
   /** Where the next look is to be written: the place of the one before the latest. */
   get spare(): number {
-    return this.current === this.rowStart ? this.rowStart + READING_WIDTH : this.rowStart
+    return (this.#place >> 1) + (~this.#place & 1) * READING_WIDTH
+  }
+
+  /** Makes what is in `spare` the latest reading. */
+  protected swap(): void {
+    this.#place ^= 1
   }
 
   /** Whether there was a look of which the kernel told something. */
@@ -88,8 +96,7 @@ export class Row {
   /** Gives the row to the next socket. From now on this one reads as empty and takes nothing. */
   giveBack(): void {
     if (this.held) table.release(this.rowStart)
-    this.rowStart = NOWHERE
-    this.current = NOWHERE
+    this.#place = 2 * NOWHERE
   }
 }
 

@@ -109,20 +109,15 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
 
   /** Takes over the reading that has been observed in `spare`, or at the first look in `current`. */
   advance(reading: number): void {
-    this.current = reading
-    this.quiet = this.#isQuiet()
-    this.#noteClear(this.get(column.at))
-  }
-
-  #noteClear(at: number): void {
-    if (this.get(column.windowLimited) === 0) this.windowClearAt = at
-    if (this.get(column.totalRetransmits) === 0) this.lossClearAt = at
+    if (reading === this.spare) this.swap()
+    this.quiet = isQuiet(this)
+    noteClear(this, this.get(column.at))
   }
 
   /** What a look would have noted, without it: nothing was written since the last one, and that one was quiet. */
   passOver(now: number, loopTime: number): void {
     this.progressAt = loopTime
-    this.#noteClear(now)
+    noteClear(this, now)
     this.nextLook = Math.min(now + this.plan.checkPace, this.deadline)
     this.align(now)
   }
@@ -139,16 +134,6 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
     if (state === TCP_CLOSE) return true
     if (state !== TCP_CLOSE_WAIT) return false
     return this.watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
-  }
-
-  /** Whether nothing is outstanding: without a write only keepalive can change that. */
-  #isQuiet(): boolean {
-    const outstanding =
-      this.get(column.unackedSegments) +
-      this.get(column.unsent) +
-      this.get(column.retransmits) +
-      this.get(column.probes)
-    return this.get(column.state) === TCP_ESTABLISHED && outstanding === 0
   }
 
   /** Sets options with one native call. What was in force before one is set for the first time is remembered. */
@@ -223,6 +208,23 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
     if (all.size === 1) this.#watchers = all.list()[0]
     return true
   }
+}
+
+// Functions, because a private method costs each instance a field.
+
+function noteClear(subject: Subject<Watchable>, at: number): void {
+  if (subject.get(column.windowLimited) === 0) subject.windowClearAt = at
+  if (subject.get(column.totalRetransmits) === 0) subject.lossClearAt = at
+}
+
+/** Whether nothing is outstanding: without a write only keepalive can change that. */
+function isQuiet(subject: Subject<Watchable>): boolean {
+  const outstanding =
+    subject.get(column.unackedSegments) +
+    subject.get(column.unsent) +
+    subject.get(column.retransmits) +
+    subject.get(column.probes)
+  return subject.get(column.state) === TCP_ESTABLISHED && outstanding === 0
 }
 
 /**
