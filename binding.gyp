@@ -10,6 +10,7 @@
               "native/addon.cc",
               "native/cast.cc",
               "native/diag_linux.cc",
+              "native/pidfd_linux.cc",
               "native/tcp_linux.cc"
             ],
             "include_dirs": [

@@ -31,6 +31,29 @@ bool IsOption(const Napi::CallbackInfo& info, std::size_t index) {
          static_cast<std::size_t>(Int(info, index)) < tcp_sse::OptionCount();
 }
 
+bool IsArray(const Napi::CallbackInfo& info, std::size_t index, napi_typedarray_type type) {
+  return info[index].IsTypedArray() && info[index].As<Napi::TypedArray>().TypedArrayType() == type;
+}
+
+bool IsLong(const Napi::CallbackInfo& info, std::size_t index, std::size_t length) {
+  return info[index].As<Napi::TypedArray>().ElementLength() >= length;
+}
+
+// Whether an argument is an array of as many settings as a later one says, each of an option that there is.
+bool AreSettings(const Napi::CallbackInfo& info, std::size_t array, std::size_t count_index) {
+  if (!IsArray(info, array, napi_int32_array) || !IsInt(info, count_index)) return false;
+  if (Int(info, count_index) < 0) return false;
+  const auto count = static_cast<std::size_t>(Int(info, count_index));
+  if (!IsLong(info, array, count * 3)) return false;
+  const auto* settings =
+      reinterpret_cast<const tcp_sse::Setting*>(info[array].As<Napi::Int32Array>().Data());
+  for (std::size_t i = 0; i < count; i++) {
+    const std::int32_t option = settings[i].option;
+    if (option < 0 || static_cast<std::size_t>(option) >= tcp_sse::OptionCount()) return false;
+  }
+  return true;
+}
+
 // setOption(fd, option, value) -> 0 | -errno
 Napi::Value SetOption(const Napi::CallbackInfo& info) {
   if (!IsInt(info, 0) || !IsOption(info, 1) || !IsInt(info, 2)) {
@@ -54,33 +77,42 @@ Napi::Value ProbeOption(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), tcp_sse::ProbeOption(Int(info, 0)));
 }
 
-// inspectMany(fds: Int32Array, count, out: Float64Array): one row for each of the first `count` fds
+// setOptions(fd, settings: Int32Array, count, save: 0 | 1) -> those of them that failed. Three numbers a setting, as the
+// structure in tcp.h has them.
+Napi::Value SetOptions(const Napi::CallbackInfo& info) {
+  if (!IsInt(info, 0) || !AreSettings(info, 1, 2) || !IsInt(info, 3)) {
+    return BadCall(info, "setOptions(fd, settings, count, save): one of them is wrong");
+  }
+  auto* settings = reinterpret_cast<tcp_sse::Setting*>(info[1].As<Napi::Int32Array>().Data());
+  const auto count = static_cast<std::size_t>(Int(info, 2));
+  tcp_sse::SetOptions(Int(info, 0), settings, count, Int(info, 3) != 0);
+  int failed = 0;
+  for (std::size_t i = 0; i < count; i++) failed += settings[i].outcome < 0;
+  return Napi::Number::New(info.Env(), failed);
+}
+
+// inspectMany(fds: Int32Array, starts: Int32Array, count, out: Float64Array): a row for each of the first `count` fds, from
+// the number in `starts` on
 Napi::Value InspectMany(const Napi::CallbackInfo& info) {
-  if (!info[0].IsTypedArray() || !IsInt(info, 1) || !info[2].IsTypedArray() ||
-      info[0].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array ||
-      info[2].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
-    return BadCall(info, "inspectMany(fds, count, out) takes Int32Array, integer, Float64Array");
+  constexpr const char* kUsage =
+      "inspectMany(fds, starts, count, out) takes two Int32Arrays, an integer, a Float64Array";
+  if (!IsArray(info, 0, napi_int32_array) || !IsArray(info, 1, napi_int32_array) ||
+      !IsInt(info, 2) || Int(info, 2) < 0 || !IsArray(info, 3, napi_float64_array)) {
+    return BadCall(info, kUsage);
   }
-  const auto fds = info[0].As<Napi::Int32Array>();
-  auto out = info[2].As<Napi::Float64Array>();
-  const int count = Int(info, 1);
+  const auto count = static_cast<std::size_t>(Int(info, 2));
+  if (!IsLong(info, 0, count) || !IsLong(info, 1, count)) return BadCall(info, kUsage);
+  const int32_t* fds = info[0].As<Napi::Int32Array>().Data();
+  const int32_t* starts = info[1].As<Napi::Int32Array>().Data();
+  auto out = info[3].As<Napi::Float64Array>();
   const std::size_t columns = tcp_sse::FieldCount();
-  if (count < 0 || static_cast<std::size_t>(count) > fds.ElementLength() ||
-      static_cast<std::size_t>(count) > out.ElementLength() / columns) {
-    return BadCall(info, "inspectMany: count is larger than an array");
+  for (std::size_t i = 0; i < count; i++) {
+    if (starts[i] < 0 || static_cast<std::size_t>(starts[i]) + columns > out.ElementLength()) {
+      return BadCall(info, "inspectMany: a row is outside of the array");
+    }
   }
-  const int32_t* fd = fds.Data();
-  double* row = out.Data();
-  for (int i = 0; i < count; i++) tcp_sse::Inspect(fd[i], row + i * columns);
+  for (std::size_t i = 0; i < count; i++) tcp_sse::Inspect(fds[i], out.Data() + starts[i]);
   return info.Env().Undefined();
-}
-
-bool IsArray(const Napi::CallbackInfo& info, std::size_t index, napi_typedarray_type type) {
-  return info[index].IsTypedArray() && info[index].As<Napi::TypedArray>().TypedArrayType() == type;
-}
-
-bool IsLong(const Napi::CallbackInfo& info, std::size_t index, std::size_t length) {
-  return info[index].As<Napi::TypedArray>().ElementLength() >= length;
 }
 
 // Whether every row's chain of pieces ends and stays inside the slab.
@@ -195,27 +227,17 @@ Napi::Value ProbeDestroy(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), tcp_sse::ProbeDestroy());
 }
 
-// setOptionsOf(pid, fd, cookie: Uint32Array, settings: Int32Array, count) -> 0 | -errno. Two numbers a setting: option, value.
+// setOptionsOf(pid, fd, cookie: Uint32Array, settings: Int32Array, count) -> 0 | -errno. Settings as `setOptions` has them.
 Napi::Value SetOptionsOf(const Napi::CallbackInfo& info) {
-  constexpr const char* kUsage =
-      "setOptionsOf(pid, fd, cookie, settings, count): one of them is wrong";
   if (!IsInt(info, 0) || !IsInt(info, 1) || !IsArray(info, 2, napi_uint32_array) ||
-      !IsLong(info, 2, 2) || !IsArray(info, 3, napi_int32_array) || !IsInt(info, 4) ||
-      Int(info, 4) < 0 || !IsLong(info, 3, static_cast<std::size_t>(Int(info, 4)) * 2)) {
-    return BadCall(info, kUsage);
+      !IsLong(info, 2, 2) || !AreSettings(info, 3, 4)) {
+    return BadCall(info, "setOptionsOf(pid, fd, cookie, settings, count): one of them is wrong");
   }
-  const auto* settings =
-      reinterpret_cast<const tcp_sse::Setting*>(info[3].As<Napi::Int32Array>().Data());
-  const auto count = static_cast<std::size_t>(Int(info, 4));
-  for (std::size_t i = 0; i < count; i++) {
-    const std::int32_t option = settings[i].option;
-    if (option < 0 || static_cast<std::size_t>(option) >= tcp_sse::OptionCount()) {
-      return BadCall(info, kUsage);
-    }
-  }
-  return Napi::Number::New(
-      info.Env(), tcp_sse::SetOptionsOf(Int(info, 0), Int(info, 1),
-                                        info[2].As<Napi::Uint32Array>().Data(), settings, count));
+  auto* settings = reinterpret_cast<tcp_sse::Setting*>(info[3].As<Napi::Int32Array>().Data());
+  const int result = tcp_sse::SetOptionsOf(
+      Int(info, 0), Int(info, 1), info[2].As<Napi::Uint32Array>().Data(), settings,
+      static_cast<std::size_t>(Int(info, 4)));
+  return Napi::Number::New(info.Env(), result);
 }
 
 Napi::Array Names(Napi::Env env, std::size_t count, const char* (*name)(std::size_t)) {
@@ -231,6 +253,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("options", Names(env, tcp_sse::OptionCount(), tcp_sse::OptionName));
   exports.Set("fields", Names(env, tcp_sse::FieldCount(), tcp_sse::FieldName));
   exports.Set("setOption", Napi::Function::New(env, SetOption));
+  exports.Set("setOptions", Napi::Function::New(env, SetOptions));
   exports.Set("getOption", Napi::Function::New(env, GetOption));
   exports.Set("probeOption", Napi::Function::New(env, ProbeOption));
   exports.Set("sendMany", Napi::Function::New(env, SendMany));

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tcp.h"
+
 namespace tcp_sse {
 
 // Which socket is meant: what the kernel calls its id. Words of addresses are in network order, as the kernel has them; an
@@ -18,6 +20,8 @@ struct SocketId {
   std::uint32_t interface;
   std::uint32_t cookie[2];
 };
+static_assert(sizeof(SocketId) == 14 * sizeof(std::uint32_t));
+constexpr int kSoCookie = 57;  // SO_COOKIE, Linux 4.6
 constexpr std::size_t kSocketIdWords = sizeof(SocketId) / sizeof(std::uint32_t);
 
 // The columns of a row: those of `Inspect`, then the words of the socket's id, then what sock_diag adds.
@@ -41,16 +45,10 @@ int DestroySocket(const SocketId& id);
 // 0 where `DestroySocket` works here, else its -errno. Asked of a listening socket on loopback that is made for the question.
 int ProbeDestroy();
 
-// An option of `OptionName` and its value.
-struct Setting {
-  std::int32_t option;
-  std::int32_t value;
-};
-
 // Sets options on a socket of another process: its descriptor is duplicated (pidfd_getfd(2)) and closed again. 0, or -errno:
 // EPERM without the right to trace the process, ENOSYS before Linux 5.6, ESTALE where the descriptor is not the socket that
-// the cookie says. Options that this kernel does not have are passed over.
-int SetOptionsOf(int pid, int fd, const std::uint32_t cookie[2], const Setting* settings,
+// the cookie says. Options that this kernel does not have are passed over. Each setting's `outcome` is written.
+int SetOptionsOf(int pid, int fd, const std::uint32_t cookie[2], Setting* settings,
                  std::size_t count);
 
 }  // namespace tcp_sse

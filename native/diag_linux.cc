@@ -1,4 +1,4 @@
-// Linux. Sources: sock_diag(7), netlink(7), net/ipv4/inet_diag.c, include/uapi/linux/inet_diag.h, pidfd_getfd(2).
+// Linux. Sources: sock_diag(7), netlink(7), net/ipv4/inet_diag.c, include/uapi/linux/inet_diag.h.
 //
 // Each function opens a netlink socket of its own and closes it again: there is no state, and any thread may call.
 #include "diag.h"
@@ -10,7 +10,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -24,10 +23,7 @@
 namespace tcp_sse {
 namespace {
 
-// Younger than the headers that this may be compiled with. The numbers are the same on all architectures.
-constexpr long kPidfdOpen = 434;          // Linux 5.3
-constexpr long kPidfdGetfd = 438;         // Linux 5.6
-constexpr int kSoCookie = 57;             // Linux 4.6
+// Younger than the headers that this may be compiled with.
 constexpr std::uint16_t kSockDestroy = 21;  // Linux 4.5
 
 constexpr const char* kIdColumns[] = {
@@ -49,8 +45,6 @@ constexpr std::size_t kMaxPorts = 256;
 constexpr int kAttempts = 3;
 // The kernel answers while it is asked; a netlink message that got lost (ENOBUFS) would be waited for without end.
 constexpr timeval kPatience = {2, 0};
-// tcpi_notsent_bytes, Linux 4.6.
-constexpr std::size_t kNotSentOffset = 144;
 constexpr unsigned char kLoopback[] = {127, 0, 0, 1};
 
 class Netlink {
@@ -175,13 +169,7 @@ void WriteDiagRow(const inet_diag_msg& message, const unsigned char* attributes,
     attributes += step;
     length -= step;
   }
-  double unsent = NAN;
-  if (info_length >= kNotSentOffset + sizeof(std::uint32_t)) {
-    std::uint32_t bytes;
-    std::memcpy(&bytes, info + kNotSentOffset, sizeof bytes);
-    unsent = bytes;
-  }
-  WriteRow({static_cast<double>(message.idiag_wqueue), unsent}, 0, info, info_length, row);
+  WriteRow(message.idiag_wqueue, 0, info, info_length, row);
   double* at = row + FieldCount();
   const inet_diag_sockid& id = message.id;
   *at++ = message.idiag_family;
@@ -268,20 +256,7 @@ int Find(Netlink* netlink, const SocketId& id, double* row) {
   for (std::size_t i = 0; i < DiagFieldCount(); i++) row[i] = NAN;
   Answer answer;
   ReadDatagram(netlink->buffer(), static_cast<std::size_t>(received), row, 1, &answer);
-  if (answer.error != 0) WriteRow({NAN, NAN}, answer.error, nullptr, 0, row);
-  return 0;
-}
-
-int SetOptions(int fd, const std::uint32_t cookie[2], const Setting* settings, std::size_t count) {
-  std::uint32_t found[2] = {0, 0};
-  socklen_t length = sizeof found;
-  if (getsockopt(fd, SOL_SOCKET, kSoCookie, found, &length) != 0) return -errno;
-  if (found[0] != cookie[0] || found[1] != cookie[1]) return -ESTALE;
-  for (std::size_t i = 0; i < count; i++) {
-    const int result =
-        SetOption(fd, static_cast<std::size_t>(settings[i].option), settings[i].value);
-    if (result != 0 && result != -ENOPROTOOPT && result != -EOPNOTSUPP) return result;
-  }
+  if (answer.error != 0) WriteRow(NAN, answer.error, nullptr, 0, row);
   return 0;
 }
 
@@ -365,19 +340,6 @@ int ProbeDestroy() {
     result = DestroySocket(id);
   }
   close(fd);
-  return result;
-}
-
-int SetOptionsOf(int pid, int fd, const std::uint32_t cookie[2], const Setting* settings,
-                 std::size_t count) {
-  const int process = static_cast<int>(syscall(kPidfdOpen, pid, 0));
-  if (process < 0) return -errno;
-  const int duplicate = static_cast<int>(syscall(kPidfdGetfd, process, fd, 0));
-  const int error = errno;
-  close(process);
-  if (duplicate < 0) return -error;
-  const int result = SetOptions(duplicate, cookie, settings, count);
-  close(duplicate);
   return result;
 }
 

@@ -6,6 +6,7 @@
 //
 // Exceptions are off, so what would throw aborts: none of it can happen short of an empty heap or a bug of ours.
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <string>
 
@@ -25,6 +26,13 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+// What _FORTIFY_SOURCE makes of memcpy where only the size of the target is known. glibc has it and musl has not.
+extern "C" void* __memcpy_chk(void* target, const void* source, std::size_t length,
+                              std::size_t space) {
+  if (length > space) std::abort();
+  return std::memcpy(target, source, length);
+}
 
 // What libstdc++'s headers call instead of `throw`.
 namespace std {

@@ -1,7 +1,8 @@
 // The kernel as this library needs it: numbers in, `0 | -errno` out.
 //
 // Nothing here knows JavaScript, keeps state between calls, starts a thread or calls back. Policy
-// (which value, when, on which socket) lives in TypeScript; so does every validation.
+// (which value, when, on which socket) lives in TypeScript, and so does the validation of what users pass. addon.cc checks
+// each index and length again before it gets here.
 #ifndef TCP_SSE_TCP_H_
 #define TCP_SSE_TCP_H_
 
@@ -11,11 +12,24 @@
 namespace tcp_sse {
 
 // Raised whenever something below changes its meaning. The TypeScript side refuses any other number.
-constexpr int kAbi = 5;
+constexpr int kAbi = 6;
 
 // The options that may be set or read, by their kernel names. Callers pass the index.
 std::size_t OptionCount();
 const char* OptionName(std::size_t option);
+
+// An option by its index, the value that it is to have, and what became of it.
+struct Setting {
+  std::int32_t option;
+  std::int32_t value;
+  std::int32_t outcome;
+};
+static_assert(sizeof(Setting) == 3 * sizeof(std::int32_t));
+
+// Sets options, in order and each by itself. `outcome` is written: 0 or -errno; with `save`, what was in force before, or
+// -errno where the option can be neither read nor set. With `save` an option that has its value already is not set again.
+// Not for SO_LINGER, whose value before may be none.
+void SetOptions(int fd, Setting* settings, std::size_t count, bool save);
 
 // 0, or -errno. For SO_LINGER the value is the time in seconds.
 int SetOption(int fd, std::size_t option, int value);
@@ -31,15 +45,9 @@ int ProbeOption(std::size_t option);
 std::size_t FieldCount();
 const char* FieldName(std::size_t field);
 
-// Bytes that the peer's kernel has not acknowledged, sent or not; those of them that are not sent yet. NaN: not told.
-struct Queues {
-  double outq;
-  double unsent;
-};
-
-// Writes one row of `FieldCount()` numbers: `length` bytes of a tcp_info, and what comes with it from elsewhere.
-void WriteRow(const Queues& queues, int error, const unsigned char* info, std::size_t length,
-              double* row);
+// Writes one row of `FieldCount()` numbers: `length` bytes of a tcp_info, and what comes with it from elsewhere. `outq` are
+// the bytes that the peer's kernel has not acknowledged, sent or not; NaN where that is not known.
+void WriteRow(double outq, int error, const unsigned char* info, std::size_t length, double* row);
 
 // Writes one row of `FieldCount()` numbers about a socket. What this kernel or this kind of socket
 // does not tell is NaN, never 0. Never reads SO_ERROR: that would take the error away from Node.
@@ -51,6 +59,7 @@ struct Piece {
   std::int32_t length;
   std::int32_t next;
 };
+static_assert(sizeof(Piece) == 3 * sizeof(std::int32_t));
 
 // What one socket is to be sent: the pieces from `first` on. `result` is written: bytes sent, or -errno if not even one.
 struct Row {
@@ -58,6 +67,7 @@ struct Row {
   std::int32_t first;
   std::int32_t result;
 };
+static_assert(sizeof(Row) == 3 * sizeof(std::int32_t));
 
 // Sends each row with one system call, or a few if it has many pieces. Never blocks, never raises SIGPIPE. Returns how
 // many rows were not sent completely.

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -40,61 +41,95 @@ constexpr Option kOptions[] = {
     {"TCP_USER_TIMEOUT", IPPROTO_TCP, TCP_USER_TIMEOUT},
 };
 
-// One field of tcp_info: where it starts and how wide it is (1, 4 or 8 bytes, unsigned).
+// One field of tcp_info: where it starts, how wide it is (1, 4 or 8 bytes, unsigned), and by what it is divided: all times
+// are in milliseconds in a row.
 struct Field {
   const char* name;
   std::uint16_t offset;
   std::uint16_t width;
+  std::uint16_t per = 1;
 };
 
-// Not part of tcp_info: 0 or why TCP_INFO was refused; SIOCOUTQ, the bytes not yet acknowledged, sent or
-// not; SIOCOUTQNSD, those of them not yet sent.
-enum Column : std::size_t { kErrno, kOutq, kUnsent, kFirstTcpInfo };
-constexpr const char* kOtherColumns[] = {"errno", "outq", "unsent"};
+// Not part of tcp_info: 0 or why TCP_INFO was refused; SIOCOUTQ, the bytes not yet acknowledged, sent or not.
+enum Column : std::size_t { kErrno, kOutq, kFirstTcpInfo };
+constexpr const char* kOtherColumns[] = {"errno", "outq"};
+static_assert(sizeof kOtherColumns / sizeof kOtherColumns[0] == kFirstTcpInfo);
 
-// The unit is in the name of the snapshot's property in TypeScript; the version is the first kernel
+constexpr std::uint16_t kMicroseconds = 1000;
+
+// The order and the names of src/tcp/record.ts; test/native/record.test.ts compares them. The version is the first kernel
 // with the field. Offsets are written out because a C library's header may be older than the kernel.
 constexpr Field kTcpInfo[] = {
-    {"state", 0, 1},             // 2.4
-    {"ca_state", 1, 1},          // 2.4
-    {"retransmits", 2, 1},       // 2.4
-    {"probes", 3, 1},            // 2.4
-    {"backoff", 4, 1},           // 2.4
-    {"rto", 8, 4},               // 2.4, microseconds
-    {"unacked", 24, 4},          // 2.4, segments
-    {"lost", 32, 4},             // 2.4, segments
-    {"last_data_sent", 44, 4},   // 2.4, milliseconds ago
-    {"last_data_recv", 52, 4},   // 2.4, milliseconds ago
-    {"last_ack_recv", 56, 4},    // 2.4, milliseconds ago
-    {"rtt", 68, 4},              // 2.4, microseconds
-    {"rttvar", 72, 4},           // 2.4, microseconds
-    {"snd_cwnd", 80, 4},         // 2.4, segments
-    {"total_retrans", 100, 4},   // 2.6, segments
-    {"bytes_acked", 120, 8},     // 4.1
-    {"bytes_received", 128, 8},  // 4.1
-    {"min_rtt", 148, 4},         // 4.6, microseconds
-    {"data_segs_out", 156, 4},   // 4.6, segments with data, retransmitted ones too
-    {"delivery_rate", 160, 8},   // 4.9, bytes a second
-    {"rwnd_limited", 176, 8},    // 4.10, microseconds
-    {"snd_wnd", 228, 4},         // 5.4, bytes
+    {"state", 0, 1},                             // 2.4
+    {"congestionState", 1, 1},                   // 2.4
+    {"retransmits", 2, 1},                       // 2.4
+    {"probes", 3, 1},                            // 2.4
+    {"backoff", 4, 1},                           // 2.4
+    {"rto", 8, 4, kMicroseconds},                // 2.4
+    {"unackedSegments", 24, 4},                  // 2.4
+    {"lost", 32, 4},                             // 2.4, segments
+    {"lastDataSent", 44, 4},                     // 2.4, milliseconds ago
+    {"lastDataReceived", 52, 4},                 // 2.4, milliseconds ago
+    {"lastAckReceived", 56, 4},                  // 2.4, milliseconds ago
+    {"rtt", 68, 4, kMicroseconds},               // 2.4
+    {"rttVariation", 72, 4, kMicroseconds},      // 2.4
+    {"congestionWindow", 80, 4},                 // 2.4, segments
+    {"totalRetransmits", 100, 4},                // 2.6, segments
+    {"bytesAcked", 120, 8},                      // 4.1
+    {"bytesReceived", 128, 8},                   // 4.1
+    {"unsent", 144, 4},                          // 4.6, bytes; before that SIOCOUTQNSD
+    {"minRtt", 148, 4, kMicroseconds},           // 4.6
+    {"dataSegmentsSent", 156, 4},                // 4.6, retransmitted ones too
+    {"deliveryRate", 160, 8},                    // 4.9, bytes a second
+    {"windowLimited", 176, 8, kMicroseconds},    // 4.10
+    {"sendWindow", 228, 4},                      // 5.4, bytes
 };
 constexpr std::size_t kTcpInfoCount = sizeof kTcpInfo / sizeof kTcpInfo[0];
 
 // More than any tcp_info so far (280 bytes in Linux 6.18).
 constexpr std::size_t kTcpInfoSpace = 512;
 
+constexpr bool IsReadable(const Field& field) {
+  return (field.width == 1 || field.width == 4 || field.width == 8) &&
+         static_cast<std::size_t>(field.offset) + field.width <= kTcpInfoSpace;
+}
+
+constexpr bool AreReadable() {
+  for (const Field& field : kTcpInfo) {
+    if (!IsReadable(field)) return false;
+  }
+  return true;
+}
+static_assert(AreReadable());
+
+constexpr bool IsSame(const char* a, const char* b) {
+  while (*a != 0 && *a == *b) {
+    a++;
+    b++;
+  }
+  return *a == *b;
+}
+
+// The column of a field of tcp_info.
+constexpr std::size_t ColumnOf(const char* name) {
+  std::size_t i = 0;
+  while (!IsSame(kTcpInfo[i].name, name)) i++;
+  return kFirstTcpInfo + i;
+}
+constexpr std::size_t kUnsent = ColumnOf("unsent");
+
+// What the C library's header has of it says the same.
+static_assert(offsetof(tcp_info, tcpi_rto) == 8 && offsetof(tcp_info, tcpi_unacked) == 24 &&
+              offsetof(tcp_info, tcpi_last_ack_recv) == 56 && offsetof(tcp_info, tcpi_rtt) == 68 &&
+              offsetof(tcp_info, tcpi_total_retrans) == 100);
+
 double ReadField(const unsigned char* info, std::size_t length, const Field& field) {
   if (static_cast<std::size_t>(field.offset) + field.width > length) return NAN;
-  const unsigned char* at = info + field.offset;
-  if (field.width == 1) return *at;
-  if (field.width == 4) {
-    std::uint32_t value;
-    std::memcpy(&value, at, sizeof value);
-    return value;
-  }
-  std::uint64_t value;
-  std::memcpy(&value, at, sizeof value);
-  return static_cast<double>(value);
+  // Little-endian as all that this is built for.
+  static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+  std::uint64_t value = 0;
+  std::memcpy(&value, info + field.offset, field.width);
+  return static_cast<double>(value) / field.per;
 }
 
 double AskQueue(int fd, unsigned long request) {
@@ -148,6 +183,7 @@ bool SendRow(const unsigned char* slab, const Piece* pieces, Row* row) {
       if (row->result == 0) row->result = -errno;
       return false;
     }
+    // Bounded by the slab, 1 MiB, no part of which is in two pieces of a row (src/transport/fast/batch.ts).
     row->result += static_cast<std::int32_t>(sent);
     if (static_cast<std::size_t>(sent) < bytes) return false;
   }
@@ -190,6 +226,17 @@ int GetOption(int fd, std::size_t index) {
   return GetNumber(fd, option);
 }
 
+void SetOptions(int fd, Setting* settings, std::size_t count, bool save) {
+  for (std::size_t i = 0; i < count; i++) {
+    Setting& setting = settings[i];
+    const auto option = static_cast<std::size_t>(setting.option);
+    setting.outcome = save ? GetOption(fd, option) : 0;
+    if (setting.outcome < 0 || (save && setting.outcome == setting.value)) continue;
+    const int result = SetOption(fd, option, setting.value);
+    if (result != 0) setting.outcome = result;
+  }
+}
+
 int ProbeOption(std::size_t index) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -205,19 +252,17 @@ const char* FieldName(std::size_t field) {
   return field < kFirstTcpInfo ? kOtherColumns[field] : kTcpInfo[field - kFirstTcpInfo].name;
 }
 
-void WriteRow(const Queues& queues, int error, const unsigned char* info, std::size_t length,
-              double* row) {
+void WriteRow(double outq, int error, const unsigned char* info, std::size_t length, double* row) {
   row[kErrno] = error;
-  row[kOutq] = queues.outq;
-  row[kUnsent] = queues.unsent;
+  row[kOutq] = outq;
   for (std::size_t i = 0; i < kTcpInfoCount; i++) {
     row[kFirstTcpInfo + i] = ReadField(info, length, kTcpInfo[i]);
   }
 }
 
 void Inspect(int fd, double* row) {
-  // Before the state: if the connection ends in between, the state read after tells that these mean nothing.
-  const Queues queues = {AskQueue(fd, SIOCOUTQ), AskQueue(fd, SIOCOUTQNSD)};
+  // Before the state: if the connection ends in between, the state read after tells that this means nothing.
+  const double outq = AskQueue(fd, SIOCOUTQ);
   unsigned char info[kTcpInfoSpace];
   socklen_t length = sizeof info;
   int error = 0;
@@ -225,7 +270,8 @@ void Inspect(int fd, double* row) {
     error = errno;
     length = 0;
   }
-  WriteRow(queues, error, info, length, row);
+  WriteRow(outq, error, info, length, row);
+  if (std::isnan(row[kUnsent])) row[kUnsent] = AskQueue(fd, SIOCOUTQNSD);
 }
 
 std::size_t SendMany(const unsigned char* slab, const Piece* pieces, Row* rows, std::size_t count) {

@@ -8,9 +8,24 @@ export const targets = [
   { arch: 'arm64', triple: 'aarch64', machine: 'AArch64' },
 ]
 
-/** POSIX, plus `__errno_location`, which is what `errno` is in both glibc and musl (LSB has it too). */
+/**
+ * POSIX; `__errno_location`, which is what `errno` is in both glibc and musl (LSB has it too); and what the compiler's stack
+ * protector calls, or reads on arm64, which both have as well.
+ */
+const STACK_PROTECTOR = '__stack_chk_fail'
 const fromLibc = new Set([
-  ...['__errno_location', 'abort', 'bind', 'close', 'free', 'getsockname', 'getsockopt', 'ioctl'],
+  ...[
+    STACK_PROTECTOR,
+    '__stack_chk_guard',
+    '__errno_location',
+    'abort',
+    'bind',
+    'close',
+    'free',
+    'getsockname',
+    'getsockopt',
+    'ioctl',
+  ],
   ...['listen', 'malloc', 'memcpy', 'memmove', 'memset', 'recv', 'send', 'sendmsg', 'setsockopt'],
   ...['socket', 'strlen', 'syscall'],
 ])
@@ -39,6 +54,7 @@ export function faults({ readelf, nm }, machine) {
       found.push(`it imports ${name}, which is not on the list`)
     }
   }
+  if (!imports.includes(STACK_PROTECTOR)) found.push('it has no stack protector')
   if (exports.sort().join() !== exported.join()) found.push(`it exports ${exports.join(', ')}`)
   return found
 }

@@ -67,7 +67,7 @@ async function musl() {
   const env = { LD_LIBRARY_PATH: libraries }
   const { libc, info } = await visit([bun], prebuiltPath('x64'), env)
   assert.match(libc, /musl/, `not on musl, but on ${libc}`)
-  assert.ok(info.rtt > 0 && info.snd_wnd > 0, 'TCP_INFO is not complete')
+  assert.ok(info.rtt > 0 && info.sendWindow > 0, 'TCP_INFO is not complete')
   // And through the loader, as an application has it.
   const code = `import { capabilities } from './dist/index.js'; console.log(capabilities().addon)`
   const loaded = execFileSync(bun, ['-e', code], {
@@ -114,6 +114,7 @@ async function visit([program, ...args], addon, env) {
     await once(client, 'close')
     const said = JSON.parse(text)
     assert.deepEqual([said.set, said.get, said.badDescriptor], [0, 4321, -9])
+    assert.deepEqual(said.exchanged, [0, 4321])
     assert.deepEqual([said.incomplete, said.sent], [1, [13, -9]])
     assert.ok(said.probed.includes('TCP_USER_TIMEOUT'))
     assert.deepEqual([said.info.errno, said.info.state, said.info.outq], [0, 1, 0])

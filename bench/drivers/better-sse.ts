@@ -4,11 +4,15 @@ import { createChannel, createSession, type Session } from 'better-sse'
 import { type Driver, listen, type Service, shut } from './driver.js'
 
 export const driver: Driver<Session> = {
-  async serve(host) {
+  async serve(host, { greeting } = { individually: true }) {
     const handles = new Set<Session>()
     const channel = createChannel()
     const server = http.createServer(async (req, res) => {
       const session = await createSession(req, res)
+      if (greeting !== undefined) {
+        session.push(greeting)
+        return
+      }
       channel.register(session)
       handles.add(session)
       session.on('disconnected', () => handles.delete(session))

@@ -48,6 +48,8 @@ export interface Service<Handle> {
 export interface Need {
   /** To send to each one by itself. An application that only broadcasts keeps no list beside its library's. */
   readonly individually: boolean
+  /** The data of an event that each client is sent as soon as its stream is open. */
+  readonly greeting?: string | undefined
 }
 
 /** Starts a library's server on a free loopback port. */

@@ -5,11 +5,12 @@ import { type Driver, listen, type Service, shut } from './driver.js'
 /** A driver of `res.write` with a given way to encode. */
 export function serveBare(encode: (data: string) => string | Buffer): Driver<ServerResponse> {
   return {
-    async serve(host) {
+    async serve(host, { greeting } = { individually: true }) {
       const handles = new Set<ServerResponse>()
       const server = http.createServer((_req, res) => {
         res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
         res.flushHeaders()
+        if (greeting !== undefined) res.write(encode(greeting))
         handles.add(res)
         res.on('close', () => handles.delete(res))
       })

@@ -18,11 +18,15 @@ const OPTIONS: EventStreamOptions = Object.freeze({
 })
 
 export const driver: Driver<EventStream> = {
-  async serve(host, { individually } = { individually: true }) {
+  async serve(host, { individually, greeting } = { individually: true }) {
     const handles = new Set<EventStream>()
     const channel = createChannel()
     const server = http.createServer((req, res) => {
       const stream = createEventStream(req, res, OPTIONS)
+      if (greeting !== undefined) {
+        stream.send({ data: greeting })
+        return
+      }
       channel.subscribe(stream)
       if (!individually) return
       handles.add(stream)

@@ -1,5 +1,6 @@
 // One trial with one driver: a server on one core, the load generator on the other.
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
@@ -36,7 +37,9 @@ export async function measure(trial: Trial, name: string): Promise<Sample> {
   try {
     const { port, path } = await server.call<{ port: number; path: string }>('serve', driver, {
       individually: trial.what === 'unicast' || trial.what === 'stream',
+      greeting: trial.what === 'churn' ? 'x'.repeat(trial.bytes) : undefined,
     })
+    if (trial.what === 'churn') return await measureChurn(server, trial, port, path)
     const empty = await server.call<{ heapUsed: number; rss: number }>('memory')
     const clients = await Clients.open(LOAD_CORE, port, trial.clients, path)
     await waitFor(
@@ -53,6 +56,29 @@ export async function measure(trial: Trial, name: string): Promise<Sample> {
   } finally {
     server.stop()
   }
+}
+
+/** CPU of a connection's whole life, from its accept to its close. */
+async function measureChurn(
+  server: Peer,
+  { clients }: Trial,
+  port: number,
+  path: string,
+): Promise<Sample> {
+  const run = async (total: number): Promise<void> => {
+    const args = ['-c', LOAD_CORE, program('churn'), String(port), String(total), '32', path]
+    const child = spawn('taskset', args, { stdio: ['ignore', 'ignore', 'inherit'] })
+    const [code] = await once(child, 'exit')
+    if (code !== 0) throw new Error(`the load generator ended with ${code}`)
+  }
+  await run(warmUp(clients))
+  await server.call('collect')
+  const before = await server.call<NodeJS.CpuUsage>('cpu')
+  await run(clients)
+  const after = await server.call<NodeJS.CpuUsage>('cpu')
+  const user = (after.user - before.user) / clients
+  const system = (after.system - before.system) / clients
+  return { user, system, total: user + system }
 }
 
 async function take(

@@ -84,6 +84,7 @@ answer({
     }, delaysToo),
   /** Does nothing: what is left is timers, heartbeats, looks. */
   idle: (ms: number) => measured(() => pause(ms)),
+  cpu: () => process.cpuUsage(),
   collect: () => globalThis.gc?.(),
   memory() {
     globalThis.gc?.()

@@ -3,7 +3,7 @@
 /** One thing to measure, with every driver. */
 export interface Trial {
   readonly name: string
-  readonly what: 'broadcast' | 'unicast' | 'stream' | 'idle' | 'memory'
+  readonly what: 'broadcast' | 'unicast' | 'stream' | 'churn' | 'idle' | 'memory'
   readonly clients: number
   /** Sends of one measurement. */
   readonly rounds: number
@@ -74,6 +74,16 @@ export const trials: readonly Trial[] = [
     bytes: 1_000,
     gapMs: 0,
     drivers: ['tcp-sse', 'tcp-sse-slow', 'http-string', 'better-sse', 'fastify-sse', 'hono'],
+  },
+  {
+    // Each connection is accepted, is a stream, gets one event and is closed by its client.
+    name: 'churn 20 000',
+    what: 'churn',
+    clients: 20_000,
+    rounds: 1,
+    bytes: EVENT,
+    gapMs: 0,
+    drivers: ['tcp-sse', 'http-string', 'better-sse'],
   },
   {
     name: 'idle memory 10 000',

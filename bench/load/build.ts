@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** The path of a program of this folder, built if its source is newer. */
-export function program(name: 'client' | 'floor'): string {
+export function program(name: 'churn' | 'client' | 'floor'): string {
   const source = fileURLToPath(new URL(`./${name}.c`, import.meta.url))
   const folder = fileURLToPath(new URL('../../build/bench', import.meta.url))
   const file = `${folder}/${name}`

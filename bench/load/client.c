@@ -3,45 +3,20 @@
 //   client PORT CONNECTIONS PATH   -> "open" once every connection has had its head; on end of input a line of JSON
 //
 // It ends by itself after ten minutes.
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-static void die(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static double seconds(struct timeval time) { return time.tv_sec + time.tv_usec / 1e6; }
+#include "connection.h"
 
 int main(int argc, char **argv) {
   if (argc < 4) return 2;
   const int port = atoi(argv[1]);
   const int count = atoi(argv[2]);
   alarm(600);
-  char request[512];
-  snprintf(request, sizeof request,
-           "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n", argv[3]);
+  const char *request = request_for(argv[3]);
   const int poll = epoll_create1(0);
   if (poll < 0) die("epoll_create1");
   char *seen = calloc(65536, 1);
-  for (int i = 0; i < count; i++) {
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0) die("socket");
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) die("connect");
-    if (write(fd, request, strlen(request)) < 0) die("write");
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll_ctl");
-  }
+  for (int i = 0; i < count; i++) begin(poll, port, request);
   struct epoll_event input = {.events = EPOLLIN | EPOLLHUP, .data.fd = 0};
   if (epoll_ctl(poll, EPOLL_CTL_ADD, 0, &input) != 0) die("epoll_ctl stdin");
   static char buffer[65536];

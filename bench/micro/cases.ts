@@ -2,10 +2,11 @@
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { type EventInput, encodeEvent, inspectSockets } from '../../src/index.js'
 import { systemKernel } from '../../src/liveness/kernel.js'
-import { copyOf, Sight } from '../../src/liveness/observation.js'
 import { observe } from '../../src/liveness/observe.js'
 import { monitorPlan } from '../../src/liveness/plan.js'
+import { column, READING_WIDTH } from '../../src/liveness/reading.js'
 import { judge } from '../../src/liveness/verdict.js'
+import { Table } from '../../src/tcp/record.js'
 
 export interface MicroCase {
   readonly name: string
@@ -25,9 +26,9 @@ const events: [string, EventInput][] = [
 /** Needs connected sockets. */
 export function microCases(sockets: readonly Socket[]): MicroCase[] {
   const plan = monitorPlan()
-  const sights = sockets.map(() => new Sight())
-  const [told] = systemKernel.look(sockets.slice(0, 1), sights)
-  const look = told ? sights[0] : undefined
+  const table = new Table(READING_WIDTH)
+  const starts = sockets.map(() => table.allocate())
+  systemKernel.look(sockets, table, starts)
   const cases: MicroCase[] = events.map(([name, event]) => ({
     name: `encodeEvent, ${name}`,
     operations: 1,
@@ -41,15 +42,16 @@ export function microCases(sockets: readonly Socket[]): MicroCase[] {
   cases.push({
     name: `the monitor's look, ${SOCKETS} at once`,
     operations: SOCKETS,
-    run: () => void systemKernel.look(sockets, sights),
+    run: () => void systemKernel.look(sockets, table, starts),
   })
-  if (look === undefined) return cases
-  const previous = observe(undefined, copyOf(look), plan, 0)
-  const current = observe(previous, copyOf(look), plan, 500)
+  const [previous = 0, current = 0] = starts
+  if (table.get(previous, column.errno) !== 0) return cases
+  observe(table, undefined, previous, plan, 0)
+  observe(table, previous, current, plan, 500)
   cases.push({
     name: 'judge',
     operations: 1,
-    run: () => void judge(previous, current, plan, 500),
+    run: () => void judge(table, previous, current, plan, 500),
   })
   return cases
 }

@@ -3,27 +3,19 @@ import type { Socket } from 'node:net'
 import { systemClock } from '../internal/clock.js'
 import { rethrowLater } from '../internal/rethrow.js'
 import { callAtEndOfTick } from '../internal/scheduling.js'
-import { type Evidence, evidenceOfWatch, publicEvidence } from '../liveness/evidence.js'
+import type { PeerEvidence } from '../liveness/evidence.js'
 import { isPeerDeath } from '../liveness/peer-errors.js'
 import type { MonitorPlan } from '../liveness/plan.js'
 import { processMonitor } from '../liveness/process-monitors.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
 import { resetConnection } from '../native/binding.js'
-import { applySocketOptions, type KernelSettings } from '../tcp/options.js'
-import { restoreOptions, saveOptions } from '../tcp/saved-options.js'
+import { exchangeOptions, type KernelSettings, setOptions } from '../tcp/kernel-settings.js'
+import { applySocketOptions } from '../tcp/options.js'
 import type { Exchange } from './exchange.js'
 import type { ConnectionLook } from './http2-progress.js'
-import { type Inheritance, isProbedLess, LIMITS } from './inheritance.js'
+import { isProbedLess, limitsOf } from './inheritance.js'
 import type { GuardCloseInfo, GuardCloseReason, GuardSettings } from './options.js'
-
-/** The guard, as its connections know it. */
-export interface Keeper {
-  readonly settings: GuardSettings
-  readonly inheritance: Inheritance
-  report(info: GuardCloseInfo): void
-  forget(connection: Connection): void
-}
 
 interface Judged {
   readonly exchange: Exchange
@@ -39,10 +31,12 @@ export class Connection implements Watcher {
   readonly socket: Socket
   readonly plan: MonitorPlan
   readonly notSentLowWater: number | undefined
-  readonly #keeper: Keeper
+  readonly #settings: GuardSettings
   readonly #watch: Watch
-  /** What the connection would have without the guard of the options that give it up. */
-  readonly #before: KernelSettings
+  /** What a connection that was born with the guard's options would have without it; `undefined` for another one. */
+  readonly #inherited: KernelSettings | undefined
+  readonly #onReport: (info: GuardCloseInfo) => void
+  readonly #onLeave: (connection: Connection) => void
   readonly #openedAt = systemClock.now()
   /** Asked for at once: a dead socket has no address. */
   readonly #remoteAddress: string | undefined
@@ -57,19 +51,35 @@ export class Connection implements Watcher {
   /** A stream was given up on a connection that takes nothing at all. */
   #stuck = false
 
-  constructor(socket: Socket, keeper: Keeper) {
+  /**
+   * @param inherited - of a connection that was born with the guard's options, what it would have without
+   * @param onReport - called when the guard has ended something
+   * @param onLeave - called when the connection is not guarded any more
+   */
+  constructor(
+    socket: Socket,
+    settings: GuardSettings,
+    inherited: KernelSettings | undefined,
+    onReport: (info: GuardCloseInfo) => void,
+    onLeave: (connection: Connection) => void,
+  ) {
     this.socket = socket
-    this.#keeper = keeper
+    this.#settings = settings
+    this.#inherited = inherited
+    this.#onReport = onReport
+    this.#onLeave = onLeave
     this.#remoteAddress = socket.remoteAddress
     this.#remotePort = socket.remotePort
-    const { settings, inheritance } = keeper
-    const inherited = inheritance.optionsBefore(socket)
-    this.#before = inherited ?? saveOptions(socket, LIMITS)
     this.plan = settings.plan
     this.notSentLowWater = settings.notSentLowWater
     this.#watch = processMonitor.watch(socket, this, { inheritedFrom: userTimeoutOf(inherited) })
     socket.on('finish', this.#onFinish)
     socket.on('close', this.#onClose)
+  }
+
+  /** What the connection would have without the guard of the options that give it up. */
+  get #before(): KernelSettings {
+    return this.#inherited ?? limitsOf(this.#watch.saved)
   }
 
   /** How many responses on it are streams by content type or filter. */
@@ -89,7 +99,10 @@ export class Connection implements Watcher {
   release(): void {
     this.#leave()
     this.#watch.release(this)
-    if (!this.#watch.shared) restoreOptions(this.socket, this.#before)
+    // The end of the watch has put back what it had set, and nothing that was inherited.
+    if (this.#inherited !== undefined && !this.#watch.shared) {
+      setOptions(this.socket, this.#inherited)
+    }
   }
 
   /**
@@ -103,13 +116,13 @@ export class Connection implements Watcher {
   }
 
   /** The monitor forgets the connection by itself, and `close` may never be heard. */
-  onPeerDead(evidence: Evidence): void {
+  onPeerDead(evidence: PeerEvidence): void {
     this.#leave()
     this.#report('peer-dead', evidence)
   }
 
   /** Of a socket that Node has closed already nothing can be said but what its error says. */
-  onPeerGone(evidence: Evidence): void {
+  onPeerGone(evidence: PeerEvidence): void {
     if (this.checkClosed()) return
     this.#leave()
     if (evidence.verdict === 'half-closed') this.#report('client-closed', evidence)
@@ -120,7 +133,7 @@ export class Connection implements Watcher {
     this.#released = true
     this.socket.off('finish', this.#onFinish)
     this.socket.off('close', this.#onClose)
-    this.#keeper.forget(this)
+    this.#onLeave(this)
   }
 
   /**
@@ -137,7 +150,7 @@ export class Connection implements Watcher {
     this.#checkKeepAlive()
     // What is not judged yet may begin without a byte on the wire.
     const unjudged = this.#exchanges.some(({ streams }) => streams === undefined)
-    let deadline = unjudged ? now + this.#keeper.settings.plan.pace : Number.POSITIVE_INFINITY
+    let deadline = unjudged ? now + this.#settings.plan.pace : Number.POSITIVE_INFINITY
     const alone = this.#exchanges.length === 1
     const look = { now, loopTime, stalledFor, alone, written: this.socket.bytesWritten }
     for (const judged of [...this.#exchanges]) {
@@ -161,7 +174,7 @@ export class Connection implements Watcher {
 
   /** Compares one stream with its limits. Returns the time of the next one. */
   #apply(judged: Judged, look: ConnectionLook): number {
-    const { stallTimeout, maxAge, plan } = this.#keeper.settings
+    const { stallTimeout, maxAge, plan } = this.#settings
     const { exchange, judgedAt } = judged
     const { now } = look
     if (judged.endedAt !== undefined)
@@ -196,11 +209,11 @@ export class Connection implements Watcher {
   }
 
   #end(reason: 'stalled' | 'expired', judged: Judged, now: number, stalledFor?: number): void {
-    const evidence = evidenceOfWatch(this.#watch)
+    const evidence = this.#watch.evidence()
     const { exchange } = judged
     const { url, openedAt, exclusive } = exchange
     const how = reason === 'stalled' ? 'reset' : 'close'
-    if (exclusive && how === 'close') restoreOptions(this.socket, this.#before)
+    if (exclusive && how === 'close') setOptions(this.socket, this.#before)
     if (!exchange.end(how, this.socket)) judged.endedAt = now
     this.#report(reason, evidence, { url, openedAt, stalledFor })
     if (exclusive) this.#reported = true
@@ -209,7 +222,7 @@ export class Connection implements Watcher {
   /** A client that has read to the end leaves; one that does not is left behind. */
   #awaitClient(deadline: number, now: number): number {
     if (now < deadline) return deadline
-    restoreOptions(this.socket, this.#before)
+    setOptions(this.socket, this.#before)
     this.socket.destroy()
     return Number.POSITIVE_INFINITY
   }
@@ -221,26 +234,25 @@ export class Connection implements Watcher {
    */
   readonly #onFinish = (): void => {
     const { socket } = this
-    const inForce = saveOptions(socket, LIMITS)
-    restoreOptions(socket, this.#before)
+    const inForce = exchangeOptions(socket, this.#before)
     callAtEndOfTick(() => {
-      if (!this.#released && !socket.destroyed) restoreOptions(socket, inForce)
+      if (!this.#released && !socket.destroyed) setOptions(socket, inForce)
     }, undefined)
   }
 
   /** Whether Node has found, by itself, the connection dead of the options that the guard set. */
   readonly #onClose = (): void => {
     if (isPeerDeath(this.socket.errored)) {
-      this.#report('peer-dead', { ...evidenceOfWatch(this.#watch), verdict: 'dead' })
+      this.#report('peer-dead', { ...this.#watch.evidence(), verdict: 'dead' })
     }
     this.release()
   }
 
   /** Tells once of a connection, and once of each stream that did not end with one. */
-  #report(reason: GuardCloseReason, evidence: Evidence, stream?: StreamEnd): void {
+  #report(reason: GuardCloseReason, evidence: PeerEvidence, stream?: StreamEnd): void {
     if (this.#reported) return
     this.#reported = stream === undefined || this.socket.destroyed
-    this.#keeper.report({
+    this.#onReport({
       reason,
       scope: stream === undefined ? 'connection' : 'stream',
       remoteAddress: this.#remoteAddress,
@@ -249,7 +261,7 @@ export class Connection implements Watcher {
       openedFor: systemClock.now() - (stream?.openedAt ?? this.#openedAt),
       verdict: evidence.verdict,
       stalledFor: stream?.stalledFor,
-      evidence: publicEvidence(evidence),
+      evidence,
     })
   }
 
@@ -266,7 +278,7 @@ export class Connection implements Watcher {
 
   #judge(now: number): void {
     this.#prune()
-    const { filter } = this.#keeper.settings
+    const { filter } = this.#settings
     for (const judged of this.#exchanges) {
       const { exchange } = judged
       if (judged.streams !== undefined || !exchange.begun) continue
@@ -283,7 +295,7 @@ export class Connection implements Watcher {
   #checkKeepAlive(): void {
     if (this.#keepAliveChecked) return
     this.#keepAliveChecked = true
-    const { keepAlive } = this.#keeper.settings.plan
+    const { keepAlive } = this.#settings.plan
     if (isProbedLess(this.socket, keepAlive)) applySocketOptions(this.socket, { keepAlive })
   }
 }

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import { discardUnread } from '../internal/unread-body.js'
 import { resetConnection, sentHeadOf } from '../native/binding.js'
 import { type ConnectionLook, Http2Progress } from './http2-progress.js'
 import type { GuardedRequest, GuardedResponse } from './options.js'
@@ -75,9 +76,7 @@ export class Http1Exchange implements Exchange {
   }
 
   discardUnread(): void {
-    const { req } = this
-    if (req.complete || req.readableFlowing !== null || req.listenerCount('readable') > 0) return
-    req.resume()
+    discardUnread(this.req)
   }
 
   /**

@@ -19,6 +19,7 @@ import { Connection } from './connection.js'
 import { BareExchange, type Exchange, Http1Exchange, Http2Exchange } from './exchange.js'
 import { Inheritance } from './inheritance.js'
 import {
+  GUARD_CLOSE_REASONS,
   type GuardCloseInfo,
   type GuardCloseReason,
   type GuardMessages,
@@ -48,36 +49,31 @@ export interface GuardStats {
  * guard.stop()
  */
 export class Guard {
-  /** @internal */
-  readonly settings: GuardSettings
-  /** @internal */
-  readonly inheritance: Inheritance
+  readonly #settings: GuardSettings
+  readonly #inheritance: Inheritance
   readonly #server: Server
   readonly #kind: 'http1' | 'http2' | 'bare'
   readonly #connections = new Map<Socket, Connection>()
   readonly #http2Exchanges = new WeakMap<ServerHttp2Stream, Http2Exchange>()
-  readonly #closed: Record<GuardCloseReason, number> = {
-    'peer-dead': 0,
-    'client-closed': 0,
-    'client-reset': 0,
-    stalled: 0,
-    expired: 0,
-  }
+  readonly #closed = Object.fromEntries(GUARD_CLOSE_REASONS.map((reason) => [reason, 0])) as Record<
+    GuardCloseReason,
+    number
+  >
   #hearsRequests = false
   #stopped = false
 
   /** @internal */
   constructor(server: Server, settings: GuardSettings) {
     this.#server = server
-    this.settings = settings
-    this.inheritance = new Inheritance(server, settings)
+    this.#settings = settings
+    this.#inheritance = new Inheritance(server, settings)
     this.#kind = kindOf(server)
     server.on('listening', this.#onListening)
     server.on('close', this.#onClose)
     server.on(connectionEvent(server), this.#onConnection)
     if (this.#kind === 'http1') this.#hearRequests()
     if (this.#kind === 'http2') server.prependListener('stream', this.#onStream)
-    if (server.listening) this.inheritance.begin()
+    if (server.listening) this.#inheritance.begin()
   }
 
   /** What is under guard now, and what it has ended so far. Its cost grows with the connections. */
@@ -90,7 +86,7 @@ export class Guard {
       connections: this.#connections.size,
       streams,
       closed: { ...this.#closed },
-      inherited: this.inheritance.active,
+      inherited: this.#inheritance.active,
     }
   }
 
@@ -108,7 +104,7 @@ export class Guard {
     server.off(connectionEvent(server), this.#onConnection)
     server.off('stream', this.#onStream)
     server.off('request', this.#onRequest)
-    this.inheritance.restore()
+    this.#inheritance.restore()
     for (const connection of [...this.#connections.values()]) connection.release()
     delete (server as Guardable)[GUARDED]
   }
@@ -118,8 +114,7 @@ export class Guard {
     this.stop()
   }
 
-  /** @internal */
-  report(info: GuardCloseInfo): void {
+  readonly #report = (info: GuardCloseInfo): void => {
     this.#closed[info.reason] += 1
     countUp(counters.guardClosed, info.reason)
     if (guardClose.hasSubscribers) {
@@ -128,24 +123,23 @@ export class Guard {
         info,
       } satisfies GuardMessages['tcp-sse:guard:close'])
     }
-    isolated(() => this.settings.onClose?.(info))
+    isolated(() => this.#settings.onClose?.(info))
   }
 
-  /** @internal */
-  forget({ socket }: Connection): void {
+  readonly #forget = ({ socket }: Connection): void => {
     this.#connections.delete(socket)
   }
 
-  readonly #onListening = (): void => this.inheritance.begin()
+  readonly #onListening = (): void => this.#inheritance.begin()
 
-  readonly #onClose = (): void => this.inheritance.forget()
+  readonly #onClose = (): void => this.#inheritance.forget()
 
   /** Any duplex stream may be handed to an HTTP server; only sockets have a kernel behind them. */
   readonly #onConnection = (socket: unknown): void => {
     if (!(socket instanceof Socket) || socket.destroyed) return
     const connection = this.#take(socket)
     if (this.#kind === 'http2') this.#hearCompatibility()
-    if (this.#kind === 'bare' && this.settings.filter !== undefined) {
+    if (this.#kind === 'bare' && this.#settings.filter !== undefined) {
       connection.add(new BareExchange(systemClock.now()))
     }
   }
@@ -198,7 +192,13 @@ export class Guard {
   #take(socket: Socket): Connection {
     const known = this.#connections.get(socket)
     if (known !== undefined) return known
-    const connection = new Connection(socket, this)
+    const connection = new Connection(
+      socket,
+      this.#settings,
+      this.#inheritance.optionsBefore(socket),
+      this.#report,
+      this.#forget,
+    )
     this.#connections.set(socket, connection)
     return connection
   }

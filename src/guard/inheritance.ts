@@ -2,13 +2,9 @@
 import cluster from 'node:cluster'
 import type { Server, Socket } from 'node:net'
 import type { MonitorPlan } from '../liveness/plan.js'
-import { getKernelOption, type KernelOption } from '../native/binding.js'
-import {
-  applyToListener,
-  type KeepAliveOptions,
-  type KernelSettings,
-  restoreListener,
-} from '../tcp/options.js'
+import { getKernelOption } from '../native/binding.js'
+import { type KernelOption, type KernelSettings, setOptions } from '../tcp/kernel-settings.js'
+import { applyToListener, type KeepAliveOptions } from '../tcp/options.js'
 import type { GuardSettings } from './options.js'
 
 /** The options of one server's listening socket, through all its listens and closes. */
@@ -47,7 +43,7 @@ export class Inheritance {
 
   /** Puts the listening socket's options back. */
   restore(): void {
-    if (this.#before !== undefined) restoreListener(this.#server, this.#before)
+    if (this.#before !== undefined) setOptions(this.#server, this.#before)
     this.#before = undefined
   }
 
@@ -63,7 +59,7 @@ export class Inheritance {
       userTimeout === false
         ? !isProbedLess(socket, keepAlive)
         : getKernelOption(socket, 'TCP_USER_TIMEOUT') === Math.ceil(userTimeout)
-    return born ? this.#before.filter(([option]) => LIMITS.includes(option)) : undefined
+    return born ? limitsOf(this.#before) : undefined
   }
 }
 
@@ -71,7 +67,12 @@ export class Inheritance {
  * What gives a connection up. The kernel goes by them after a close too, and takes a client that is slow to read the rest
  * for a dead one: an orphan of TCP_RTO_MAX_MS 1 s behind a shut window lives for two seconds.
  */
-export const LIMITS: readonly KernelOption[] = ['TCP_RTO_MAX_MS', 'TCP_USER_TIMEOUT']
+const LIMITS: readonly KernelOption[] = ['TCP_RTO_MAX_MS', 'TCP_USER_TIMEOUT']
+
+/** Those of some options that give a connection up. */
+export function limitsOf(settings: KernelSettings): KernelSettings {
+  return settings.filter(([option]) => LIMITS.includes(option))
+}
 
 /** Whether a connection asks its peer later or more seldom than it should: foreign code sets keepalive too. */
 export function isProbedLess(socket: Socket, keepAlive: MonitorPlan['keepAlive']): boolean {

@@ -3,12 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
 import {
-  type Check,
   type Checks,
   callable,
   checkOptions,
   duration,
   orFalse,
+  pass,
 } from '../internal/validate.js'
 import type { PeerEvidence } from '../liveness/evidence.js'
 import { type MonitorPlan, monitorPlan } from '../liveness/plan.js'
@@ -129,9 +129,6 @@ export interface GuardSettings {
 
 const DEFAULT_STALL_TIMEOUT = 30_000
 const LEAST = { min: 1_000 }
-
-/** Passed on to `monitorPlan`, which checks them. */
-const pass: Check<never> = (value) => value as never
 
 const checks: Checks<GuardOptions> = {
   detectWithin: pass,

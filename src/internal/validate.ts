@@ -34,6 +34,9 @@ export function duration(limits: { min?: number; max?: number } = {}): Check<num
   return number('milliseconds', { min: 1, max: MAX_TIMER, ...limits })
 }
 
+/** Passed on, to somebody who checks it. */
+export const pass: Check<never> = (value) => value as never
+
 /** `false` for off, or what `check` takes. */
 export function orFalse<T>(check: Check<T>): Check<T | false> {
   return (value, name) => (value === false ? false : check(value, name))

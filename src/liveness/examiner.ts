@@ -1,30 +1,14 @@
 // What follows from one look at one socket: a verdict, an end, the kernel's options, what its watchers hear.
-import type { Socket } from 'node:net'
 import { isolated } from '../internal/rethrow.js'
 import { TCP_CLOSE } from '../tcp/info.js'
-import { evidenceOf } from './evidence.js'
-import type { Kernel } from './kernel.js'
-import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
-import { isIdle, type Observation, Sight } from './observation.js'
 import { observe } from './observe.js'
 import { CLOCK_TOLERANCE } from './path.js'
-import {
-  alignLook,
-  countStall,
-  hasEnded,
-  noteProgress,
-  paceOf,
-  quietUntil,
-  type Subject,
-} from './subject.js'
-import { judge, silentFor } from './verdict.js'
+import { column, isIdle } from './reading.js'
+import { table } from './row.js'
+import { countStall } from './stall-clock.js'
+import { paceOf, quietUntil, type Subject } from './subject.js'
+import { judge } from './verdict.js'
 import type { Watchable, Watcher } from './watch.js'
-
-/** Who holds the subjects. */
-export interface Holder<S extends Watchable = Socket> {
-  holds(subject: Subject<S>): boolean
-  drop(subject: Subject<S>): void
-}
 
 /** When a look was made. */
 export interface Moment {
@@ -33,140 +17,132 @@ export interface Moment {
   readonly loopTime: number
 }
 
-/** The observation before the one that is judged. What is kept of both is in the subject's row. */
-const last = new Sight()
-
-/** Draws the conclusions from looks. */
-export class Examiner<S extends Watchable = Socket> {
-  readonly #kernel: Kernel<S>
-  readonly #holder: Holder<S>
-
-  constructor(kernel: Kernel<S>, holder: Holder<S>) {
-    this.#kernel = kernel
-    this.#holder = holder
+/**
+ * Draws the conclusions from a look in a tick, which has been written to the subject's `spare`; it tells nothing where there
+ * is no error number of 0. Each subject has both of its readings in a row of its own, so whatever a watcher does in between
+ * (watch other sockets, release this one) changes none of them.
+ *
+ * @param activity - the kernel's `activity` when the look was made
+ * @returns whether the connection is to be ended now
+ */
+export function examine<S extends Watchable>(
+  subject: Subject<S>,
+  activity: number,
+  moment: Moment,
+): boolean {
+  const { now, loopTime } = moment
+  // A watcher that was called earlier in this tick may have ended this one.
+  if (subject.socket.destroyed || !subject.held) return false
+  subject.nextLook = now + subject.plan.pace
+  subject.activity = activity
+  const reading = subject.spare
+  if (table.get(reading, column.errno) !== 0) {
+    noteProgressWithoutKernel(subject, loopTime)
+    tellOfLook(subject, moment)
+    return false
   }
-
-  /** The first look at a socket, before its options are set: its window may be shut already. */
-  begin(subject: Subject<S>, sight: Sight, now: number): void {
-    subject.observe(observe(undefined, sight, subject.plan, now))
-    this.setKernelClocks(subject, subject)
+  const previous = subject.observed ? subject.current : undefined
+  observe(table, previous, reading, subject.plan, now)
+  subject.advance(reading)
+  noteProgress(subject, previous, loopTime)
+  const { verdict } = subject
+  subject.verdict = judge(table, previous, reading, subject.plan, now)
+  if (subject.verdict !== verdict) {
+    tell(subject, (watcher) => watcher.onVerdict?.(subject.verdict, verdict))
+    // Whoever was told may have ended the watch, or begun another.
+    if (!subject.held) return false
   }
-
-  /**
-   * A look in a tick.
-   *
-   * @param sight - what the kernel told, or `undefined` where it tells nothing
-   * @param activity - the kernel's `activity` when the look was made
-   */
-  look(subject: Subject<S>, sight: Sight | undefined, activity: number, moment: Moment): void {
-    const { now, loopTime } = moment
-    // A watcher that was called earlier in this tick may have ended this one.
-    if (subject.socket.destroyed || !this.#holder.holds(subject)) return
-    subject.nextLook = now + subject.plan.pace
-    subject.activity = activity
-    const previous = subject.recall(last)
-    if (sight === undefined) {
-      this.#noteProgressWithoutKernel(subject, loopTime)
-      this.#tellWatchers(subject, moment)
-      return
-    }
-    const current = observe(previous, sight, subject.plan, now)
-    subject.observe(current)
-    noteProgress(subject, current, previous, this.#kernel.pending(subject.socket), loopTime)
-    const { verdict } = subject
-    subject.verdict = judge(previous, current, subject.plan, now)
-    if (subject.verdict !== verdict) {
-      tell(subject, (watcher) => watcher.onVerdict?.(subject.verdict, verdict))
-      // Whoever was told may have ended the watch, or begun another.
-      if (!this.#holder.holds(subject)) return
-    }
-    if (this.#end(subject, previous, current)) return
-    this.setKernelClocks(subject, current)
-    this.#probeAgain(subject, current)
-    subject.nextLook = now + paceOf(current, subject.plan)
-    subject.deadline = quietUntil(current, subject.plan)
-    this.#tellWatchers(subject, moment)
-  }
-
-  /** A socket that was found destroyed, and whose watchers still watch: they have heard nothing. */
-  gone(subject: Subject<S>): void {
-    const evidence = evidenceOf(subject, 0)
-    tell(subject, (watcher) => watcher.onPeerGone(evidence))
-    this.#holder.drop(subject)
-  }
-
-  /** TCP_USER_TIMEOUT and TCP_RTO_MAX_MS, as they should be now. */
-  setKernelClocks(subject: Subject<S>, current: Observation): void {
-    const { plan, socket, userTimeout, retransmitMax } = subject
-    if (plan.userTimeout !== false) {
-      const wanted = userTimeoutFor(current, subject, plan, current.at, userTimeout)
-      if (wanted !== userTimeout) this.#kernel.setUserTimeout(socket, wanted)
-      subject.userTimeout = wanted
-    }
-    if (plan.retransmitMax !== false) {
-      const wanted = retransmitMaxFor(current, plan, retransmitMax)
-      if (wanted !== retransmitMax) this.#kernel.setRetransmitMax(socket, wanted)
-      subject.retransmitMax = wanted
-    }
-  }
-
-  /** Ends what has ended. Node is left one look's time to notice a close by itself: it knows the true error. */
-  #end(subject: Subject<S>, previous: Observation | undefined, current: Observation): boolean {
-    const { socket, verdict, plan } = subject
-    const silence = silentFor(current)
-    if (hasEnded(subject, current)) {
-      subject.nextLook = current.at + plan.urgentPace
-      if (previous?.state !== current.state) return true
-      // The kernel forgets what was in flight when it gives up, so the last look before it counts.
-      const evidence = evidenceOf(subject, subject.silenceBeforeClose)
-      const gaveUp = current.state === TCP_CLOSE && evidence.silentFor > plan.silence / 2
-      tell(subject, (watcher) => {
-        if (gaveUp) watcher.onPeerDead(evidence)
-        else watcher.onPeerGone(evidence)
-      })
-    } else if (verdict === 'dead') {
-      const evidence = evidenceOf(subject, silence)
-      tell(subject, (watcher) => watcher.onPeerDead(evidence))
-    } else {
-      subject.silenceBeforeClose = silence
+  if (subject.ended) {
+    subject.nextLook = now + subject.plan.urgentPace
+    // Node is left one look's time to notice a close by itself: it knows the true error.
+    if (previous === undefined || table.get(previous, column.state) !== subject.get(column.state))
       return false
-    }
-    this.#holder.drop(subject)
-    this.#kernel.reset(socket)
+    tellOfClose(subject)
     return true
   }
-
-  /** An idle peer that has left a probe unanswered is asked again sooner than keepalive, which counts seconds, would. */
-  #probeAgain(subject: Subject<S>, current: Observation): void {
-    const { plan, socket, probedAt } = subject
-    if (current.probes === 0 || !isIdle(current) || plan.keepAlive === false) return
-    // The first one has the time of a round trip before it counts as unanswered.
-    const askedAt = Math.max(probedAt, current.answeredAt + plan.keepAlive.idle)
-    const pace =
-      probedAt > current.answeredAt ? plan.probePace : Math.max(plan.probePace, current.rtt || 0)
-    if (current.at - askedAt < pace - CLOCK_TOLERANCE) return
-    this.#kernel.probe(socket, plan)
-    subject.probedAt = current.at
+  if (subject.verdict === 'dead') {
+    const evidence = subject.evidence()
+    tell(subject, (watcher) => watcher.onPeerDead(evidence))
+    return true
   }
+  subject.silenceBeforeClose = subject.silentFor() ?? 0
+  subject.change(subject.clockSettings())
+  probeAgain(subject)
+  subject.nextLook = now + paceOf(subject)
+  subject.deadline = quietUntil(subject)
+  tellOfLook(subject, moment)
+  return false
+}
 
-  /** Only what leaves user space is known. */
-  #noteProgressWithoutKernel(subject: Subject<S>, loopTime: number): void {
-    const pending = this.#kernel.pending(subject.socket)
-    const progress = this.#kernel.progress(subject.socket)
-    countStall(subject, pending > 0, progress !== subject.progress, loopTime)
-    subject.progress = progress
-    subject.deadline = 0
-  }
+/** Watchers of a socket that was found destroyed still watch: they have heard nothing. */
+export function tellOfDestroyed(subject: Subject<Watchable>): void {
+  const evidence = subject.evidence(0)
+  tell(subject, (watcher) => watcher.onPeerGone(evidence))
+}
 
-  #tellWatchers(subject: Subject<S>, { now, loopTime }: Moment): void {
-    const stalledFor = loopTime - subject.progressAt
-    tell(subject, (watcher) => {
-      const deadline = watcher.onLook(now, stalledFor, subject.verdict, loopTime)
-      subject.deadline = Math.min(subject.deadline, deadline)
-      subject.nextLook = Math.min(subject.nextLook, deadline)
-    })
-    alignLook(this.#kernel, subject, now)
-  }
+/** The kernel forgets what was in flight when it gives up, so the last look before it counts. */
+function tellOfClose(subject: Subject<Watchable>): void {
+  const evidence = subject.evidence(subject.silenceBeforeClose)
+  const closed = subject.get(column.state) === TCP_CLOSE
+  const gaveUp = closed && evidence.silentFor > subject.plan.silence / 2
+  tell(subject, (watcher) => {
+    if (gaveUp) watcher.onPeerDead(evidence)
+    else watcher.onPeerGone(evidence)
+  })
+}
+
+/**
+ * An idle peer that has left a probe unanswered is asked again sooner than keepalive, which counts seconds, would. Setting the
+ * idle time starts the timer anew; it fires at once where the connection has been idle for longer
+ * (tcp_sock_set_keepidle_locked, since Linux 2.4).
+ */
+function probeAgain(subject: Subject<Watchable>): void {
+  const { plan, probedAt, kernel, socket, current } = subject
+  const { keepAlive, probePace } = plan
+  if (subject.get(column.probes) === 0 || !isIdle(table, current) || keepAlive === false) return
+  const at = subject.get(column.at)
+  const answeredAt = subject.get(column.answeredAt)
+  // The first one has the time of a round trip before it counts as unanswered.
+  const askedAt = Math.max(probedAt, answeredAt + keepAlive.idle)
+  const pace = probedAt > answeredAt ? probePace : Math.max(probePace, subject.get(column.rtt) || 0)
+  if (at - askedAt < pace - CLOCK_TOLERANCE) return
+  subject.probedAt = at
+  kernel.set(socket, [['TCP_KEEPIDLE', Math.ceil(keepAlive.idle / 1_000)]])
+}
+
+/** What a look tells of the bytes that wait, in the kernel or before it. */
+function noteProgress(
+  subject: Subject<Watchable>,
+  previous: number | undefined,
+  loopTime: number,
+): void {
+  const { kernel, socket } = subject
+  const waiting =
+    subject.get(column.unackedSegments) > 0 ||
+    subject.get(column.unsent) > 0 ||
+    kernel.pending(socket) > 0
+  const acked = subject.get(column.bytesAcked)
+  const moved = previous === undefined || acked !== table.get(previous, column.bytesAcked)
+  countStall(subject, waiting, moved, loopTime)
+}
+
+/** Only what leaves user space is known. */
+function noteProgressWithoutKernel(subject: Subject<Watchable>, loopTime: number): void {
+  const { kernel, socket } = subject
+  const progress = kernel.progress(socket)
+  countStall(subject, kernel.pending(socket) > 0, progress !== subject.progress, loopTime)
+  subject.progress = progress
+  subject.deadline = 0
+}
+
+function tellOfLook(subject: Subject<Watchable>, { now, loopTime }: Moment): void {
+  const stalledFor = loopTime - subject.progressAt
+  tell(subject, (watcher) => {
+    const deadline = watcher.onLook(now, stalledFor, subject.verdict, loopTime)
+    subject.deadline = Math.min(subject.deadline, deadline)
+    subject.nextLook = Math.min(subject.nextLook, deadline)
+  })
+  subject.align(now)
 }
 
 /** What one watcher does wrong harms no other. */

@@ -7,9 +7,11 @@
 //   acknowledged (retransmits_timed_out, tcp_rtx_probe0_timed_out).
 // So the option is always set to what such a clock can show at most, plus a lead.
 
-import { isRetracted, isWindowShut, type Observation } from './observation.js'
+import { LONGEST_RETRANSMIT_MAX } from '../native/kernel-defaults.js'
+import type { Table } from '../tcp/record.js'
 import { CLOCK_TOLERANCE, longestPause } from './path.js'
 import type { MonitorPlan } from './plan.js'
+import { column, isRetracted, isWindowShut } from './reading.js'
 
 /** When the clocks were last known to stand: the earliest time at which they can have started. */
 export interface KernelClocks {
@@ -22,37 +24,32 @@ export interface KernelClocks {
 /** The largest value that the kernel takes: 24 days. */
 const LONGEST_USER_TIMEOUT = 2 ** 31 - 1
 
-/** The largest TCP_RTO_MAX_MS, and the kernel's default. */
-export const LONGEST_RETRANSMIT_MAX = 120_000
-
 /**
  * TCP_USER_TIMEOUT, ms.
  *
- * @param inForce - what is set now: kept while its lead is long enough, so that it is not set anew at each look
+ * @param inForce - what is set now: kept while its lead is long enough, so that it is not set anew at each look; NaN before
  */
 export function userTimeoutFor(
-  current: Observation,
+  table: Table,
+  current: number,
   clocks: KernelClocks,
   plan: MonitorPlan,
   now: number,
-  inForce: number | undefined,
+  inForce: number,
 ): number {
-  if (plan.userTimeout === false) return inForce ?? 0
-  const windowAge = current.windowLimited === 0 ? 0 : now - clocks.windowClearAt
-  if (plan.shutWindowLead !== false && isWindowShut(current)) {
+  if (plan.userTimeout === false) return inForce
+  const windowAge = table.get(current, column.windowLimited) === 0 ? 0 : now - clocks.windowClearAt
+  const lossAge = table.get(current, column.totalRetransmits) === 0 ? 0 : now - clocks.lossClearAt
+  if (plan.shutWindowLead !== false && isWindowShut(table, current)) {
     // Where data is in flight the retransmit timer is the one that runs, with the other clock.
-    const age = current.unacked > 0 ? lossAge(current, clocks, now) : windowAge
+    const age = table.get(current, column.unackedSegments) > 0 ? lossAge : windowAge
     return bounded(age + plan.shutWindowLead)
   }
-  const age = Math.max(windowAge, lossAge(current, clocks, now))
+  const age = Math.max(windowAge, lossAge)
   if (age === 0) return bounded(plan.userTimeout)
-  const lead = (inForce ?? 0) - age
+  const lead = inForce - age
   const longEnough = lead >= plan.userTimeout && lead <= 2 * plan.userTimeout
-  return longEnough ? (inForce as number) : bounded(age + 1.5 * plan.userTimeout)
-}
-
-function lossAge({ totalRetransmits }: Observation, clocks: KernelClocks, now: number): number {
-  return totalRetransmits === 0 ? 0 : now - clocks.lossClearAt
+  return longEnough ? inForce : bounded(age + 1.5 * plan.userTimeout)
 }
 
 function bounded(milliseconds: number, most = LONGEST_USER_TIMEOUT): number {
@@ -64,13 +61,19 @@ function bounded(milliseconds: number, most = LONGEST_USER_TIMEOUT): number {
  *
  * @param inForce - what is set now: kept unless it is too small, or much more than what is wanted
  */
-export function retransmitMaxFor(current: Observation, plan: MonitorPlan, inForce: number): number {
+export function retransmitMaxFor(
+  table: Table,
+  current: number,
+  plan: MonitorPlan,
+  inForce: number,
+): number {
   if (plan.retransmitMax === false) return inForce
   // Without TCP_USER_TIMEOUT the kernel ends a connection after tcp_retries2 timeouts, and answers on a path that loses much
   // do not set them back. Probes of a shut window count from the last answer.
-  if (plan.userTimeout === false && !isWindowShut(current)) return LONGEST_RETRANSMIT_MAX
-  const wanted = bounded(longestPause(current, plan.retransmitMax), LONGEST_RETRANSMIT_MAX)
-  if (isRetracted(current)) return Math.max(wanted, retractedPause(current, plan))
+  if (plan.userTimeout === false && !isWindowShut(table, current)) return LONGEST_RETRANSMIT_MAX
+  const pause = longestPause(table, current, plan.retransmitMax)
+  const wanted = bounded(pause, LONGEST_RETRANSMIT_MAX)
+  if (isRetracted(table, current)) return Math.max(wanted, retractedPause(table, current, plan))
   return inForce >= wanted && inForce <= 1.25 * wanted ? inForce : wanted
 }
 
@@ -80,8 +83,9 @@ export function retransmitMaxFor(current: Observation, plan: MonitorPlan, inForc
  * the limit is raised to the whole silence, before the next timeout is due. Questions leave then at 23, 46 and 92 % of
  * the silence, so that an outage that is tolerated ends before the last of them.
  */
-function retractedPause({ asked, rto }: Observation, { silence }: MonitorPlan): number {
-  if (asked > 0) return Math.ceil(silence / 2 + CLOCK_TOLERANCE)
+function retractedPause(table: Table, current: number, { silence }: MonitorPlan): number {
+  if (table.get(current, column.asked) > 0) return Math.ceil(silence / 2 + CLOCK_TOLERANCE)
   // A timer that is running already may be longer, and is held against the option that is in force when it fires.
-  return Math.ceil(Math.max(0.23 * silence, rto / 2 + CLOCK_TOLERANCE))
+  const running = table.get(current, column.rto) / 2 + CLOCK_TOLERANCE
+  return Math.ceil(Math.max(0.23 * silence, running))
 }

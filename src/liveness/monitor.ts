@@ -3,12 +3,15 @@ import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../internal/clock.js'
 import { isolated } from '../internal/rethrow.js'
 import { TCP_CLOSE } from '../tcp/info.js'
-import type { KernelSettings } from '../tcp/options.js'
-import { Examiner, type Holder, type Moment } from './examiner.js'
+import type { KernelSettings } from '../tcp/kernel-settings.js'
+import { settingsOf } from '../tcp/options.js'
+import { examine, type Moment, tellOfDestroyed } from './examiner.js'
 import { type Kernel, systemKernel } from './kernel.js'
-import { Sight } from './observation.js'
-import { adoptLowWater, putUserTimeoutBack } from './shared-options.js'
-import { alignLook, type Keeper, Subject, sooner } from './subject.js'
+import { observe } from './observe.js'
+import type { MonitorPlan } from './plan.js'
+import { column } from './reading.js'
+import { table } from './row.js'
+import { Subject, sooner } from './subject.js'
 import type { Watch, Watchable, Watcher, WatchOptions } from './watch.js'
 import { isSamePlan } from './watchers.js'
 
@@ -21,35 +24,53 @@ const BLOCKED = 50
 
 /** A socket, as far as marks on it go. */
 interface Marked<S extends Watchable> {
-  [mark: symbol]: Subject<S> | undefined
+  [mark: symbol]: WatchedSocket<S> | undefined
+}
+
+/** A subject, as its watchers have it. */
+export class WatchedSocket<S extends Watchable> extends Subject<S> implements Watch {
+  readonly #monitor: Monitor<S>
+
+  constructor(monitor: Monitor<S>, ...subject: ConstructorParameters<typeof Subject<S>>) {
+    super(...subject)
+    this.#monitor = monitor
+  }
+
+  get kernel(): Kernel<S> {
+    return this.#monitor.kernel
+  }
+
+  hurry(): void {
+    this.#monitor.hurry(this)
+  }
+
+  release(watcher: Watcher): void {
+    this.#monitor.release(this, watcher)
+  }
 }
 
 /** Watches sockets. Its cost is proportional to the sockets watched; with none there is no timer. */
-export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<S> {
+export class Monitor<S extends Watchable = Socket> {
   readonly #clock: Clock
-  readonly #kernel: Kernel<S>
-  readonly #examiner: Examiner<S>
-  readonly #subjects: Subject<S>[] = []
+  /** @internal */
+  readonly kernel: Kernel<S>
+  readonly #subjects: WatchedSocket<S>[] = []
   /** Where a socket's subject is found: on the socket. */
   readonly #mark = Symbol('tcp-sse.subject')
   #cancelTimer: (() => void) | undefined
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
   /** Those that the tick under way has still to look at, and when the next of the others is due. */
-  #due: Subject<S>[] = []
+  #due: WatchedSocket<S>[] = []
   #next = Number.POSITIVE_INFINITY
   /** The least time between two ticks. */
   #gap = Number.POSITIVE_INFINITY
   /** For how long the event loop has been blocked when a tick was due, ms in all. */
   #blockedFor = 0
-  /** What a batch of looks and a single one are read into. Two: a watch may begin while a batch is worked through. */
-  readonly #sights = Array.from({ length: AT_ONCE }, () => new Sight())
-  readonly #first = [new Sight()]
 
   constructor(clock: Clock, kernel: Kernel<S>) {
     this.#clock = clock
-    this.#kernel = kernel
-    this.#examiner = new Examiner(kernel, this)
+    this.kernel = kernel
   }
 
   /** How many sockets are under watch. */
@@ -63,13 +84,14 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<
   }
 
   /** Arms a socket by the watcher's plan and looks at it from now on. Of several plans for one socket the strictest rules. */
-  watch(socket: S, watcher: Watcher, options: WatchOptions = {}): Watch {
+  watch(socket: S, watcher: Watcher, options: WatchOptions = {}): WatchedSocket<S> {
     const now = this.#clock.now()
     const before = (socket as unknown as Marked<S>)[this.#mark]
     const subject = before ?? this.#take(socket, watcher, options, now)
-    subject.add(watcher)
-    if (before !== undefined) this.#adopt(subject)
-    else if (options.inheritedFrom === undefined) adoptLowWater(this.#kernel, subject)
+    if (before !== undefined) {
+      subject.add(watcher)
+      this.#adopt(subject)
+    }
     subject.nextLook = Math.min(subject.nextLook, now + subject.plan.urgentPace)
     subject.deadline = 0
     this.#scheduleFor(subject)
@@ -77,68 +99,94 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<
   }
 
   /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
-  #take(socket: S, watcher: Watcher, options: WatchOptions, now: number): Subject<S> {
+  #take(socket: S, watcher: Watcher, options: WatchOptions, now: number): WatchedSocket<S> {
     const { inheritedFrom } = options
-    const { plan, notSentLowWater } = watcher
+    const { plan } = watcher
     const inherited = inheritedFrom !== undefined
-    const saved: KernelSettings = inherited
-      ? [['TCP_USER_TIMEOUT', inheritedFrom]]
-      : this.#kernel.save(socket)
-    const subject = new Subject(this, socket, plan, saved, now, now - this.#blockedFor)
-    if (!inherited) this.#kernel.arm(socket, plan)
-    else if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
-    // Inherited options stay with the connection, this one too.
-    if (inherited) subject.notSentLowWater = notSentLowWater
+    const saved: KernelSettings = inherited ? [['TCP_USER_TIMEOUT', inheritedFrom]] : []
+    const loopTime = now - this.#blockedFor
+    const subject = new WatchedSocket(this, socket, plan, saved, now, loopTime)
+    subject.add(watcher)
     subject.index = this.#subjects.length
     this.#subjects.push(subject)
     ;(socket as unknown as Marked<S>)[this.#mark] = subject
-    const [told] = this.#kernel.look([socket], this.#first)
-    if (told) this.#examiner.begin(subject, this.#first[0] as Sight, now)
+    this.kernel.look([socket], table, [subject.current])
+    if (table.get(subject.current, column.errno) === 0) {
+      observe(table, undefined, subject.current, plan, now)
+      subject.advance(subject.current)
+    }
+    if (!inherited) {
+      subject.change([
+        ...keepAliveOf(plan),
+        ...subject.clockSettings(),
+        ...subject.lowWaterSettings(),
+      ])
+      return subject
+    }
+    // Inherited options stay with the connection, the low-water mark too.
+    if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
+    subject.retransmitMax = plan.retransmitMax || Number.NaN
+    subject.notSentLowWater = watcher.notSentLowWater ?? Number.NaN
+    subject.change(subject.clockSettings())
     return subject
   }
 
   /** Puts the strictest plan of the present watchers in force. */
-  #adopt(subject: Subject<S>): void {
-    adoptLowWater(this.#kernel, subject)
+  #adopt(subject: WatchedSocket<S>): void {
     const { strictest } = subject
-    if (strictest === undefined || isSamePlan(strictest, subject.plan)) return
+    if (strictest === undefined || isSamePlan(strictest, subject.plan)) {
+      subject.change(subject.lowWaterSettings())
+      return
+    }
     subject.plan = strictest
     if (subject.socket.destroyed) return
-    this.#kernel.arm(subject.socket, strictest)
-    subject.retransmitMax = strictest.retransmitMax || 0
-    if (strictest.userTimeout === false) putUserTimeoutBack(this.#kernel, subject)
+    subject.retransmitMax = Number.NaN
     // What the connection needs is known from the last look; the next one is soon.
-    if (subject.observation !== undefined) this.#examiner.setKernelClocks(subject, subject)
+    subject.change([
+      ...subject.lowWaterSettings(),
+      ...keepAliveOf(strictest),
+      ...this.#withoutUserTimeout(subject),
+      ...subject.clockSettings(),
+    ])
     this.hurry(subject)
   }
 
-  release(subject: Subject<S>, watcher: Watcher): void {
+  /**
+   * A plan that had a TCP_USER_TIMEOUT has left, and this one has none: nobody would switch it off behind a shut window, and it
+   * would end a living client there.
+   */
+  #withoutUserTimeout(subject: WatchedSocket<S>): KernelSettings {
+    const before = subject.valueBefore('TCP_USER_TIMEOUT')
+    if (subject.plan.userTimeout !== false || Number.isNaN(subject.userTimeout)) return []
+    subject.userTimeout = Number.NaN
+    return before === undefined ? [] : [['TCP_USER_TIMEOUT', before]]
+  }
+
+  /** @internal */
+  release(subject: WatchedSocket<S>, watcher: Watcher): void {
     if (!subject.remove(watcher)) return
     if (subject.count === 0) this.drop(subject)
     else this.#adopt(subject)
   }
 
-  drop(subject: Subject<S>): void {
-    if (!this.holds(subject)) return
-    const last = this.#subjects.pop() as Subject<S>
+  /** @internal */
+  drop(subject: WatchedSocket<S>): void {
+    if (!subject.held) return
+    const last = this.#subjects.pop() as WatchedSocket<S>
     if (last !== subject) {
       this.#subjects[subject.index] = last
       last.index = subject.index
     }
     ;(subject.socket as unknown as Marked<S>)[this.#mark] = undefined
-    if (!subject.socket.destroyed && subject.state !== TCP_CLOSE) {
-      this.#kernel.restore(subject.socket, subject.saved)
-      adoptLowWater(this.#kernel, subject)
+    const { socket, saved } = subject
+    if (saved.length > 0 && !socket.destroyed && subject.get(column.state) !== TCP_CLOSE) {
+      this.kernel.set(socket, saved)
     }
     subject.giveBack()
     if (this.#subjects.length > 0) return
     this.#due = []
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-  }
-
-  holds(subject: Subject<S>): boolean {
-    return this.#subjects[subject.index] === subject
   }
 
   /**
@@ -158,14 +206,15 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<
     })
   }
 
-  hurry(subject: Subject<S>): void {
+  /** @internal */
+  hurry(subject: WatchedSocket<S>): void {
     subject.nextLook = 0
     subject.deadline = 0
     this.#scheduleFor(subject)
   }
 
   /** Without a pass over all, where the timer is early enough already. */
-  #scheduleFor({ nextLook, plan }: Subject<S>): void {
+  #scheduleFor({ nextLook, plan }: WatchedSocket<S>): void {
     this.#gap = Math.min(this.#gap, plan.urgentPace / 2)
     this.#next = Math.min(this.#next, nextLook)
     this.#setTimer(nextLook, this.#clock.now())
@@ -203,55 +252,68 @@ export class Monitor<S extends Watchable = Socket> implements Keeper<S>, Holder<
       else this.#next = sooner(this.#next, subject)
     }
     this.#gap = pace / 2
-    this.#kernel.begin?.(this.#due.length)
+    this.kernel.begin?.(this.#due.length)
   }
 
-  #visit(due: readonly Subject<S>[], now: number, horizon: number): void {
-    const moment = { now, loopTime: now - this.#blockedFor }
-    const some: Subject<S>[] = []
+  #visit(due: readonly WatchedSocket<S>[], now: number, horizon: number): void {
+    const moment: Moment = { now, loopTime: now - this.#blockedFor }
+    const some: WatchedSocket<S>[] = []
     for (const subject of due) {
       // Whoever was called earlier in this tick may have ended it, and begun another watch of the same socket.
-      if (!this.holds(subject)) continue
+      if (!subject.held) continue
       if (subject.socket.destroyed) this.#visitDestroyed(subject)
-      else if (this.#isUnchanged(subject, horizon)) this.#passOver(subject, moment)
+      else if (this.#isUnchanged(subject, horizon)) subject.passOver(now, moment.loopTime)
       else some.push(subject)
     }
     if (some.length === 0) return
     // With the look: what a watcher writes between the two would never be seen.
-    const activities = some.map(({ socket }) => this.#kernel.activity(socket))
-    const told = this.#kernel.look(
+    const activities = some.map(({ socket }) => this.kernel.activity(socket))
+    this.kernel.look(
       some.map(({ socket }) => socket),
-      this.#sights,
+      table,
+      some.map(({ spare }) => spare),
     )
     for (const [i, subject] of some.entries()) {
-      const sight = told[i] ? this.#sights[i] : undefined
-      isolated(() => this.#examiner.look(subject, sight, activities[i] as number, moment))
+      isolated(() => {
+        if (!examine(subject, activities[i] as number, moment)) return
+        this.drop(subject)
+        this.kernel.reset(subject.socket)
+      })
     }
   }
 
-  #passOver(subject: Subject<S>, { now, loopTime }: Moment): void {
-    subject.passOver(now, loopTime)
-    alignLook(this.#kernel, subject, now)
-  }
-
   /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
-  #isUnchanged({ quiet, deadline, activity, socket }: Subject<S>, horizon: number): boolean {
-    return quiet && deadline > horizon && this.#kernel.activity(socket) === activity
+  #isUnchanged({ quiet, deadline, activity, socket }: WatchedSocket<S>, horizon: number): boolean {
+    return quiet && deadline > horizon && this.kernel.activity(socket) === activity
   }
 
   /**
    * Node tells of a socket's end, but not everybody: a response that waits behind another one hears nothing. Whoever still
    * watches at the second sight has heard nothing.
    */
-  #visitDestroyed(subject: Subject<S>): void {
+  #visitDestroyed(subject: WatchedSocket<S>): void {
     if (subject.seenDestroyed) {
-      this.#examiner.gone(subject)
+      tellOfDestroyed(subject)
+      this.drop(subject)
       return
     }
     subject.seenDestroyed = true
     subject.nextLook = 0
   }
 }
+
+/** Keepalive as a plan has it. Worked out once for each plan: thousands of streams share one. */
+function keepAliveOf(plan: MonitorPlan): KernelSettings {
+  const { keepAlive } = plan
+  let settings = keepAliveSettings.get(plan)
+  if (settings === undefined) {
+    settings = keepAlive === false ? [] : settingsOf({ keepAlive })
+    keepAliveSettings.set(plan, settings)
+  }
+  return settings
+}
+
+const keepAliveSettings = new WeakMap<MonitorPlan, KernelSettings>()
 
 /** The monitor that everything in this process shares. */
 export const sharedMonitor = new Monitor(systemClock, systemKernel)

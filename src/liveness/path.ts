@@ -1,15 +1,7 @@
 // What a path needs: how long an answer may take on it, and how many questions must go unanswered on a path that loses some
 // of them before that means something. Pure.
-
-/** What of a look at a socket tells about its path. */
-export interface PathNumbers {
-  /** Smoothed round-trip time, ms (RFC 6298). */
-  readonly rtt: number
-  /** Its mean deviation, ms. */
-  readonly rttVariation: number
-  /** The shortest round trip that was seen lately, ms. */
-  readonly minRtt: number
-}
+import type { Table } from '../tcp/record.js'
+import { column } from './reading.js'
 
 /** The kernel's clocks are coarse (10 ms at HZ = 100) and not ours, ms. */
 export const CLOCK_TOLERANCE = 20
@@ -24,31 +16,32 @@ const DELAYED_ACK = 300
 export const SHORT_PATH: number = RTO_MIN + DELAYED_ACK
 
 /** The longest that the answer to a question may take on this path, ms; `NaN` where the kernel does not tell. */
-export function answerWithin(path: PathNumbers): number {
-  return retransmitAfter(path) + DELAYED_ACK
+export function answerWithin(table: Table, reading: number): number {
+  return retransmitAfter(table, reading) + DELAYED_ACK
 }
 
 /** How much longer than on a short path that may take, ms. */
-export function longerThanShort(path: PathNumbers): number {
-  return Math.max(0, answerWithin(path) - SHORT_PATH) || 0
+export function longerThanShort(table: Table, reading: number): number {
+  return Math.max(0, answerWithin(table, reading) - SHORT_PATH) || 0
 }
 
 /** The kernel's retransmission timeout without a cap and without a backoff (tcp_set_rto). */
-export function retransmitAfter({ rtt, rttVariation }: PathNumbers): number {
-  return rtt + Math.max(RTO_MIN, 4 * rttVariation)
+export function retransmitAfter(table: Table, reading: number): number {
+  const rttVariation = table.get(reading, column.rttVariation)
+  return table.get(reading, column.rtt) + Math.max(RTO_MIN, 4 * rttVariation)
 }
 
 /**
  * Whether segments wait in a queue on the path: what gets lost then overflows the queue, because of what is sent now, and
  * says nothing of the time after.
  */
-export function isQueueing({ rtt, minRtt }: PathNumbers): boolean {
-  return rtt > 3 * minRtt + RTO_MIN
+export function isQueueing(table: Table, reading: number): boolean {
+  return table.get(reading, column.rtt) > 3 * table.get(reading, column.minRtt) + RTO_MIN
 }
 
 /** The longest pause between two retransmits, or two probes of a shut window: twice what the path needs at least. */
-export function longestPause(path: PathNumbers, least: number): number {
-  const needed = 2 * retransmitAfter(path)
+export function longestPause(table: Table, reading: number, least: number): number {
+  const needed = 2 * retransmitAfter(table, reading)
   return needed > least ? needed : least
 }
 

@@ -2,6 +2,7 @@
 import { TcpSseError } from '../internal/errors.js'
 import { type Checks, checkOptions, duration, orFalse, wrongType } from '../internal/validate.js'
 import { kernelKnows } from '../native/binding.js'
+import { LONGEST_RETRANSMIT_MAX } from '../native/kernel-defaults.js'
 import type { KeepAliveOptions } from '../tcp/options.js'
 import { checkKeepAlive, checkRetransmitMax, checkUserTimeout } from '../tcp/options.js'
 import { ANSWER_PACE, LEAST_QUESTIONS, MOST_IN_DOUBT, SHORT_PATH } from './path.js'
@@ -263,7 +264,8 @@ function checkQuestions(
 }
 
 function retransmitMaxPlan(given: PlanOverrides, interval: number): number | false {
-  if (given.userTimeout !== false) return given.retransmitMax ?? clamp(interval, 1_000, 120_000)
+  if (given.userTimeout !== false)
+    return given.retransmitMax ?? clamp(interval, 1_000, LONGEST_RETRANSMIT_MAX)
   if (given.retransmitMax) {
     throw refused(
       'retransmitMax',

@@ -1,8 +1,8 @@
-// Numbers of the sockets under watch, one row each: outside of the heap, where ten thousand of them cost the garbage
-// collector nothing.
-import { OBSERVED, type Observation, type Sight } from './observation.js'
+// What the monitor keeps of the sockets under watch, one row each: two readings, and what is remembered beside them.
+import { Table } from '../tcp/record.js'
+import { column, READING_WIDTH } from './reading.js'
 
-/** What the monitor remembers of a socket. */
+/** What is remembered beside the readings: properties of `Row`. */
 const REMEMBERED = [
   'nextLook',
   'deadline',
@@ -16,122 +16,101 @@ const REMEMBERED = [
   'retransmitMax',
   'probedAt',
   'notSentLowWater',
-  'notSentLowWaterBefore',
   'quiet',
   'waiting',
   'seenDestroyed',
-] as const
+] as const satisfies readonly (keyof Row)[]
 
-const COLUMNS = [...OBSERVED, ...REMEMBERED]
-/** NaN stands for `undefined` in these; in the others it is what the kernel does not tell. */
-const OPTIONAL = new Set<string>([
-  'provedAt',
-  'userTimeout',
-  'notSentLowWater',
-  'notSentLowWaterBefore',
-])
 const FLAGS = new Set<string>(['quiet', 'waiting', 'seenDestroyed'])
-const AT = OBSERVED.indexOf('at')
 
-let numbers = new Float64Array(64 * COLUMNS.length)
-let used = 0
-const free: number[] = []
+/** The rows of all monitors of this copy of the library. */
+export const table = new Table(2 * READING_WIDTH + REMEMBERED.length)
 
-/** A row that reads like an object. */
-export interface Row extends Observation {
-  /** When the next look is due. */
-  nextLook: number
-  /** The time of the next look, whatever happens on the connection. */
-  deadline: number
-  /** What the kernel's `activity` said at the last look. */
-  activity: number
-  /** When bytes last moved, or nothing waited; on the event loop's clock (see `Monitor`). */
-  progressAt: number
-  /** Only where the kernel tells nothing. */
-  progress: number
-  /** How long the peer had been silent at the last look before its end. */
-  silenceBeforeClose: number
-  /** See `KernelClocks`. */
-  windowClearAt: number
-  lossClearAt: number
-  /** TCP_USER_TIMEOUT, ms, as last set by a tick; `undefined` before the first. */
-  userTimeout: number | undefined
-  /** TCP_RTO_MAX_MS, ms, as last set. */
-  retransmitMax: number
-  /** When the monitor last asked for a keepalive probe. */
-  probedAt: number
-  /** TCP_NOTSENT_LOWAT, bytes: what the watch has set, and what was in force before it did. */
-  notSentLowWater: number | undefined
-  notSentLowWaterBefore: number | undefined
-  /** Whether nothing was outstanding at the last look. */
-  quiet: boolean
-  /** Whether bytes waited at the last look, here or in the kernel. */
-  waiting: boolean
-  /** Whether a tick has found the socket destroyed. */
-  seenDestroyed: boolean
-}
+/** Beyond every array: reads there give NaN, and writes go nowhere. */
+const NOWHERE = 2 ** 29
 
-/** One socket's row. */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the accessors are made below, one for each column
+/** One socket's row, which reads like an object. */
 export class Row {
-  /** Where the row starts. Not private: the accessors read it at every use. */
-  rowStart: number
+  /** When the next look is due. */
+  declare nextLook: number
+  /** The time of the next look, whatever happens on the connection. */
+  declare deadline: number
+  /** What the kernel's `activity` said at the last look. */
+  declare activity: number
+  /** When bytes last moved, or nothing waited; on the event loop's clock (see `Monitor`). */
+  declare progressAt: number
+  /** Only where the kernel tells nothing. */
+  declare progress: number
+  /** How long the peer had been silent at the last look before its end. */
+  declare silenceBeforeClose: number
+  /** See `KernelClocks`. */
+  declare windowClearAt: number
+  declare lossClearAt: number
+  /** TCP_USER_TIMEOUT and TCP_RTO_MAX_MS, ms, as last set; NaN before that. */
+  declare userTimeout: number
+  declare retransmitMax: number
+  /** When the monitor last asked for a keepalive probe. */
+  declare probedAt: number
+  /** TCP_NOTSENT_LOWAT, bytes, as last set; NaN before that. */
+  declare notSentLowWater: number
+  /** Whether nothing was outstanding at the last look. */
+  declare quiet: boolean
+  /** Whether bytes waited at the last look, here or in the kernel. */
+  declare waiting: boolean
+  /** Whether a tick has found the socket destroyed. */
+  declare seenDestroyed: boolean
 
-  constructor() {
-    this.rowStart = free.pop() ?? newRow()
-    numbers.fill(Number.NaN, this.rowStart, this.rowStart + COLUMNS.length)
+  /** Twice where the row starts, and 1 where the latest reading is the second: one field for both. */
+  #place = 2 * table.allocate()
+
+  /** Where the row starts. */
+  get rowStart(): number {
+    return this.#place >> 1
   }
 
-  /** Takes over an observation. */
-  note(observation: Observation): void {
-    let at = this.rowStart
-    for (const field of OBSERVED) numbers[at++] = observation[field] as number
+  /** Where the latest reading is. */
+  get current(): number {
+    return (this.#place >> 1) + (this.#place & 1) * READING_WIDTH
   }
 
-  /** The observation that was last noted, or `undefined` before the first. */
-  recall(into: Sight): Sight | undefined {
-    let at = this.rowStart
-    if (Number.isNaN(numbers[at + AT] ?? Number.NaN)) return undefined
-    for (const field of OBSERVED) into[field] = numbers[at++] as number
-    if (Number.isNaN(into.provedAt)) into.provedAt = undefined
-    return into
+  /** Where the next look is to be written: the place of the one before the latest. */
+  get spare(): number {
+    return (this.#place >> 1) + (~this.#place & 1) * READING_WIDTH
+  }
+
+  /** Makes what is in `spare` the latest reading. */
+  protected swap(): void {
+    this.#place ^= 1
+  }
+
+  /** Whether there was a look of which the kernel told something. */
+  get observed(): boolean {
+    return !Number.isNaN(table.get(this.current, column.at))
+  }
+
+  /** Whether the socket is under watch. */
+  get held(): boolean {
+    return this.rowStart !== NOWHERE
   }
 
   /** Gives the row to the next socket. From now on this one reads as empty and takes nothing. */
   giveBack(): void {
-    if (this.rowStart !== NOWHERE) free.push(this.rowStart)
-    this.rowStart = NOWHERE
+    if (this.held) table.release(this.rowStart)
+    this.#place = 2 * NOWHERE
   }
 }
 
-/** Beyond every array: reads there give `undefined`, and writes go nowhere. */
-const NOWHERE = 2 ** 30
-
-for (const [index, name] of COLUMNS.entries()) {
-  const read = (row: Row): number => numbers[row.rowStart + index] ?? Number.NaN
-  const readOptional = (row: Row): number | undefined => {
-    const value = read(row)
-    return Number.isNaN(value) ? undefined : value
-  }
+for (const [index, name] of REMEMBERED.entries()) {
+  const at = 2 * READING_WIDTH + index
+  const read = (row: Row): number => table.get(row.rowStart, at)
   const readFlag = (row: Row): boolean => read(row) === 1
-  const get = FLAGS.has(name) ? readFlag : OPTIONAL.has(name) ? readOptional : read
+  const get = FLAGS.has(name) ? readFlag : read
   Object.defineProperty(Row.prototype, name, {
     get(this: Row) {
       return get(this)
     },
-    set(this: Row, value: number | boolean | undefined) {
-      numbers[this.rowStart + index] = Number(value)
+    set(this: Row, value: number | boolean) {
+      table.set(this.rowStart, at, Number(value))
     },
   })
-}
-
-function newRow(): number {
-  const start = used
-  used += COLUMNS.length
-  if (used > numbers.length) {
-    const larger = new Float64Array(numbers.length * 2)
-    larger.set(numbers)
-    numbers = larger
-  }
-  return start
 }

@@ -1,18 +1,31 @@
-// How long bytes have waited without progress, where the kernel does not tell.
+// How long bytes have waited without progress.
 
-/** One response's stall, by its looks. It counts from the first look that sees bytes wait. */
+/**
+ * A look. A stall counts from the first look that sees bytes wait: they may have been written just before it.
+ *
+ * @param moved - whether something was taken since the last look
+ * @returns milliseconds
+ */
+export function countStall(
+  stall: Pick<StallClock, 'waiting' | 'progressAt'>,
+  waiting: boolean,
+  moved: boolean,
+  loopTime: number,
+): number {
+  if (!waiting || moved || !stall.waiting) stall.progressAt = loopTime
+  stall.waiting = waiting
+  return loopTime - stall.progressAt
+}
+
+/** One response's stall, where the kernel does not tell of it. */
 export class StallClock {
-  #waiting = false
-  #progressAt = 0
+  /** Whether bytes waited at the last look. */
+  waiting = false
+  /** When bytes last moved, or nothing waited; on a clock that stands while the event loop is blocked. */
+  progressAt = 0
 
-  /**
-   * @param moved - whether something was taken since the last look
-   * @param loopTime - a clock that stands while the event loop is blocked
-   * @returns milliseconds
-   */
+  /** See `countStall`. */
   look(waiting: boolean, moved: boolean, loopTime: number): number {
-    if (!waiting || moved || !this.#waiting) this.#progressAt = loopTime
-    this.#waiting = waiting
-    return loopTime - this.#progressAt
+    return countStall(this, waiting, moved, loopTime)
   }
 }

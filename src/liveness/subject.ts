@@ -1,47 +1,36 @@
 // One socket under watch, from the monitor's side.
 import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../tcp/info.js'
-import type { KernelSettings } from '../tcp/options.js'
+import type { KernelOption, KernelSettings } from '../tcp/kernel-settings.js'
+import type { Table } from '../tcp/record.js'
+import { evidenceOf, evidenceWithoutKernel, type PeerEvidence } from './evidence.js'
 import type { Kernel } from './kernel.js'
-import { isIdle, isWindowShut, type Observation } from './observation.js'
-import { idleQuestions } from './observe.js'
+import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
+import { idleQuestions, observe } from './observe.js'
 import { ANSWER_PACE, longerThanShort, retransmitAfter } from './path.js'
 import type { MonitorPlan } from './plan.js'
-import { Row } from './row.js'
-import { deadAt, type Verdict } from './verdict.js'
-import type { Watch, Watchable, Watcher } from './watch.js'
+import { column, isIdle, isWindowShut } from './reading.js'
+import { Row, table } from './row.js'
+import { deadAt, judge, silentFor, type Verdict } from './verdict.js'
+import type { Watchable, Watcher } from './watch.js'
 import { Watchers } from './watchers.js'
 
-/** Who keeps subjects: the monitor. */
-export interface Keeper<S extends Watchable = Socket> {
-  hurry(subject: Subject<S>): void
-  release(subject: Subject<S>, watcher: Watcher): void
-}
-
 /** A socket and what is remembered of it. */
-export class Subject<S extends Watchable = Socket> extends Row implements Watch {
-  readonly #keeper: Keeper<S>
+export abstract class Subject<S extends Watchable = Socket> extends Row {
+  abstract readonly kernel: Kernel<S>
   readonly socket: S
   /** The strictest of its watchers'. */
   plan: MonitorPlan
   /** One or several: nearly every socket has one, which needs no set. */
   #watchers: Watcher | Watchers | undefined
-  /** What was in force before the watch. */
-  readonly saved: KernelSettings
+  /** What was in force before the watch, of the options that it has set. */
+  saved: KernelSettings
   verdict: Verdict = 'alive'
-  /** Its place in the keeper's list. */
+  /** Its place in the monitor's list. */
   index = -1
 
-  constructor(
-    keeper: Keeper<S>,
-    socket: S,
-    plan: MonitorPlan,
-    saved: KernelSettings,
-    now: number,
-    loopTime: number,
-  ) {
+  constructor(socket: S, plan: MonitorPlan, saved: KernelSettings, now: number, loopTime: number) {
     super()
-    this.#keeper = keeper
     this.socket = socket
     this.plan = plan
     this.saved = saved
@@ -50,16 +39,15 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
     this.progress = 0
     this.deadline = 0
     this.silenceBeforeClose = 0
-    this.retransmitMax = plan.retransmitMax || 0
     this.probedAt = Number.NEGATIVE_INFINITY
     // What happened before the watch, during earlier responses on the connection, is not known.
     this.windowClearAt = Number.NEGATIVE_INFINITY
     this.lossClearAt = Number.NEGATIVE_INFINITY
   }
 
-  /** The latest look, overwritten by the next one. */
-  get observation(): Observation | undefined {
-    return Number.isNaN(this.at) ? undefined : this
+  /** The number in a column of the latest reading. */
+  get(of: number): number {
+    return table.get(this.current, of)
   }
 
   /** The watchers, as of now. */
@@ -91,28 +79,109 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
     return all instanceof Watchers ? all.lowWater : all?.notSentLowWater
   }
 
-  hurry(): void {
-    this.#keeper.hurry(this)
+  get unanswered(): boolean {
+    return this.get(column.asked) >= 2
   }
 
-  release(watcher: Watcher): void {
-    this.#keeper.release(this, watcher)
+  silentFor(now?: number): number | undefined {
+    return this.observed ? silentFor(table, this.current, now) : undefined
   }
 
-  /** Notes a look. */
-  observe(observation: Observation): void {
-    this.note(observation)
-    this.quiet = isQuiet(observation)
-    if (observation.windowLimited === 0) this.windowClearAt = observation.at
-    if (observation.totalRetransmits === 0) this.lossClearAt = observation.at
+  evidence(silence = this.silentFor() ?? 0): PeerEvidence {
+    if (!this.observed) return evidenceWithoutKernel(this.verdict)
+    return evidenceOf(this.verdict, silence, table, this.current)
+  }
+
+  /**
+   * Judges one more look beside the latest one, and keeps neither it nor the verdict.
+   *
+   * @param look - writes a record into the table and says whether there was one to write
+   * @returns `undefined` where there was none
+   */
+  judgeAgain(look: (table: Table, start: number) => boolean, now: number): Verdict | undefined {
+    const { current, spare, plan } = this
+    if (!look(table, spare)) return undefined
+    const previous = this.observed ? current : undefined
+    observe(table, previous, spare, plan, now)
+    return previous === undefined ? 'dead' : judge(table, previous, spare, plan, now)
+  }
+
+  /** Takes over the reading that has been observed in `spare`, or at the first look in `current`. */
+  advance(reading: number): void {
+    if (reading === this.spare) this.swap()
+    this.quiet = isQuiet(this)
+    noteClear(this, this.get(column.at))
   }
 
   /** What a look would have noted, without it: nothing was written since the last one, and that one was quiet. */
   passOver(now: number, loopTime: number): void {
     this.progressAt = loopTime
-    if (this.windowLimited === 0) this.windowClearAt = now
-    if (this.totalRetransmits === 0) this.lossClearAt = now
+    noteClear(this, now)
     this.nextLook = Math.min(now + this.plan.checkPace, this.deadline)
+    this.align(now)
+  }
+
+  /** Lets the kernel choose a better time near the next look's, or before it. */
+  align(now: number): void {
+    const at = this.kernel.align?.(this.nextLook, now)
+    if (at !== undefined) this.nextLook = at
+  }
+
+  /** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
+  get ended(): boolean {
+    const state = this.get(column.state)
+    if (state === TCP_CLOSE) return true
+    if (state !== TCP_CLOSE_WAIT) return false
+    return this.watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
+  }
+
+  /** Sets options with one native call. What was in force before one is set for the first time is remembered. */
+  change(settings: KernelSettings): void {
+    if (settings.length === 0 || this.socket.destroyed) return
+    if (this.saved.length === 0) {
+      this.saved = this.kernel.exchange(this.socket, settings)
+      return
+    }
+    const isNew = ([option]: KernelSettings[number]): boolean =>
+      this.valueBefore(option) === undefined
+    const known = settings.filter((each) => !isNew(each))
+    if (known.length > 0) this.kernel.set(this.socket, known)
+    if (known.length === settings.length) return
+    const before = this.kernel.exchange(this.socket, settings.filter(isNew))
+    this.saved = [...this.saved, ...before]
+  }
+
+  /** The value of an option before the watch has set it. */
+  valueBefore(option: KernelOption): number | undefined {
+    return this.saved.find(([saved]) => saved === option)?.[1]
+  }
+
+  /** TCP_USER_TIMEOUT and TCP_RTO_MAX_MS, as far as they should be others than are in force: to be set. */
+  clockSettings(): KernelSettings {
+    const { plan, userTimeout, retransmitMax, current } = this
+    const settings: KernelSettings[number][] = []
+    if (plan.userTimeout !== false && this.observed) {
+      const at = this.get(column.at)
+      const wanted = userTimeoutFor(table, current, this, plan, at, userTimeout)
+      if (wanted !== userTimeout) settings.push(['TCP_USER_TIMEOUT', wanted])
+      this.userTimeout = wanted
+    }
+    if (plan.retransmitMax !== false) {
+      const wanted = this.observed
+        ? retransmitMaxFor(table, current, plan, retransmitMax)
+        : plan.retransmitMax
+      if (wanted !== retransmitMax) settings.push(['TCP_RTO_MAX_MS', wanted])
+      this.retransmitMax = wanted
+    }
+    return settings
+  }
+
+  /** The lowest TCP_NOTSENT_LOWAT that a watcher asks for; where none does, what was there before: to be set. */
+  lowWaterSettings(): KernelSettings {
+    const wanted = this.lowWater ?? this.valueBefore('TCP_NOTSENT_LOWAT')
+    if (wanted === undefined || wanted === this.notSentLowWater) return []
+    this.notSentLowWater = wanted
+    return [['TCP_NOTSENT_LOWAT', wanted]]
   }
 
   add(watcher: Watcher): void {
@@ -140,89 +209,62 @@ export class Subject<S extends Watchable = Socket> extends Row implements Watch 
   }
 }
 
-/** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
-export function hasEnded({ watchers }: Subject<Watchable>, { state }: Observation): boolean {
-  if (state === TCP_CLOSE) return true
-  if (state !== TCP_CLOSE_WAIT) return false
-  return watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
+// Functions, because a private method costs each instance a field.
+
+function noteClear(subject: Subject<Watchable>, at: number): void {
+  if (subject.get(column.windowLimited) === 0) subject.windowClearAt = at
+  if (subject.get(column.totalRetransmits) === 0) subject.lossClearAt = at
 }
 
 /** Whether nothing is outstanding: without a write only keepalive can change that. */
-function isQuiet({ state, unacked, unsent, retransmits, probes }: Observation): boolean {
-  return state === TCP_ESTABLISHED && unacked + unsent + retransmits + probes === 0
-}
-
-/** Lets the kernel choose a better time near the next look's, or before it. */
-export function alignLook<S extends Watchable>(
-  kernel: Kernel<S>,
-  subject: Subject<S>,
-  now: number,
-): void {
-  const at = kernel.align?.(subject.nextLook, now)
-  if (at !== undefined) subject.nextLook = at
-}
-
-/** What a look tells of the bytes that wait, in the kernel or (`pending`) before it. */
-export function noteProgress(
-  subject: Subject<Watchable>,
-  { unacked, unsent, bytesAcked }: Observation,
-  previous: Observation | undefined,
-  pending: number,
-  loopTime: number,
-): void {
-  const waiting = unacked > 0 || unsent > 0 || pending > 0
-  const moved = previous === undefined || bytesAcked !== previous.bytesAcked
-  countStall(subject, waiting, moved, loopTime)
-}
-
-/** A stall counts from the first look that sees bytes wait: they may have been written just before it. */
-export function countStall(
-  subject: Subject<Watchable>,
-  waiting: boolean,
-  moved: boolean,
-  loopTime: number,
-): void {
-  const began = waiting && !subject.waiting
-  subject.waiting = waiting
-  if (!waiting || moved || began) subject.progressAt = loopTime
+function isQuiet(subject: Subject<Watchable>): boolean {
+  const outstanding =
+    subject.get(column.unackedSegments) +
+    subject.get(column.unsent) +
+    subject.get(column.retransmits) +
+    subject.get(column.probes)
+  return subject.get(column.state) === TCP_ESTABLISHED && outstanding === 0
 }
 
 /**
  * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the peer would be
  * dead.
  */
-export function paceOf(current: Observation, plan: MonitorPlan): number {
-  const { at, asked, answeredAt, unsent, retransmits, probes } = current
-  const urgentPace =
-    probes > 0 && isIdle(current) ? Math.min(plan.urgentPace, plan.probePace) : plan.urgentPace
-  const overdue = asked > 0 && !(at - answeredAt < retransmitAfter(current))
-  if (overdue) return Math.min(urgentPace, Math.max(1, deadAt(current, plan) - at))
-  const waits = unsent + retransmits + probes > 0 || isWindowShut(current)
-  return waits ? urgentPace : plan.pace
+export function paceOf({ current, plan }: Subject<Watchable>): number {
+  const told = (of: number): number => table.get(current, of)
+  const probing = told(column.probes) > 0 && isIdle(table, current)
+  const urgentPace = probing ? Math.min(plan.urgentPace, plan.probePace) : plan.urgentPace
+  const silence = told(column.at) - told(column.answeredAt)
+  if (told(column.asked) > 0 && !(silence < retransmitAfter(table, current))) {
+    const left = deadAt(table, current, plan) - told(column.at)
+    return Math.min(urgentPace, Math.max(1, left))
+  }
+  const waits = told(column.unsent) + told(column.retransmits) + told(column.probes) > 0
+  return waits || isWindowShut(table, current) ? urgentPace : plan.pace
 }
 
 /**
  * The latest time of the next look at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
  * the last answer tells since when it has been silent, however late the look.
  */
-export function quietUntil(current: Observation, plan: MonitorPlan): number {
-  const { at, answeredAt } = current
+export function quietUntil({ current, plan }: Subject<Watchable>): number {
+  const at = table.get(current, column.at)
   if (plan.keepAlive === false) return at + plan.quietPace
   // The plan has the time that an answer takes on a short path.
-  const latest = answeredAt + quietFor(current, plan) - longerThanShort(current)
-  return Math.max(at + plan.urgentPace, latest)
+  const longest = quietFor(current, plan) - longerThanShort(table, current)
+  return Math.max(at + plan.urgentPace, table.get(current, column.answeredAt) + longest)
 }
 
 /**
  * How old the last answer of an idle peer may be at a look, so that it can be asked as often as its path needs: by keepalive
  * before this look, and by the monitor, which asks more often, after it.
  */
-function quietFor(current: Observation, plan: MonitorPlan): number {
+function quietFor(current: number, plan: MonitorPlan): number {
   const { keepAlive, quietPace, probePace } = plan
   if (keepAlive === false) return quietPace
   const step = Math.max(ANSWER_PACE, probePace)
   const spare =
-    quietPace / step - keepAlive.idle / keepAlive.interval - idleQuestions(current, plan)
+    quietPace / step - keepAlive.idle / keepAlive.interval - idleQuestions(table, current, plan)
   const slower = 1 / step - 1 / keepAlive.interval
   const latest = slower > 0 ? spare / slower : quietPace
   return Math.min(quietPace, Math.max(keepAlive.idle + probePace, latest))

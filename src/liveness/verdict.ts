@@ -1,8 +1,9 @@
 // What the kernel's numbers mean. Pure: no clock, no socket. docs/liveness.md has the theory.
 import { TCP_CLOSE, TCP_CLOSE_WAIT } from '../tcp/info.js'
-import { isWindowShut, type Observation } from './observation.js'
+import type { Table } from '../tcp/record.js'
 import { answerWithin } from './path.js'
 import type { MonitorPlan } from './plan.js'
+import { column, isWindowShut } from './reading.js'
 
 /**
  * - `alive`: nothing wrong is known.
@@ -13,30 +14,33 @@ import type { MonitorPlan } from './plan.js'
  */
 export type Verdict = 'alive' | 'congested' | 'slow' | 'half-closed' | 'dead'
 
-/** How long the peer has left something unanswered, by an observation. */
-export function silentFor(observation: Observation, now: number = observation.at): number {
-  return observation.asked > 0 ? now - observation.answeredAt : 0
+/** How long the peer has left something unanswered, by a reading; ms. */
+export function silentFor(table: Table, reading: number, now?: number): number {
+  if (!(table.get(reading, column.asked) > 0)) return 0
+  return (now ?? table.get(reading, column.at)) - table.get(reading, column.answeredAt)
 }
 
 /**
- * Judges a connection by two looks. Pure, and in this order; docs/liveness.md has the table.
+ * Judges a connection by two readings. Pure, and in this order; docs/liveness.md has the table.
  *
- * @param previous - the look before, or `undefined` at the first
- * @param current - this look
- * @param now - the time of the judgement, on the clock of the observations
+ * @param previous - where the reading before is in the table; `undefined` at the first
+ * @param current - where this one is
+ * @param now - the time of the judgement, on the clock of the readings
  */
 export function judge(
-  previous: Observation | undefined,
-  current: Observation,
+  table: Table,
+  previous: number | undefined,
+  current: number,
   plan: MonitorPlan,
   now: number,
 ): Verdict {
-  if (current.state === TCP_CLOSE) return 'dead'
+  const state = table.get(current, column.state)
+  if (state === TCP_CLOSE) return 'dead'
   // Before the half-close: one who may read on after his FIN can vanish like any other.
-  if (now >= deadAt(current, plan)) return 'dead'
-  if (current.state === TCP_CLOSE_WAIT) return 'half-closed'
-  if (isWindowShut(current) || isHeldByWindow(previous, current)) return 'slow'
-  if (isLosing(previous, current)) return 'congested'
+  if (now >= deadAt(table, current, plan)) return 'dead'
+  if (state === TCP_CLOSE_WAIT) return 'half-closed'
+  if (isWindowShut(table, current) || isHeldByWindow(table, previous, current)) return 'slow'
+  if (isLosing(table, previous, current)) return 'congested'
   return 'alive'
 }
 
@@ -45,32 +49,32 @@ export function judge(
  * as often as its path needs, and the last of these questions has had the time that an answer takes on it. `Infinity`
  * as long as it has not been asked that often.
  */
-export function deadAt(current: Observation, plan: MonitorPlan): number {
-  if (current.provedAt === undefined) return Number.POSITIVE_INFINITY
-  const answerTime = answerWithin(current)
+export function deadAt(table: Table, current: number, plan: MonitorPlan): number {
+  const provedAt = table.get(current, column.provedAt)
+  if (Number.isNaN(provedAt)) return Number.POSITIVE_INFINITY
+  const answerTime = answerWithin(table, current)
+  const silentAt = table.get(current, column.answeredAt) + plan.silence
   // Where the kernel does not tell the path's round trip, it is a short one.
-  if (Number.isNaN(answerTime)) {
-    return Math.max(current.answeredAt + plan.silence, current.provedAt)
-  }
+  if (Number.isNaN(answerTime)) return Math.max(silentAt, provedAt)
   // The peer fell silent when its last answer left it, not when that came.
-  const way = Math.min(current.rtt / 2, plan.silence / 4)
-  return Math.max(current.answeredAt + plan.silence - way, current.provedAt + answerTime)
+  const way = Math.min(table.get(current, column.rtt) / 2, plan.silence / 4)
+  return Math.max(silentAt - way, provedAt + answerTime)
 }
 
-/** Whether the peer was asked more than once and has not answered yet. */
-export function isUnanswered({ asked }: Observation): boolean {
-  return asked >= 2
+/** What a column has grown by between two readings. */
+function growth(table: Table, previous: number, current: number, of: number): number {
+  return table.get(current, of) - table.get(previous, of)
 }
 
 /** Bytes wait, and for most of the time between the looks the window was what they waited for. */
-function isHeldByWindow(previous: Observation | undefined, current: Observation): boolean {
-  if (previous === undefined || !(current.unsent > 0)) return false
-  const held = current.windowLimited - previous.windowLimited
-  return held > (current.at - previous.at) / 2
+function isHeldByWindow(table: Table, previous: number | undefined, current: number): boolean {
+  if (previous === undefined || !(table.get(current, column.unsent) > 0)) return false
+  const held = growth(table, previous, current, column.windowLimited)
+  return held > growth(table, previous, current, column.at) / 2
 }
 
-function isLosing(previous: Observation | undefined, current: Observation): boolean {
-  if (!(current.unacked > 0)) return false
-  const more = previous !== undefined && current.totalRetransmits > previous.totalRetransmits
-  return current.retransmits > 0 || current.lost > 0 || more
+function isLosing(table: Table, previous: number | undefined, current: number): boolean {
+  if (!(table.get(current, column.unackedSegments) > 0)) return false
+  if (table.get(current, column.retransmits) > 0 || table.get(current, column.lost) > 0) return true
+  return previous !== undefined && growth(table, previous, current, column.totalRetransmits) > 0
 }

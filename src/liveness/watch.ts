@@ -1,7 +1,7 @@
 // Between the monitor and those who have a socket watched.
 
-import type { Evidence } from './evidence.js'
-import type { Observation } from './observation.js'
+import type { KernelSettings } from '../tcp/kernel-settings.js'
+import type { PeerEvidence } from './evidence.js'
 import type { MonitorPlan } from './plan.js'
 import type { Verdict } from './verdict.js'
 
@@ -18,9 +18,9 @@ export interface Watcher {
   /** TCP_NOTSENT_LOWAT while the socket is under watch, bytes; the lowest of all watchers'. */
   readonly notSentLowWater?: number | undefined
   /** The peer is dead. The monitor resets the connection right after. */
-  onPeerDead(evidence: Evidence): void
+  onPeerDead(evidence: PeerEvidence): void
   /** The peer's kernel, or ours, has ended the connection and Node has not noticed: it is not reading. */
-  onPeerGone(evidence: Evidence): void
+  onPeerGone(evidence: PeerEvidence): void
   /**
    * Asked while the peer has sent FIN and the connection lives on: whether that is all right, because the peer may still
    * be reading. The connection is then left alone, as long as all watchers say so. Without it: no.
@@ -43,12 +43,21 @@ export interface Watcher {
 /** A socket under watch, from a watcher's side. */
 export interface Watch {
   readonly verdict: Verdict
-  /** The latest look. */
-  readonly observation: Observation | undefined
+  /** Whether the peer was asked more than once and has not answered yet, by the latest look. */
+  readonly unanswered: boolean
   /** Whether somebody else watches the same socket. */
   readonly shared: boolean
+  /** What was in force before the watch, of the options that it has set. */
+  readonly saved: KernelSettings
   /** Asks for a look at the next tick. */
   hurry(): void
+  /**
+   * Milliseconds for which something has gone unanswered: by the latest look, or as of `now`; `undefined` where the kernel
+   * has told nothing.
+   */
+  silentFor(now?: number): number | undefined
+  /** What is known of the peer by the latest look. */
+  evidence(): PeerEvidence
   /**
    * Ends this watcher's interest. The last one leaves the socket's options as they were before: the connection may
    * serve others, and nobody would be there to switch TCP_USER_TIMEOUT off behind a shut window.

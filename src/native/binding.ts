@@ -140,6 +140,31 @@ export function getKernelOption(socket: Socket | Server, option: KernelOption): 
   return addon.getOption(fd, indexOf(option))
 }
 
+/**
+ * Sets several options with one native call, in order. Three numbers a setting: option, value, outcome, which is 0 or `-errno`,
+ * or with `save` what was in force before or `-errno`. Valid until the next call; empty for a socket without a descriptor.
+ */
+export function changeKernelOptions(
+  socket: Socket | Server,
+  settings: readonly (readonly [option: KernelOption, value: number])[],
+  save: boolean,
+): Int32Array {
+  const fd = fdOf(socket)
+  if (addon === undefined || fd < 0) return NONE
+  if (changes.length < settings.length * 3) changes = new Int32Array(settings.length * 3)
+  let at = 0
+  for (const [option, value] of settings) {
+    changes[at] = indexOf(option)
+    changes[at + 1] = value
+    at += 3
+  }
+  addon.setOptions(fd, changes, settings.length, save ? 1 : 0)
+  return changes
+}
+
+let changes = new Int32Array(32)
+const NONE = new Int32Array(0)
+
 /** Whether the running kernel knows an option. */
 export function kernelKnows(option: KernelOption): boolean {
   let answer = knownOptions.get(option)
@@ -198,8 +223,10 @@ function handleOf(socket: Socket | Server): Handle | null | undefined {
   return (socket as unknown as { _handle?: Handle | null })._handle
 }
 
+const indices = addon && new Map(addon.options.map((name, index) => [name, index]))
+
 function nothing(): void {}
 
 function indexOf(option: KernelOption): number {
-  return addon?.options.indexOf(option) ?? -1
+  return indices?.get(option) ?? -1
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 
 /** A setting in /proc/sys/net/ipv4, or `undefined` where there is none. */
-export type ReadSetting = (name: string) => number | undefined
+type ReadSetting = (name: string) => number | undefined
 
 const readSetting: ReadSetting = (name) => {
   try {
@@ -15,8 +15,8 @@ const readSetting: ReadSetting = (name) => {
 /** So many probes of a shut window may go unanswered in an outage that a plan tolerates. */
 const LEAST_RETRIES = 11
 
-/** The kernel's default for the longest pause between retransmits, ms. */
-const LONGEST_RETRANSMIT_MAX = 120_000
+/** The largest TCP_RTO_MAX_MS, and the kernel's default; ms. */
+export const LONGEST_RETRANSMIT_MAX = 120_000
 
 /** One sentence for each setting that would break the promise. */
 export function defaultsThatBreakThePromise(read: ReadSetting = readSetting): readonly string[] {

@@ -12,9 +12,12 @@ export interface Addon {
   readonly options: readonly string[]
   readonly fields: readonly string[]
   setOption(fd: number, option: number, value: number): number
+  /** Three numbers a setting: option, value, outcome; returns how many failed. `save` is 0 or 1: see native/tcp.h. */
+  setOptions(fd: number, settings: Int32Array, count: number, save: number): number
   getOption(fd: number, option: number): number
   probeOption(option: number): number
-  inspectMany(fds: Int32Array, count: number, out: Float64Array): void
+  /** A row of `fields` for each fd, from the number in `starts` on. */
+  inspectMany(fds: Int32Array, starts: Int32Array, count: number, out: Float64Array): void
   /** Three numbers a piece (offset, length, next) and a row (fd, first piece, result); returns the incomplete rows. */
   sendMany(
     slab: Uint8Array,
@@ -42,7 +45,7 @@ export interface Addon {
   findSockets(ids: Uint32Array, count: number, out: Float64Array): number
   destroySocket(id: Uint32Array): number
   probeDestroy(): number
-  /** Two numbers a setting: option, value. */
+  /** Settings as in `setOptions`. */
   setOptionsOf(
     pid: number,
     fd: number,
@@ -56,7 +59,7 @@ export interface Addon {
 const HERE: string | undefined = import.meta.url
 
 /** `kAbi` of native/tcp.h. */
-const ABI = 5
+const ABI = 6
 
 /** The addon, or why there is none, in one sentence. */
 export type Loaded =

@@ -1,9 +1,9 @@
 // Keepalive on connections that belong to somebody else, and other options where one of them needs it.
 import type { MonitorPlan } from '../liveness/plan.js'
-import type { KernelOption } from '../native/binding.js'
 import { diagColumn, type SocketId, setOptionsOf, TIMER_KEEPALIVE } from '../tcp/diag.js'
-import { column } from '../tcp/info.js'
-import type { KernelSettings } from '../tcp/options.js'
+import type { KernelOption, KernelSettings } from '../tcp/kernel-settings.js'
+import { settingsOf } from '../tcp/options.js'
+import { column } from '../tcp/record.js'
 import type { Connection, Connections, ListeningSocket } from './connections.js'
 import { type Held, Holders } from './holders.js'
 
@@ -38,14 +38,8 @@ export class Arming {
   #problem: string | undefined
 
   constructor({ keepAlive }: MonitorPlan) {
-    const { idle, interval, count } = keepAlive || { idle: 0, interval: 0, count: 0 }
-    this.#idle = idle
-    this.#settings = [
-      ['SO_KEEPALIVE', 1],
-      ['TCP_KEEPIDLE', Math.ceil(idle / 1_000)],
-      ['TCP_KEEPINTVL', Math.ceil(interval / 1_000)],
-      ['TCP_KEEPCNT', count],
-    ]
+    this.#idle = keepAlive === false ? 0 : keepAlive.idle
+    this.#settings = settingsOf({ keepAlive })
   }
 
   get state(): ArmingState {

@@ -8,7 +8,7 @@ import {
   idOf,
   type SocketId,
 } from '../tcp/diag.js'
-import { column } from '../tcp/info.js'
+import { column } from '../tcp/record.js'
 
 const TCP_LISTEN = 10
 /**

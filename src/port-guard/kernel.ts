@@ -1,13 +1,13 @@
 // What the monitor needs of sockets, for sockets of other processes.
 import type { Kernel } from '../liveness/kernel.js'
-import { LONGEST_RETRANSMIT_MAX } from '../liveness/kernel-clocks.js'
-import type { Sight } from '../liveness/observation.js'
 import type { MonitorPlan } from '../liveness/plan.js'
-import { findSockets } from '../tcp/diag.js'
-import { column } from '../tcp/info.js'
+import { LONGEST_RETRANSMIT_MAX } from '../native/kernel-defaults.js'
+import { type DiagRows, findSockets } from '../tcp/diag.js'
+import type { KernelSettings } from '../tcp/kernel-settings.js'
+import { column, type Table } from '../tcp/record.js'
 import type { Arming } from './arming.js'
 import type { Connection, Connections } from './connections.js'
-import { readRow } from './reading.js'
+import { copyRow, readRow } from './reading.js'
 
 /**
  * A dump takes about 2 us a connection and a look at one takes 10 us, so a few are looked at one by one, and many by a dump.
@@ -63,9 +63,23 @@ export class OutsideKernel implements Kernel<Connection> {
     return Math.floor((at + this.#slack) / unit) * unit
   }
 
-  look(connections: readonly Connection[], into: readonly Sight[]): readonly boolean[] {
-    if (!this.#isFresh()) return this.#ask(connections, into)
-    return connections.map((connection, index) => this.#recall(connection, into[index] as Sight))
+  look(connections: readonly Connection[], table: Table, starts: readonly number[]): void {
+    if (!this.#isFresh()) {
+      this.#ask(connections, table, starts)
+      return
+    }
+    const { rows, at } = this.#connections
+    const now = this.#now()
+    for (const [index, connection] of connections.entries()) {
+      const start = starts[index] as number
+      if (rows === undefined || !this.#connections.has(connection)) {
+        table.set(start, column.errno, Number.NaN)
+        continue
+      }
+      copyRow(rows, connection.row, table, start)
+      // The times of a row are those of the dump.
+      readRow(connection, table, start, Math.max(0, now - at), now, this.#asking)
+    }
   }
 
   /** The bytes written so far, where the latest dump shows that nothing is outstanding. */
@@ -73,7 +87,7 @@ export class OutsideKernel implements Kernel<Connection> {
     const all = this.#connections
     if (!this.#isFresh() || !all.has(connection)) return Number.NaN
     const waiting =
-      all.cell(connection, column.unacked) +
+      all.cell(connection, column.unackedSegments) +
       all.cell(connection, column.outq) +
       all.cell(connection, column.probes)
     return waiting === 0 ? all.cell(connection, column.bytesAcked) : Number.NaN
@@ -83,61 +97,52 @@ export class OutsideKernel implements Kernel<Connection> {
     return this.#now() - this.#connections.at <= this.#fresh
   }
 
-  #recall(connection: Connection, into: Sight): boolean {
-    const { rows, at } = this.#connections
-    if (rows === undefined || !this.#connections.has(connection)) return false
-    const now = this.#now()
-    // The times of a row are those of the dump.
-    const age = Math.max(0, now - at)
-    readRow(connection, { rows, index: connection.row, age }, into, now, this.#asking)
-    return true
-  }
-
-  #ask(connections: readonly Connection[], into: readonly Sight[]): readonly boolean[] {
+  #ask(connections: readonly Connection[], table: Table, starts: readonly number[]): void {
     this.looks += connections.length
+    // No memory or no descriptor for the question: a look that tells nothing changes nothing.
+    for (const start of starts) table.set(start, column.errno, Number.NaN)
+    let rows: DiagRows
     try {
-      const rows = findSockets(connections.map(({ id }) => id))
-      const now = this.#now()
-      return connections.map((connection, index) => {
-        const gone = rows.numbers[index * rows.width + column.errno] !== 0
-        // The next dump takes it off the list.
-        if (gone) connection.destroyed = true
-        else readRow(connection, { rows, index, age: 0 }, into[index] as Sight, now, this.#asking)
-        return !gone
-      })
+      rows = findSockets(connections.map(({ id }) => id))
     } catch {
-      // No memory or no descriptor for the question. A look that tells nothing changes nothing.
-      return []
+      return
+    }
+    const now = this.#now()
+    for (const [index, connection] of connections.entries()) {
+      const start = starts[index] as number
+      copyRow(rows, index, table, start)
+      if (table.get(start, column.errno) === 0)
+        readRow(connection, table, start, 0, now, this.#asking)
+      // The next dump takes it off the list.
+      else connection.destroyed = true
     }
   }
 
-  setRetransmitMax(connection: Connection, milliseconds: number): void {
-    // The kernel's default is in force until something else is wanted.
-    if (milliseconds === (connection.retransmitMax ?? LONGEST_RETRANSMIT_MAX)) return
-    connection.retransmitMax = milliseconds
-    this.#arming?.setOption(this.#connections, connection, 'TCP_RTO_MAX_MS', milliseconds)
+  /**
+   * Only what `Arming` sets on single connections; it has set keepalive. What was in force before TCP_RTO_MAX_MS is the kernel's
+   * default: with short timeouts the kernel may end a living connection on a path that loses much, so it is put back.
+   */
+  exchange(connection: Connection, settings: KernelSettings): KernelSettings {
+    this.set(connection, settings.filter(isRetransmitMax))
+    return settings.filter(isRetransmitMax).map(([option]) => [option, LONGEST_RETRANSMIT_MAX])
   }
 
-  /** As `systemKernel` does it. */
-  probe(connection: Connection, { keepAlive }: MonitorPlan): void {
-    if (keepAlive === false) return
-    const seconds = Math.ceil(keepAlive.idle / 1_000)
-    this.#arming?.setOption(this.#connections, connection, 'TCP_KEEPIDLE', seconds)
+  set(connection: Connection, settings: KernelSettings): void {
+    for (const [option, value] of settings) {
+      if (option === 'TCP_RTO_MAX_MS') {
+        // The kernel's default is in force until something else is wanted.
+        if (value === (connection.retransmitMax ?? LONGEST_RETRANSMIT_MAX)) continue
+        connection.retransmitMax = value
+      }
+      this.#arming?.setOption(this.#connections, connection, option, value)
+    }
   }
 
-  /** Keepalive stays. With short timeouts the kernel may end a living connection on a path that loses much. */
-  restore(connection: Connection): void {
-    this.setRetransmitMax(connection, LONGEST_RETRANSMIT_MAX)
-  }
-
-  // Nothing waits in our user space, and options are set by `Arming`, which may take longer than a look.
+  // Nothing waits in our user space.
   pending = (): number => 0
   progress = (): number => 0
-  save = (): [] => []
-  arm(): void {}
-  setUserTimeout(): void {}
-  notSentLowWater = (): number => -1
-  setNotSentLowWater(): void {}
   // The guard ends a connection when it is told of its death: it has to know whether that has worked.
   reset(): void {}
 }
+
+const isRetransmitMax = ([option]: KernelSettings[number]): boolean => option === 'TCP_RTO_MAX_MS'

@@ -10,21 +10,19 @@ import {
   duration,
   integer,
   orFalse,
+  pass,
   wrongType,
 } from '../internal/validate.js'
 import type { PeerEvidence } from '../liveness/evidence.js'
 import { type MonitorPlan, monitorPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 
-/** Every reason there is. */
-export const PORT_CLOSE_REASONS = ['peer-dead', 'stalled'] as const
-
 /**
  * Why a connection was ended:
  * - `peer-dead`: its peer has left something unanswered for longer than `detectWithin` allows.
  * - `stalled`: no byte was taken for `stallTimeout`.
  */
-export type PortCloseReason = (typeof PORT_CLOSE_REASONS)[number]
+export type PortCloseReason = 'peer-dead' | 'stalled'
 
 /** A connection that was found dead or stalled. */
 export interface PortCloseInfo {
@@ -140,9 +138,6 @@ const checkNetworks: Check<readonly string[]> = (value, name) => {
   for (const text of value) networkOf(text, name)
   return value
 }
-
-/** Passed on to `monitorPlan`, which checks it. */
-const pass: Check<never> = (value) => value as never
 
 const checks: Checks<PortGuardOptions> = {
   port: checkPorts,

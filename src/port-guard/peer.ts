@@ -2,18 +2,17 @@
 import type { Clock } from '../internal/clock.js'
 import { isolated } from '../internal/rethrow.js'
 import { callAtEndOfTick } from '../internal/scheduling.js'
-import { type Evidence, evidenceOf, publicEvidence, tcpSnapshotOf } from '../liveness/evidence.js'
-import type { Monitor } from '../liveness/monitor.js'
-import { Sight } from '../liveness/observation.js'
-import { observe } from '../liveness/observe.js'
+import type { PeerEvidence } from '../liveness/evidence.js'
+import type { Monitor, WatchedSocket } from '../liveness/monitor.js'
 import type { MonitorPlan } from '../liveness/plan.js'
-import { judge, silentFor, type Verdict } from '../liveness/verdict.js'
-import type { Watch, Watcher } from '../liveness/watch.js'
+import type { Verdict } from '../liveness/verdict.js'
+import type { Watcher } from '../liveness/watch.js'
 import { destroySocket, type Endpoint, findSockets, GONE, localOf, remoteOf } from '../tcp/diag.js'
-import { column, type TcpSnapshot } from '../tcp/info.js'
+import type { TcpSnapshot } from '../tcp/info.js'
+import { COLUMNS, column, Table } from '../tcp/record.js'
 import type { Connection, Connections } from './connections.js'
 import type { PortCloseInfo, PortCloseReason, PortGuardSettings } from './options.js'
-import { readRow } from './reading.js'
+import { copyRow, readRow } from './reading.js'
 
 /** What is known of a client. */
 export interface PeerSnapshot {
@@ -54,9 +53,9 @@ export class Peer {
   readonly #connection: Connection
   readonly remote: Endpoint
   #watcher: Watcher | undefined
-  #watch: Watch | undefined
+  #watch: WatchedSocket<Connection> | undefined
   /** Given up and not ended: since when, and the last look. */
-  #parked: { readonly at: number; readonly evidence: Evidence } | undefined
+  #parked: { readonly at: number; readonly evidence: PeerEvidence } | undefined
 
   constructor(owner: Owner, connection: Connection) {
     this.#owner = owner
@@ -115,15 +114,15 @@ export class Peer {
   }
 
   snapshot(): PeerSnapshot {
-    const observation = this.#parked?.evidence.observation ?? this.#watch?.observation
+    const evidence = this.#parked?.evidence ?? this.#watch?.evidence()
     const now = this.#owner.clock.now()
     return {
       ...this.#addresses(),
       verdict: this.verdict,
-      silentFor: observation === undefined ? 0 : silentFor(observation),
+      silentFor: evidence?.silentFor ?? 0,
       seenFor: now - this.#connection.firstSeen,
       armed: this.armed,
-      tcp: observation && tcpSnapshotOf(observation),
+      tcp: evidence?.tcp,
     }
   }
 
@@ -144,27 +143,26 @@ export class Peer {
   }
 
   /** The monitor drops the connection right after. */
-  readonly #onPeerDead = (evidence: Evidence): void => {
+  readonly #onPeerDead = (evidence: PeerEvidence): void => {
+    const watch = this.#watch
     this.#forget()
     this.#end('peer-dead', evidence, undefined, (now) => {
-      const look = this.#lookAgain(now)
-      if (look === undefined || evidence.observation === undefined) return look !== undefined
-      const current = observe(evidence.observation, look, this.#plan, now)
-      return judge(evidence.observation, current, this.#plan, now) === 'dead'
+      const judgeAgain = (table: Table, start: number): boolean =>
+        this.#lookAgain(table, start, now)
+      return watch?.judgeAgain(judgeAgain, now) === 'dead'
     })
   }
 
-  readonly #onLook = (now: number, stalledFor: number, verdict: Verdict): number => {
+  readonly #onLook = (now: number, stalledFor: number): number => {
     const { stallTimeout } = this.#owner.settings
     if (stallTimeout === false || stalledFor === 0) return Number.POSITIVE_INFINITY
     if (stalledFor < stallTimeout) return now + stallTimeout - stalledFor
-    const observation = this.#watch?.observation
-    if (observation === undefined) return Number.POSITIVE_INFINITY
-    const evidence = evidenceOf({ verdict, observation }, silentFor(observation))
-    const { bytesAcked } = observation
+    const evidence = this.#watch?.evidence()
+    if (evidence?.tcp === undefined) return Number.POSITIVE_INFINITY
+    const { bytesAcked } = evidence.tcp
     this.release()
     this.#end('stalled', evidence, stalledFor, (now) => {
-      return this.#lookAgain(now)?.bytesAcked === bytesAcked
+      return this.#lookAgain(again, 0, now) && again.get(0, column.bytesAcked) === bytesAcked
     })
     return Number.POSITIVE_INFINITY
   }
@@ -175,7 +173,7 @@ export class Peer {
    */
   #end(
     reason: PortCloseReason,
-    evidence: Evidence,
+    evidence: PeerEvidence,
     stalledFor: number | undefined,
     isStillSo: (now: number) => boolean,
   ): void {
@@ -203,25 +201,28 @@ export class Peer {
       seenFor: now - this.#connection.firstSeen,
       verdict: evidence.verdict,
       stalledFor,
-      evidence: publicEvidence(evidence),
+      evidence,
     }
     isolated(() => this.#owner.report(info))
   }
 
-  #lookAgain(now: number): Sight | undefined {
+  #lookAgain(table: Table, start: number, now: number): boolean {
     try {
-      const rows = findSockets([this.#connection.id])
-      const { keepAlive } = this.#owner.settings.armedPlan
-      const asking = keepAlive === false ? 0 : keepAlive.idle
-      if (rows.numbers[column.errno] === 0)
-        return readRow(this.#connection, { rows, index: 0, age: 0 }, new Sight(), now, asking)
-      this.#connection.destroyed = true
+      copyRow(findSockets([this.#connection.id]), 0, table, start)
     } catch {
       // The kernel cannot be asked for the moment: it is not ended without that.
+      return false
     }
-    return undefined
+    const { keepAlive } = this.#owner.settings.armedPlan
+    const asking = keepAlive === false ? 0 : keepAlive.idle
+    this.#connection.destroyed = table.get(start, column.errno) !== 0
+    if (!this.#connection.destroyed) readRow(this.#connection, table, start, 0, now, asking)
+    return !this.#connection.destroyed
   }
 }
+
+/** For a look that is read at once. */
+const again = new Table(COLUMNS.length, 1)
 
 function watchAgain(peer: Peer): void {
   peer.watch()

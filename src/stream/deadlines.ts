@@ -1,7 +1,5 @@
 // What a stream does by time: heartbeats on a quiet one, an end for a client that takes nothing, an age.
 import { counters } from '../internal/counters.js'
-import type { Observation } from '../liveness/observation.js'
-import { isUnanswered } from '../liveness/verdict.js'
 import { encodeComment } from '../sse/encode.js'
 import type { Writer } from './writer.js'
 
@@ -16,7 +14,8 @@ interface StreamLook {
   readonly loopTime: number
   /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
   readonly stalledFor: number
-  readonly observation: Observation | undefined
+  /** Whether the peer has left more than one question unanswered. */
+  readonly unanswered: boolean
   /** Called when the client is to be given up, with the ms for which it has taken nothing. */
   onStalled(stalledFor: number): void
 }
@@ -48,12 +47,11 @@ export function lifetime(maxAge: number, random = Math.random()): number {
 const JITTER = 0.2
 
 function checkStall(look: StreamLook, stalledFor: number): number {
-  const { writer, now, observation } = look
+  const { writer, now } = look
   const { plan, stallTimeout } = writer.settings
   if (stallTimeout === false || stalledFor === 0) return heartbeat(look)
   // While nothing is answered it is not about reading: the monitor decides.
-  const answers = observation === undefined || !isUnanswered(observation)
-  if (answers && stalledFor >= stallTimeout) {
+  if (!look.unanswered && stalledFor >= stallTimeout) {
     look.onStalled(stalledFor)
     return Number.POSITIVE_INFINITY
   }

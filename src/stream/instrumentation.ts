@@ -4,8 +4,8 @@ import { systemClock } from '../internal/clock.js'
 import { counters, countUp } from '../internal/counters.js'
 import * as telemetry from '../internal/diagnostics.js'
 import { inRootContext } from '../internal/scheduling.js'
-import type { Evidence } from '../liveness/evidence.js'
-import { silentFor, type Verdict } from '../liveness/verdict.js'
+import type { PeerEvidence } from '../liveness/evidence.js'
+import type { Verdict } from '../liveness/verdict.js'
 import type { Watch } from '../liveness/watch.js'
 import type { CloseInfo, CloseReason } from './close-info.js'
 import type { EventStream } from './event-stream.js'
@@ -88,12 +88,12 @@ export function closed(stream: EventStream, info: CloseInfo, timeToDetect?: numb
 
 /** A peer is found dead: by the monitor, with its evidence, or by the kernel, and then the last look has to tell. */
 export function silenceOf(
-  evidence: Evidence | undefined,
+  evidence: PeerEvidence | undefined,
   watch: Watch | undefined,
 ): number | undefined {
   if (evidence !== undefined) return evidence.silentFor
-  const observation = watch?.observation
-  return observation && Math.max(0, silentFor(observation, systemClock.now()))
+  const silence = watch?.silentFor(systemClock.now())
+  return silence && Math.max(0, silence)
 }
 
 /** A look has found another verdict. */

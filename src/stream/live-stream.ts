@@ -8,7 +8,7 @@ import { Deferred } from '../internal/deferred.js'
 import { asError } from '../internal/errors.js'
 import { isolated } from '../internal/rethrow.js'
 import { inRootContext } from '../internal/scheduling.js'
-import { type Evidence, evidenceOfWatch, publicEvidence } from '../liveness/evidence.js'
+import type { PeerEvidence } from '../liveness/evidence.js'
 import type { MonitorPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
@@ -245,11 +245,11 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     else this.#close(reasonOf(error), error)
   }
 
-  onPeerDead(evidence: Evidence): void {
+  onPeerDead(evidence: PeerEvidence): void {
     this.#close('peer-dead', fellSilent(evidence.silentFor), evidence)
   }
 
-  onPeerGone(evidence: Evidence): void {
+  onPeerGone(evidence: PeerEvidence): void {
     const { over, socket } = this.#writer.transport
     const error = socket?.errored ?? undefined
     if (over === 'finished') this.onClose()
@@ -261,7 +261,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     return checkDeadlines({
       writer: this.#writer,
       openedAt: this.#openedAt,
-      observation: this.#watch?.observation,
+      unanswered: this.#watch?.unanswered === true,
       now,
       loopTime,
       stalledFor,
@@ -303,13 +303,13 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   /** Ends the stream from our side and the connection with it. */
   #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
     if (this.#state === 'closed') return
-    const evidence = reason === 'stalled' && this.#watch ? evidenceOfWatch(this.#watch) : undefined
+    const evidence = reason === 'stalled' ? this.#watch?.evidence() : undefined
     this.#close(reason, error, evidence)
     inRootContext(() => isolated(() => this.#writer.transport.destroy(entirely)))
   }
 
   /** The one way into `closed`. After it nothing of the stream's runs on. */
-  #close(reason: CloseReason, error?: Error, evidence?: Evidence): void {
+  #close(reason: CloseReason, error?: Error, evidence?: PeerEvidence): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#writer.transport.listen(undefined)
@@ -321,18 +321,17 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     news.closed(this, info, silence)
   }
 
-  #settle(reason: CloseReason, openedFor: number, error?: Error, evidence?: Evidence): CloseInfo {
+  #settle(
+    reason: CloseReason,
+    openedFor: number,
+    error?: Error,
+    evidence?: PeerEvidence,
+  ): CloseInfo {
     this.#state = 'closed'
     const account = this.#writer.account()
     this.beforeEnd()
     this.#forgetSignal?.()
-    const info = {
-      reason,
-      error,
-      openedFor,
-      ...account,
-      evidence: evidence && publicEvidence(evidence),
-    }
+    const info = { reason, error, openedFor, ...account, evidence }
     this.#info = info
     this.#writer.stop()
     this.#closed?.resolve(info)

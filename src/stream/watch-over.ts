@@ -1,6 +1,7 @@
 // Who calls a stream back now and then: the monitor, or where there is no socket to look at, a timer.
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../internal/clock.js'
+import { evidenceWithoutKernel, type PeerEvidence } from '../liveness/evidence.js'
 import { processMonitor } from '../liveness/process-monitors.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
 
@@ -13,8 +14,9 @@ export function watchOver(socket: Socket | undefined, watcher: Watcher): Watch {
 /** Looks at the plan's pace, and sooner where the watcher asks for it. Knows nothing of the peer. */
 export class TimerWatch implements Watch {
   readonly verdict = 'alive'
-  readonly observation = undefined
+  readonly unanswered = false
   readonly shared = false
+  readonly saved = []
   readonly #clock: Clock
   readonly #watcher: Watcher
   #cancel: (() => void) | undefined
@@ -32,6 +34,12 @@ export class TimerWatch implements Watch {
   hurry(): void {
     this.#cancel?.()
     this.#next(1)
+  }
+
+  silentFor(): undefined {}
+
+  evidence(): PeerEvidence {
+    return evidenceWithoutKernel(this.verdict)
   }
 
   release(): void {

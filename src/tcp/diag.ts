@@ -1,10 +1,13 @@
 // TCP sockets of the network namespace, whoever holds them: what sock_diag tells, and the end of a connection. Linux.
 import { TcpSseError } from '../internal/errors.js'
-import { addon, addonMissing, type KernelOption } from '../native/binding.js'
-import type { Rows } from './info.js'
+import { addon, addonMissing } from '../native/binding.js'
+import type { KernelSettings } from './kernel-settings.js'
 
-/** Rows about sockets: the columns of `inspect.column`, then those of `diagColumn`. */
-export interface DiagRows extends Rows {
+/** Rows about sockets: the columns of `COLUMNS`, then those of `diagColumn`. */
+export interface DiagRows {
+  readonly numbers: Float64Array
+  /** Numbers a row. */
+  readonly width: number
   readonly count: number
 }
 
@@ -141,11 +144,11 @@ export function setOptionsOf(
   pid: number,
   fd: number,
   id: SocketId,
-  settings: readonly (readonly [option: KernelOption, value: number])[],
+  settings: KernelSettings,
 ): number {
   const { options, setOptionsOf: set } = needAddon()
-  const pairs = settings.flatMap(([option, value]) => [options.indexOf(option), value])
-  return set(pid, fd, id.subarray(COOKIE), Int32Array.from(pairs), settings.length)
+  const triples = settings.flatMap(([option, value]) => [options.indexOf(option), value, 0])
+  return set(pid, fd, id.subarray(COOKIE), Int32Array.from(triples), settings.length)
 }
 
 /** The id in a row. */

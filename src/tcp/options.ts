@@ -15,11 +15,16 @@ import {
   fdOf,
   getKernelOption,
   isPipe,
-  type KernelOption,
-  nodeSetsProbes,
   setKernelOption,
   socketOf,
 } from '../native/binding.js'
+import { LONGEST_RETRANSMIT_MAX } from '../native/kernel-defaults.js'
+import {
+  exchangeOptions,
+  type KernelOption,
+  type KernelSettings,
+  setKeepAliveWithoutAddon,
+} from './kernel-settings.js'
 
 /** When and how often the kernel asks an idle peer whether it is there. tcp(7). */
 export interface KeepAliveOptions {
@@ -94,7 +99,7 @@ export function checkKeepAlive(value: unknown, name: string): KeepAliveOptions {
 
 /** The checks of the options that a stream can override too. */
 export const checkUserTimeout = orFalse(duration())
-export const checkRetransmitMax = duration({ min: 1_000, max: 120_000 })
+export const checkRetransmitMax = duration({ min: 1_000, max: LONGEST_RETRANSMIT_MAX })
 export const checkNotSentLowWater = integer('bytes', { min: 1, max: INT_MAX })
 
 const checks: Checks<SocketOptions> = {
@@ -181,13 +186,18 @@ function keepAliveIn(
   return { idle: idle * 1_000, interval: interval * 1_000, count }
 }
 
-/** Kernel options with values, in the order in which they are set. */
-export type KernelSettings = readonly (readonly [option: KernelOption, value: number])[]
+/** The kernel's options and values of those that are given, in the order in which they are set. */
+export function settingsOf(options: SocketOptions): KernelSettings {
+  const given = (Object.keys(options) as SocketOptionName[]).filter(
+    (name) => options[name] !== undefined,
+  )
+  return given.flatMap((name) => kernelSettings(name, options))
+}
 
 /**
  * Sets options on a listening socket: every connection whose handshake ends from then on is born with them.
  *
- * @returns what was in force before, for `restoreListener`; `undefined` where the listener cannot be asked (no addon, no
+ * @returns what was in force before, for `setOptions`; `undefined` where the listener cannot be asked (no addon, no
  * descriptor, no TCP) and each connection needs its own
  */
 export function applyToListener(
@@ -195,21 +205,7 @@ export function applyToListener(
   options: SocketOptions,
 ): KernelSettings | undefined {
   if (addon === undefined || fdOf(server) < 0 || isPipe(server)) return undefined
-  const before: [KernelOption, number][] = []
-  for (const name of Object.keys(options) as SocketOptionName[]) {
-    if (options[name] === undefined) continue
-    for (const [option, value] of kernelSettings(name, options)) {
-      const was = getKernelOption(server, option)
-      // An option that this kernel has not is none that its connections could inherit.
-      if (was >= 0 && setKernelOption(server, option, value) === 0) before.push([option, was])
-    }
-  }
-  return before
-}
-
-/** Puts a listening socket's options back. One that is closed by now has taken them with it. */
-export function restoreListener(server: Server, before: KernelSettings): void {
-  for (const [option, value] of before) setKernelOption(server, option, value)
+  return exchangeOptions(server, settingsOf(options))
 }
 
 /** Applies one option that has been checked; returns why it could not be done here. */
@@ -238,7 +234,7 @@ function applyOne(
 const UNSUPPORTED = new Set([92, 95])
 
 /** One row per option: the kernel's options and values, in the order in which they are set. */
-function kernelSettings(name: SocketOptionName, wanted: SocketOptions): [KernelOption, number][] {
+function kernelSettings(name: SocketOptionName, wanted: SocketOptions): KernelSettings {
   switch (name) {
     case 'userTimeout':
       return [['TCP_USER_TIMEOUT', wanted.userTimeout ? Math.ceil(wanted.userTimeout) : 0]]
@@ -280,24 +276,6 @@ function applyWithoutAddon(
     socket.setNoDelay(wanted.noDelay)
     return undefined
   }
-  if (name === 'keepAlive') return keepAliveWithoutAddon(socket, wanted.keepAlive)
+  if (name === 'keepAlive') return setKeepAliveWithoutAddon(socket, kernelSettings(name, wanted))
   return 'needs the addon'
-}
-
-/** What Node's types do not have yet. */
-type SetKeepAlive = (enable: boolean, idle: number, interval: number, count: number) => Socket
-
-function keepAliveWithoutAddon(
-  socket: Socket,
-  keepAlive: SocketOptions['keepAlive'],
-): string | undefined {
-  if (!keepAlive) {
-    socket.setKeepAlive(false)
-    return undefined
-  }
-  // Node cuts off what is less than a second.
-  const [idle, interval] = [keepAlive.idle, keepAlive.interval].map((ms) => seconds(ms) * 1000)
-  const set = socket.setKeepAlive as SetKeepAlive
-  set.call(socket, true, idle as number, interval as number, keepAlive.count)
-  return nodeSetsProbes ? undefined : 'only idle: interval and count need the addon or a newer Node'
 }

@@ -6,10 +6,11 @@
 // sent, because the connection's handle says so first (`onTouch`).
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { discardUnread } from '../internal/unread-body.js'
 import { countsFor, fdOf, libuvQueueOf, resetConnection, wireOffset } from '../native/binding.js'
 import { type Occupant, occupy, vacate } from '../native/handle.js'
 import { chunkSize } from '../sse/chunk.js'
-import { acknowledgedOffset, isDrained } from '../tcp/info.js'
+import { isDrained, tellsAcknowledgements } from '../tcp/info.js'
 import { type BatchSlot, LARGEST_PIECE, sharedBatch } from './fast/batch.js'
 import {
   hasNodesMethods,
@@ -177,7 +178,7 @@ export class Http1Transport
     const { res, socket } = this
     // An earlier response on the connection may not be finished: ours has no place in its bytes yet.
     if (socket === undefined || res.socket !== socket || res.hasHeader('content-encoding')) return
-    if (acknowledgedOffset(socket) === undefined) return
+    if (!tellsAcknowledgements(socket)) return
     this.start = wireOffset(socket)
     this.position = this.start
     if (!fastPath || !writesDirectly(socket) || !hasNodesMethods(res)) return
@@ -313,9 +314,7 @@ export class Http1Transport
    * does when a response ends. One that the application has paused is its own: only a write can tell then.
    */
   protected override discardBody(): void {
-    const { req } = this
-    if (req.complete || req.readableFlowing !== null || req.listenerCount('readable') > 0) return
-    req.resume()
+    discardUnread(this.req)
   }
 
   /** The head has promised to keep the connection, and clients come back on it, to a server that has only a 503 left. */

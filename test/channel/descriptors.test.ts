@@ -15,6 +15,7 @@ import {
   createEventStream,
   type EventStream,
 } from '../../src/index.js'
+import { evidenceWithoutKernel } from '../../src/liveness/evidence.js'
 import { addon, resetConnection } from '../../src/native/binding.js'
 import type { LiveStream } from '../../src/stream/live-stream.js'
 import { Http1Transport } from '../../src/transport/http1.js'
@@ -166,7 +167,7 @@ const ways: [string, (scene: Scene) => void][] = [
   [
     'the monitor',
     each(({ stream, socket }) => {
-      const evidence = { verdict: 'dead', silentFor: 1, observation: undefined } as const
+      const evidence = { ...evidenceWithoutKernel('dead'), silentFor: 1 }
       ;(stream as LiveStream).onPeerDead(evidence)
       resetConnection(socket)
     }),

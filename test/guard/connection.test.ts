@@ -14,12 +14,13 @@ describe('a connection under guard with thousands of responses', () => {
   it('takes them and ends them at a cost that does not grow with their number', () => {
     const infos: GuardCloseInfo[] = []
     let asked = 0
-    const connection = new Connection(new Socket(), {
-      settings: guardSettings({ detectWithin: 10_000, maxAge: 1_000 }),
-      inheritance: { optionsBefore: () => undefined } as never,
-      report: (info) => void infos.push(info),
-      forget() {},
-    })
+    const connection = new Connection(
+      new Socket(),
+      guardSettings({ detectWithin: 10_000, maxAge: 1_000 }),
+      undefined,
+      (info) => void infos.push(info),
+      () => {},
+    )
     cleanup.push(() => connection.release())
     const openedAt = systemClock.now()
     const response = (): Exchange => {

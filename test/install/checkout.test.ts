@@ -39,6 +39,7 @@ describe.runIf(machine !== '' && process.platform === 'linux')('a binary for the
     nm: [
       '                 U napi_get_undefined',
       '                 U strlen',
+      '                 U __stack_chk_fail',
       '0000000000001000 T napi_register_module_v1',
       '0000000000001010 T node_api_module_get_api_version_v1',
       '',
@@ -57,6 +58,10 @@ describe.runIf(machine !== '' && process.platform === 'linux')('a binary for the
     ],
     ['versions a symbol', { ...good, nm: good.nm.replace('strlen', 'strlen@GLIBC_2.2.5') }],
     ['wants more of libc', { ...good, nm: good.nm.replace('strlen', '__memcpy_chk') }],
+    [
+      'has no stack protector',
+      { ...good, nm: good.nm.replace('                 U __stack_chk_fail\n', '') },
+    ],
     ['wants a C++ runtime', { ...good, nm: good.nm.replace('strlen', '_Znwm') }],
     ['exports more than an entry', { ...good, nm: `${good.nm}0000000000001020 W _ZNSs4swapEv\n` }],
   ])('is refused if it %s', (_, said) => {

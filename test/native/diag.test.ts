@@ -22,7 +22,7 @@ import {
   setOptionsOf,
   TIMER_KEEPALIVE,
 } from '../../src/tcp/diag.js'
-import { column } from '../../src/tcp/info.js'
+import { column } from '../../src/tcp/record.js'
 import { cleanup } from '../support/cleanup.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
 import { waitFor } from '../support/wait-for.js'
@@ -120,14 +120,13 @@ describe.runIf(addon !== undefined)('a dump of sockets', () => {
     accepted[0]?.write(Buffer.alloc(8_000_000))
     const fd = (accepted[0] as unknown as { _handle: { fd: number } })._handle.fd
     const row = new Float64Array(addon?.fields.length ?? 0)
-    const at = (name: string): number => addon?.fields.indexOf(name) ?? -1
     await waitFor('a shut window', () => {
-      addon?.inspectMany(Int32Array.of(fd), 1, row)
-      return (row[column.unsent] as number) > 0 && (row[column.unacked] as number) === 0
+      addon?.inspectMany(Int32Array.of(fd), new Int32Array(1), 1, row)
+      return (row[column.unsent] as number) > 0 && (row[column.unackedSegments] as number) === 0
     })
     const rows = dumpSockets([port], ESTABLISHED)
-    for (const name of ['errno', 'outq', 'unsent', 'state', 'bytes_acked', 'snd_wnd', 'snd_mss'])
-      expect([name, cell(rows, 0, at(name))]).toEqual([name, row[at(name)]])
+    for (const name of ['errno', 'outq', 'unsent', 'state', 'bytesAcked', 'sendWindow'] as const)
+      expect([name, cell(rows, 0, column[name])]).toEqual([name, row[column[name]]])
   })
 
   it('comes in as many pieces as it takes, each connection once', async () => {

@@ -10,6 +10,7 @@ import { Registry } from 'prom-client'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { capabilities, createChannel, type Metrics, metrics } from '../../src/index.js'
 import { Histogram } from '../../src/internal/counters.js'
+import { evidenceWithoutKernel } from '../../src/liveness/evidence.js'
 import { instrument } from '../../src/observability/otel.js'
 import { registerMetrics } from '../../src/observability/prometheus.js'
 import { CLOSE_REASONS } from '../../src/stream/close-info.js'
@@ -241,12 +242,12 @@ describe('tcp-sse/otel', () => {
     const find = await collect(async () => {
       // By the monitor, by the kernel, and by the kernel where nobody could look.
       const monitored = (await open()).stream as LiveStream
-      monitored.onPeerDead({ verdict: 'dead', silentFor: 7_000, observation: undefined })
+      monitored.onPeerDead({ ...evidenceWithoutKernel('dead'), silentFor: 7_000 })
       const { socket, stream } = await open()
       socket.destroy(timedOut)
       expect((await stream.closed).reason).toBe('peer-dead')
       const { stream: unseen } = client()
-      unseen.onPeerDead({ verdict: 'dead', silentFor: 9_000, observation: undefined })
+      unseen.onPeerDead({ ...evidenceWithoutKernel('dead'), silentFor: 9_000 })
     })
     const after = metrics().timeToDetect
     const [point] = find('time_to_detect').dataPoints

@@ -4,9 +4,10 @@ import net from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { guardPort, type PortCloseInfo, TcpSseError } from '../../src/index.js'
 import { nextTurn } from '../../src/internal/scheduling.js'
-import type { Evidence } from '../../src/liveness/evidence.js'
-import type { Monitor } from '../../src/liveness/monitor.js'
-import { Sight } from '../../src/liveness/observation.js'
+import { evidenceWithoutKernel } from '../../src/liveness/evidence.js'
+import type { Kernel } from '../../src/liveness/kernel.js'
+import { Monitor } from '../../src/liveness/monitor.js'
+import { table } from '../../src/liveness/row.js'
 import type { Watcher } from '../../src/liveness/watch.js'
 import { clientFilter } from '../../src/port-guard/clients.js'
 import { type Connection, Connections } from '../../src/port-guard/connections.js'
@@ -15,6 +16,7 @@ import { type Owner, Peer } from '../../src/port-guard/peer.js'
 import { dumpSockets } from '../../src/tcp/diag.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
+import { healthy, type Numbers, write } from '../support/readings.js'
 import { waitFor } from '../support/wait-for.js'
 
 async function connected(): Promise<{ port: number; client: net.Socket; accepted: net.Socket }> {
@@ -31,7 +33,19 @@ async function connected(): Promise<{ port: number; client: net.Socket; accepted
 }
 
 describeWithDestroy('a peer that the monitor takes for dead', () => {
-  /** Without a monitor: the test is one. */
+  /** What a look from before the process was stopped had shown. */
+  const silent: Numbers = {
+    at: 99_000,
+    unackedSegments: 1,
+    retransmits: 5,
+    lastAckReceived: 20_000,
+    answeredAt: 80_000,
+    asked: 5,
+    needed: 3,
+    provedAt: 90_000,
+  }
+
+  /** The monitor makes no look of its own: time stands. */
   async function scene(): Promise<{
     port: number
     client: net.Socket
@@ -48,21 +62,28 @@ describeWithDestroy('a peer that the monitor takes for dead', () => {
     const watchers: Watcher[] = []
     const reports: PortCloseInfo[] = []
     let spared = 0
+    const clock = { now: () => 100_000, after: () => () => {} }
+    const kernel: Kernel<Connection> = {
+      look: (_, into, [start]) => write(into, start as number, healthy),
+      exchange: () => [],
+      set() {},
+      reset() {},
+      pending: () => 0,
+      progress: () => 0,
+      activity: () => Number.NaN,
+    }
+    const monitor = new Monitor(clock, kernel)
+    const { watch } = monitor
+    monitor.watch = (socket, watcher) => {
+      watchers.push(watcher)
+      const subject = watch.call(monitor, socket, watcher)
+      write(table, subject.current, silent)
+      return subject
+    }
     const owner: Owner = {
       settings: portGuardSettings({ port, detectWithin: 5_000 }),
-      clock: { now: () => 100_000, after: () => () => {} },
-      monitor: {
-        watch: (_: Connection, watcher: Watcher) => {
-          watchers.push(watcher)
-          return {
-            verdict: 'dead',
-            observation: undefined,
-            shared: false,
-            hurry() {},
-            release() {},
-          }
-        },
-      } as unknown as Monitor<Connection>,
+      clock,
+      monitor,
       report: (info) => reports.push(info),
       spare: () => {
         spared += 1
@@ -82,21 +103,7 @@ describeWithDestroy('a peer that the monitor takes for dead', () => {
     }
   }
 
-  /** What a look from before the process was stopped had shown. */
-  const evidence: Evidence = {
-    verdict: 'dead',
-    silentFor: 20_000,
-    observation: Object.assign(new Sight(), {
-      at: 99_000,
-      state: 1,
-      unacked: 1,
-      retransmits: 5,
-      lastAckReceived: 20_000,
-      answeredAt: 80_000,
-      asked: 5,
-      provedAt: 90_000,
-    }),
-  }
+  const evidence = { ...evidenceWithoutKernel('dead'), silentFor: 20_000 }
 
   it('is not ended when one more look shows that it has answered, and is watched on', async () => {
     const { client, watcher, watches, reports, spared } = await scene()

@@ -1,17 +1,16 @@
 // Since when a silence counts on a connection that others write to, and which of its options are set when.
 import { describe, expect, it } from 'vitest'
-import { LONGEST_RETRANSMIT_MAX, retransmitMaxFor } from '../../src/liveness/kernel-clocks.js'
-import { type Observation, Sight } from '../../src/liveness/observation.js'
+import { retransmitMaxFor } from '../../src/liveness/kernel-clocks.js'
 import { observe } from '../../src/liveness/observe.js'
 import { judge } from '../../src/liveness/verdict.js'
-import { addon } from '../../src/native/binding.js'
+import { LONGEST_RETRANSMIT_MAX } from '../../src/native/kernel-defaults.js'
 import type { Arming } from '../../src/port-guard/arming.js'
 import { Connection, type Connections } from '../../src/port-guard/connections.js'
 import { OutsideKernel } from '../../src/port-guard/kernel.js'
 import { portGuardSettings } from '../../src/port-guard/options.js'
 import { readRow } from '../../src/port-guard/reading.js'
-import { column } from '../../src/tcp/info.js'
-import { sight } from '../support/sight.js'
+import type { KernelSettings } from '../../src/tcp/kernel-settings.js'
+import { type Numbers, numberOf, observed, readings, write } from '../support/readings.js'
 
 const { armedPlan, plainPlan } = portGuardSettings({ port: 80, detectWithin: 10_000 })
 /** Keepalive's idle time in the plan, ms. */
@@ -19,23 +18,30 @@ const IDLE = 2_000
 const connection = (firstSeen = 0): Connection =>
   new Connection(new Uint32Array(14), 1, firstSeen, 0, 1)
 
-type Numbers = Partial<Record<keyof typeof column, number>>
-
 /** Looks at a connection, each with what the kernel tells then; times in ms. */
-function looker(of: Connection): (now: number, numbers: Numbers) => Sight {
+function looker(of: Connection): (now: number, numbers: Numbers) => number {
   return (now, numbers) => {
-    const row = new Float64Array(Object.keys(column).length)
-    const told: Numbers = { state: 1, rto: 201_000, rtt: 100, rttVariation: 50, sendWindow: 65_536 }
-    for (const [name, value] of Object.entries({ ...told, ...numbers })) {
-      row[column[name as keyof typeof column]] = value
-    }
-    const rows = { numbers: row, width: row.length }
-    return readRow(of, { rows, index: 0, age: 0 }, new Sight(), now, IDLE)
+    const start = readings.allocate()
+    const told: Numbers = { state: 1, rto: 201, rtt: 0.1, rttVariation: 0.05, sendWindow: 65_536 }
+    write(readings, start, {
+      ...{ unackedSegments: 0, unsent: 0, probes: 0, retransmits: 0, lastDataSent: 0 },
+      ...{ lastAckReceived: 0, lastDataReceived: 0, totalRetransmits: 0, dataSegmentsSent: 0 },
+      ...{ windowLimited: 0, minRtt: 0, lost: 0, bytesAcked: 0 },
+      ...told,
+      ...numbers,
+    })
+    readRow(of, readings, start, 0, now, IDLE)
+    return start
   }
 }
 
-// Without the addon there are no columns, and no outside.
-describe.skipIf(addon === undefined)('a silence on a connection that was quiet for an hour', () => {
+/** The same, as the first look. */
+function answeredAt(start: number, now: number): number {
+  observe(readings, undefined, start, plainPlan, now)
+  return numberOf(start, 'answeredAt')
+}
+
+describe('a silence on a connection that was quiet for an hour', () => {
   const HOUR = 3_600_000
 
   /** The verdict of a look each `urgentPace` from the first write on, nothing of which is answered. */
@@ -45,17 +51,18 @@ describe.skipIf(addon === undefined)('a silence on a connection that was quiet f
     unanswered: 'write' | 'probe',
   ): number {
     const look = looker(of)
-    let previous: Observation | undefined
+    let previous: number | undefined
     for (let at = HOUR; at < HOUR + 30_000; at += plan.urgentPace) {
       const since = at - HOUR
       // Timeouts after 0.2, 0.6, 1.4, 3 s and so on.
       const retransmits = Math.floor(Math.log2(since / 200 + 1))
       const lastSent = since - 200 * (2 ** retransmits - 1)
       const quiet = { lastAckReceived: at, lastDataReceived: at, lastDataSent: lastSent }
-      const written = { unacked: 1, outq: 10, retransmits, rto: 200_000 * 2 ** retransmits }
+      const written = { unackedSegments: 1, outq: 10, retransmits, rto: 200 * 2 ** retransmits }
       const asked = unanswered === 'write' ? written : { probes: 1 + Math.floor(since / 1_000) }
-      const current = observe(previous, look(at, { ...quiet, ...asked }), plan, at)
-      if (judge(previous, current, plan, at) === 'dead') return since
+      const current = look(at, { ...quiet, ...asked })
+      observe(readings, previous, current, plan, at)
+      if (judge(readings, previous, current, plan, at) === 'dead') return since
       previous = current
     }
     return Number.POSITIVE_INFINITY
@@ -84,9 +91,9 @@ describe.skipIf(addon === undefined)('a silence on a connection that was quiet f
 
   it('counts from the first sight, where the guard came later than the write', () => {
     const look = looker(connection(50_000))
-    const first = { unacked: 1, lastDataSent: 20_000, retransmits: 7, rto: 25_600_000 }
+    const first = { unackedSegments: 1, lastDataSent: 20_000, retransmits: 7, rto: 25_600 }
     const seen = look(50_000, { ...first, lastAckReceived: 45_000, lastDataReceived: 45_000 })
-    expect(observe(undefined, seen, plainPlan, 50_000).answeredAt).toBe(50_000)
+    expect(answeredAt(seen, 50_000)).toBe(50_000)
   })
 
   it('counts anew after an answer, and from the answer where keepalive has asked since', () => {
@@ -94,33 +101,32 @@ describe.skipIf(addon === undefined)('a silence on a connection that was quiet f
       const one = connection()
       one.armed = armed
       const look = looker(one)
-      look(10_000, { unacked: 1, lastAckReceived: 9_000, lastDataReceived: 9_000 })
+      look(10_000, { unackedSegments: 1, lastAckReceived: 9_000, lastDataReceived: 9_000 })
       // Answered at 12 s, and written to at 24 s: that has gone unanswered.
       const later = look(25_000, {
-        unacked: 1,
+        unackedSegments: 1,
         lastDataSent: 1_000,
         lastAckReceived: 13_000,
         lastDataReceived: 19_000,
       })
-      const { answeredAt } = observe(undefined, later, plainPlan, 25_000)
-      expect(answeredAt).toBe(armed ? 12_000 : 24_000 - IDLE)
+      expect(answeredAt(later, 25_000)).toBe(armed ? 12_000 : 24_000 - IDLE)
     }
   })
 })
 
 describe('TCP_RTO_MAX_MS without TCP_USER_TIMEOUT', () => {
   const plan = { ...armedPlan, retransmitMax: 1_000 }
-  const at = (look: Partial<Sight>): number =>
-    retransmitMaxFor(Object.assign(sight(look), { asked: 0 }), plan, 1_000)
+  const at = (numbers: Numbers): number =>
+    retransmitMaxFor(readings, observed(undefined, numbers, plan, 0), plan, 1_000)
 
   it('is the kernel’s own while data is in flight, and nothing else waits for the window', () => {
-    expect(at({ unacked: 3, retransmits: 2 })).toBe(LONGEST_RETRANSMIT_MAX)
+    expect(at({ unackedSegments: 3, retransmits: 2 })).toBe(LONGEST_RETRANSMIT_MAX)
     expect(at({})).toBe(LONGEST_RETRANSMIT_MAX)
   })
 
   it('is short while the window is shut', () => {
     expect(at({ unsent: 1 })).toBe(1_000)
-    expect(at({ unacked: 1, sendWindow: 0 })).toBeLessThan(plan.silence / 2)
+    expect(at({ unackedSegments: 1, sendWindow: 0 })).toBeLessThan(plan.silence / 2)
   })
 })
 
@@ -145,31 +151,32 @@ describe('the kernel of others’ connections', () => {
   it('sets TCP_RTO_MAX_MS when another value is wanted, and puts the default back at the end', () => {
     const { kernel, set } = scene()
     const one = connection()
-    kernel.setRetransmitMax(one, LONGEST_RETRANSMIT_MAX)
-    kernel.restore(one)
+    const wanted = (value: number): KernelSettings => [['TCP_RTO_MAX_MS', value]]
+    const keepAlive: KernelSettings = [['TCP_KEEPIDLE', 2]]
+    const saved = kernel.exchange(one, [...keepAlive, ...wanted(LONGEST_RETRANSMIT_MAX)])
+    expect(saved).toEqual(wanted(LONGEST_RETRANSMIT_MAX))
+    kernel.set(one, saved)
     expect(set).toEqual([])
-    kernel.setRetransmitMax(one, 1_000)
-    kernel.setRetransmitMax(one, 1_000)
-    kernel.restore(one)
-    kernel.restore(one)
+    kernel.set(one, wanted(1_000))
+    kernel.set(one, wanted(1_000))
+    kernel.set(one, saved)
+    kernel.set(one, saved)
     expect(set).toEqual([
       ['TCP_RTO_MAX_MS', 1_000],
       ['TCP_RTO_MAX_MS', LONGEST_RETRANSMIT_MAX],
     ])
   })
 
-  it('asks for a probe by setting the idle time anew, only where keepalive is in the plan', () => {
+  it('asks for a probe by setting the idle time anew', () => {
     const { kernel, set } = scene()
-    kernel.probe(connection(), plainPlan)
-    expect(set).toEqual([])
-    kernel.probe(connection(), armedPlan)
+    kernel.set(connection(), [['TCP_KEEPIDLE', 2]])
     expect(set).toEqual([['TCP_KEEPIDLE', 2]])
   })
 
   it('sets nothing without arming', () => {
     const { kernel, set } = scene(false)
-    kernel.probe(connection(), armedPlan)
-    kernel.setRetransmitMax(connection(), 1_000)
+    kernel.set(connection(), [['TCP_KEEPIDLE', 2]])
+    kernel.exchange(connection(), [['TCP_RTO_MAX_MS', 1_000]])
     expect(set).toEqual([])
   })
 })

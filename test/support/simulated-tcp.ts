@@ -1,9 +1,8 @@
 // The clocks of a TCP connection as Linux runs them, simulated: keepalive, retransmits with their loss probe, probes of a shut
 // window, and TCP_USER_TIMEOUT. No bytes, no congestion window: what the monitor judges by, and when.
 
-import type { Look } from '../../src/liveness/observation.js'
-import type { MonitorPlan } from '../../src/liveness/plan.js'
-import { healthy } from './sight.js'
+import type { KernelOption, KernelSettings } from '../../src/tcp/kernel-settings.js'
+import { healthy, type Numbers } from './readings.js'
 
 /** What happens to a connection. Times in ms. */
 export interface Course {
@@ -66,16 +65,19 @@ export class SimulatedTcp {
     this.#keepAliveAt = NEVER
   }
 
-  arm({ keepAlive, retransmitMax }: MonitorPlan): void {
-    this.#keepAlive = keepAlive || undefined
-    this.#keepAliveAt = this.#answeredAt + (keepAlive ? keepAlive.idle : NEVER)
-    if (retransmitMax !== false) this.retransmitMax = retransmitMax
-  }
-
-  /** TCP_KEEPIDLE set anew: the timer fires at once where the connection has been idle for longer. */
-  probeNow(): void {
-    if (this.#keepAlive === undefined) return
-    this.#keepAliveAt = Math.max(this.#now, this.#answeredAt + this.#keepAlive.idle)
+  /** Sets options, as setsockopt(2) does. TCP_KEEPIDLE by itself asks the peer at once where it has been idle for longer. */
+  set(settings: KernelSettings): void {
+    const values = Object.fromEntries(settings) as Partial<Record<KernelOption, number>>
+    this.userTimeout = values.TCP_USER_TIMEOUT ?? this.userTimeout
+    this.retransmitMax = values.TCP_RTO_MAX_MS ?? this.retransmitMax
+    const { TCP_KEEPIDLE: idle, TCP_KEEPINTVL: interval } = values
+    if (idle === undefined) return
+    if (interval !== undefined) {
+      this.#keepAlive = { idle: idle * 1_000, interval: interval * 1_000 }
+      this.#keepAliveAt = this.#answeredAt + idle * 1_000
+    } else if (this.#keepAlive !== undefined) {
+      this.#keepAliveAt = Math.max(this.#now, this.#answeredAt + idle * 1_000)
+    }
   }
 
   /** Bytes written by the application so far: what Node knows. */
@@ -84,13 +86,13 @@ export class SimulatedTcp {
     return writes.filter((at) => at <= time).length + (time >= shutAt ? 1 : 0)
   }
 
-  look(time: number): Look {
+  look(time: number): Numbers {
     this.#run(time)
     const shut = time >= this.#course.shutAt
     return {
       ...healthy,
       state: this.ended === undefined ? 1 : 7,
-      unacked: this.#sent - this.#acknowledged,
+      unackedSegments: this.#sent - this.#acknowledged,
       unsent: shut ? 5_000 : 0,
       sendWindow: shut ? 0 : 65_536,
       retransmits: this.#retransmits,

@@ -4,15 +4,16 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Kernel } from '../../src/liveness/kernel.js'
 import { Monitor } from '../../src/liveness/monitor.js'
-import type { Look, Sight } from '../../src/liveness/observation.js'
 import { type MonitorPlan, monitorPlan, planFor } from '../../src/liveness/plan.js'
 import type { Verdict } from '../../src/liveness/verdict.js'
 import type { Watcher, WatchOptions } from '../../src/liveness/watch.js'
+import type { KernelOption, KernelSettings } from '../../src/tcp/kernel-settings.js'
+import type { Table } from '../../src/tcp/record.js'
 import { FakeClock } from '../support/fake-clock.js'
-import { healthy as idle } from '../support/sight.js'
+import { healthy as idle, type Numbers, write } from '../support/readings.js'
 
 /** Just opened: nothing was sent yet. */
-const healthy: Look = {
+const healthy: Numbers = {
   ...idle,
   lastAckReceived: 0,
   lastDataReceived: 0,
@@ -23,50 +24,61 @@ const healthy: Look = {
 class FakeKernel implements Kernel {
   looks = 0
   sweeps = 0
-  readonly userTimeouts: number[] = []
   readonly resets: Socket[] = []
-  answer: (socket: Socket) => Partial<Look> | undefined = () => ({})
+  answer: (socket: Socket) => Numbers | undefined = () => ({})
   pendingBytes = 0
-  look(sockets: readonly Socket[], into: readonly Sight[]): boolean[] {
+  look(sockets: readonly Socket[], table: Table, starts: readonly number[]): void {
     this.sweeps += 1
     this.looks += sockets.length
-    return sockets.map((socket, index) => {
+    for (const [index, socket] of sockets.entries()) {
       const answer = this.answer(socket)
-      Object.assign(into[index] as Sight, healthy, answer)
-      return answer !== undefined
-    })
+      write(table, starts[index] as number, answer ? { ...healthy, ...answer } : { errno: 95 })
+    }
   }
-  readonly retransmitMaxima: number[] = []
-  setRetransmitMax(_socket: Socket, milliseconds: number): void {
-    this.retransmitMaxima.push(milliseconds)
-  }
-  readonly probes: Socket[] = []
-  probe(socket: Socket): void {
-    this.probes.push(socket)
+  /** All that was ever set, in order. */
+  readonly changes: [Socket, KernelOption, number][] = []
+  /** Calls that set something. */
+  crossings = 0
+  /** What is in force before anything is set. */
+  readonly initial: Partial<Record<KernelOption, number>> = {
+    SO_KEEPALIVE: 0,
+    TCP_KEEPIDLE: 7_200,
+    TCP_KEEPINTVL: 75,
+    TCP_KEEPCNT: 9,
+    TCP_NOTSENT_LOWAT: 7,
+    TCP_RTO_MAX_MS: 120_000,
+    TCP_USER_TIMEOUT: 1_234,
   }
   /** How often keepalive, and the monitor, have asked a peer that has been silent for so long. */
   probesOf(socket: Socket, silence: number, idle: number, interval: number): number {
     const own = silence < idle ? 0 : 1 + Math.floor((silence - idle) / interval)
-    return own + this.probes.filter((each) => each === socket).length
+    const times = (option: KernelOption): number =>
+      this.changes.filter(([on, each]) => on === socket && each === option).length
+    // TCP_KEEPIDLE by itself asks.
+    return own + times('TCP_KEEPIDLE') - times('TCP_KEEPINTVL')
   }
-  readonly armed: number[] = []
-  restored: unknown[] = []
-  readonly lowWaters: number[] = []
-  notSentLowWater = (): number => this.lowWaters.at(-1) ?? 0
-  setNotSentLowWater(_socket: Socket, bytes: number): void {
-    this.lowWaters.push(bytes)
+  /** The values that an option was set to. */
+  valuesOf(option: KernelOption): number[] {
+    return this.changes.filter(([, each]) => each === option).map(([, , value]) => value)
   }
-  save = (): [['TCP_USER_TIMEOUT', number]] => [['TCP_USER_TIMEOUT', 1_234]]
-  arm(_socket: Socket, { detectWithin }: MonitorPlan): void {
-    this.armed.push(detectWithin)
+  /** The value in force. */
+  valueOf(socket: Socket, option: KernelOption): number | undefined {
+    const set = this.changes.filter(([on, each]) => on === socket && each === option)
+    return set.at(-1)?.[2] ?? this.initial[option]
   }
-  restore(_socket: Socket, saved: unknown): void {
-    this.restored.push(saved)
+  exchange(socket: Socket, settings: KernelSettings): KernelSettings {
+    const before = settings.map(([option]) => [option, this.valueOf(socket, option) ?? -1] as const)
+    this.set(socket, settings)
+    return before
+  }
+  set(socket: Socket, settings: KernelSettings): void {
+    this.crossings += 1
+    for (const [option, value] of settings) this.changes.push([socket, option, value])
+  }
+  get userTimeouts(): number[] {
+    return this.valuesOf('TCP_USER_TIMEOUT')
   }
   progress = (): number => -this.pendingBytes
-  setUserTimeout(_socket: Socket, milliseconds: number): void {
-    this.userTimeouts.push(milliseconds)
-  }
   reset(socket: Socket): void {
     this.resets.push(socket)
     socket.destroy()
@@ -79,8 +91,8 @@ class FakeKernel implements Kernel {
 const plan = planFor(6_000, {}, true)
 
 /** Data in flight that has gone unanswered for so long, retransmitted every second. */
-const unanswered = (age: number): Partial<Look> => ({
-  unacked: 1,
+const unanswered = (age: number): Numbers => ({
+  unackedSegments: 1,
   retransmits: Math.max(0, Math.floor(age / 1_000)),
   lastAckReceived: Math.max(0, age),
   lastDataReceived: 1e9,
@@ -159,7 +171,10 @@ describe('Monitor', () => {
     for (const each of watches) each.release()
     expect(monitor.size).toBe(0)
     expect(clock.armed).toBe(false)
-    expect(kernel.restored).toEqual([kernel.save(), kernel.save()])
+    for (const [option, value] of Object.entries(kernel.initial)) {
+      if (option !== 'TCP_NOTSENT_LOWAT')
+        expect(kernel.valuesOf(option as KernelOption).slice(-2)).toEqual([value, value])
+    }
   })
 
   it('closes a silent peer once, within the budget, and resets it', () => {
@@ -179,7 +194,7 @@ describe('Monitor', () => {
   })
 
   it('keeps TCP_USER_TIMEOUT ahead of the kernel’s clocks, with few calls', () => {
-    let look: Partial<Look> = {}
+    let look: Numbers = {}
     kernel.answer = () => look
     watch(monitor, new Socket(), plan, watcher())
     clock.run(1_000)
@@ -197,17 +212,19 @@ describe('Monitor', () => {
   })
 
   it('raises TCP_RTO_MAX_MS with the path’s round trip, and lowers it when that has become short', () => {
-    let look: Partial<Look> = {}
+    let look: Numbers = {}
     kernel.answer = () => look
     watch(monitor, new Socket(), plan, watcher())
     clock.run(1_000)
-    expect(kernel.retransmitMaxima).toEqual([])
+    const begin = plan.retransmitMax
+    const maxima = (): number[] => kernel.valuesOf('TCP_RTO_MAX_MS')
+    expect(maxima()).toEqual([begin])
     look = { rtt: 1_400, rttVariation: 100 }
     clock.run(3_000)
-    expect(kernel.retransmitMaxima).toEqual([3_600])
+    expect(maxima()).toEqual([begin, 3_600])
     look = {}
     clock.run(6_000)
-    expect(kernel.retransmitMaxima).toEqual([3_600, plan.retransmitMax])
+    expect(maxima()).toEqual([begin, 3_600, begin])
   })
 
   it('waits for a path whose round trip is longer than D', () => {
@@ -238,9 +255,9 @@ describe('Monitor', () => {
     expect(written).toBe(6)
     const lookedAt: Socket[] = []
     const { look } = kernel
-    kernel.look = (sockets, into) => {
+    kernel.look = (sockets, table, starts) => {
       lookedAt.push(...sockets)
-      return look.call(kernel, sockets, into)
+      return look.call(kernel, sockets, table, starts)
     }
     clock.run(slow.urgentPace + slow.checkPace + 500)
     expect(lookedAt).toEqual([second])
@@ -256,6 +273,36 @@ describe('Monitor', () => {
     clock.block(30_000)
     clock.run(clock.time + 10)
     expect(stalls.at(-1)).toBeLessThan(before + 1_000)
+  })
+
+  it('sets all that a plan asks for with one call, and puts all of it back with another', () => {
+    const own = watch(monitor, new Socket(), plan, watcher(), { notSentLowWater: 65_536 })
+    expect(kernel.crossings).toBe(1)
+    expect(kernel.changes.map(([, option]) => option).sort()).toEqual(
+      Object.keys(kernel.initial).sort(),
+    )
+    clock.run(5_000)
+    expect(kernel.crossings).toBe(1)
+    own.release()
+    expect(kernel.crossings).toBe(2)
+    const put = kernel.changes.slice(-Object.keys(kernel.initial).length)
+    expect(Object.fromEntries(put.map(([, option, value]) => [option, value]))).toEqual(
+      kernel.initial,
+    )
+  })
+
+  it('remembers what an option was that only a later watcher’s plan sets, and puts it back', () => {
+    const socket = new Socket()
+    const plain = planFor(40_000, { userTimeout: false }, false)
+    const first = watch(monitor, socket, plain, watcher())
+    expect(kernel.userTimeouts).toEqual([])
+    const second = watch(monitor, socket, plan, watcher())
+    expect(kernel.userTimeouts).toEqual([plan.userTimeout])
+    second.release()
+    expect(kernel.userTimeouts).toEqual([plan.userTimeout, 1_234])
+    first.release()
+    expect(kernel.valueOf(socket, 'TCP_RTO_MAX_MS')).toBe(120_000)
+    expect(kernel.valueOf(socket, 'TCP_KEEPIDLE')).toBe(7_200)
   })
 
   it('leaves Node one look’s time to notice a close, then tells of it', () => {
@@ -307,13 +354,13 @@ describe('Monitor', () => {
     const patient = planFor(40_000, {}, true)
     watch(monitor, socket, patient, watcher())
     const second = watch(monitor, socket, plan, watcher())
-    expect([kernel.armed, kernel.userTimeouts]).toEqual([
-      [40_000, 6_000],
+    const idles = (): number[] => kernel.valuesOf('TCP_KEEPIDLE')
+    expect([idles(), kernel.userTimeouts]).toEqual([
+      [8, 1],
       [patient.userTimeout, plan.userTimeout],
     ])
     second.release()
-    expect([kernel.armed.at(-1), kernel.userTimeouts.at(-1)]).toEqual([40_000, patient.userTimeout])
-    expect(kernel.restored).toEqual([])
+    expect([idles(), kernel.userTimeouts.at(-1)]).toEqual([[8, 1, 8], patient.userTimeout])
   })
 
   describe('a quiet socket', () => {
@@ -362,7 +409,7 @@ describe('Monitor', () => {
       clock.run(20_000)
       const before = kernel.looks
       kernel.written = 6
-      kernel.answer = () => ({ unacked: 1, bytesAcked: 0 })
+      kernel.answer = () => ({ unackedSegments: 1, bytesAcked: 0 })
       clock.run(20_000 + slow.checkPace + slow.urgentPace)
       expect(kernel.looks).toBeGreaterThan(before)
       expect(stalls.at(-1)).toBeLessThanOrEqual(slow.checkPace + slow.urgentPace)
@@ -408,17 +455,17 @@ describe('Monitor', () => {
   })
 
   it('keeps the lowest low-water mark that a watcher asks for, and puts the old one back', () => {
+    const lowWaters = (): number[] => kernel.valuesOf('TCP_NOTSENT_LOWAT')
     const socket = new Socket()
-    kernel.lowWaters.push(7)
     const without = watch(monitor, socket, plan, watcher())
     const high = watch(monitor, socket, plan, watcher(), { notSentLowWater: 300 })
     const low = watch(monitor, socket, plan, watcher(), { notSentLowWater: 200 })
-    expect(kernel.lowWaters).toEqual([7, 300, 200])
+    expect(lowWaters()).toEqual([300, 200])
     low.release()
     without.release()
-    expect(kernel.lowWaters).toEqual([7, 300, 200, 300])
+    expect(lowWaters()).toEqual([300, 200, 300])
     high.release()
-    expect(kernel.lowWaters).toEqual([7, 300, 200, 300, 7])
+    expect(lowWaters()).toEqual([300, 200, 300, 7])
   })
 
   it('tells watchers of a socket that was destroyed and of which Node says nothing, once', () => {
@@ -518,12 +565,12 @@ describe('Monitor', () => {
     const seen = new Set<Socket>()
     const turns: number[] = []
     const { look } = kernel
-    kernel.look = (some, into) => {
+    kernel.look = (some, table, starts) => {
       for (const socket of some) seen.add(socket)
       turns.push(some.length)
       // As slow as a thousand system calls.
       clock.time += 3
-      return look.call(kernel, some, into)
+      return look.call(kernel, some, table, starts)
     }
     const { after } = clock
     const looksBetweenTimers: number[] = []
@@ -593,9 +640,11 @@ describe('Monitor', () => {
   it('makes no call for a socket that was born with the plan’s options, and leaves what it is told', () => {
     const own = watch(monitor, new Socket(), plan, watcher(), { inheritedFrom: 77 })
     clock.run(5_000)
-    expect([kernel.armed, kernel.userTimeouts]).toEqual([[], []])
+    expect(kernel.changes).toEqual([])
     own.release()
-    expect(kernel.restored).toEqual([[['TCP_USER_TIMEOUT', 77]]])
+    expect(kernel.changes.map(([, option, value]) => [option, value])).toEqual([
+      ['TCP_USER_TIMEOUT', 77],
+    ])
   })
 
   it('leaves a half-closed connection alone while all its watchers do, and still finds its peer dead', () => {

@@ -5,17 +5,27 @@ import {
   questionsNeeded,
   retransmitAfter,
 } from '../../src/liveness/path.js'
+import { reading, readings } from '../support/readings.js'
 
 describe('answerWithin', () => {
   it('is the round trip, its variation, and a delayed ACK', () => {
-    expect(answerWithin({ rtt: 0.1, rttVariation: 0.05, minRtt: 0.1 })).toBeCloseTo(500.1)
-    expect(answerWithin({ rtt: 1_400, rttVariation: 100, minRtt: 1_300 })).toBe(2_100)
-    expect(retransmitAfter({ rtt: 1_400, rttVariation: 100, minRtt: 1_300 })).toBe(1_800)
+    expect(
+      answerWithin(readings, reading({ rtt: 0.1, rttVariation: 0.05, minRtt: 0.1 })),
+    ).toBeCloseTo(500.1)
+    expect(answerWithin(readings, reading({ rtt: 1_400, rttVariation: 100, minRtt: 1_300 }))).toBe(
+      2_100,
+    )
+    expect(
+      retransmitAfter(readings, reading({ rtt: 1_400, rttVariation: 100, minRtt: 1_300 })),
+    ).toBe(1_800)
   })
 
   it('is not known where the kernel does not tell the round trip', () => {
     expect(
-      answerWithin({ rtt: Number.NaN, rttVariation: Number.NaN, minRtt: Number.NaN }),
+      answerWithin(
+        readings,
+        reading({ rtt: Number.NaN, rttVariation: Number.NaN, minRtt: Number.NaN }),
+      ),
     ).toBeNaN()
   })
 })

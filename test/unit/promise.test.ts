@@ -6,27 +6,19 @@ import type { Kernel } from '../../src/liveness/kernel.js'
 import { Monitor } from '../../src/liveness/monitor.js'
 import { planFor } from '../../src/liveness/plan.js'
 import { FakeClock } from '../support/fake-clock.js'
+import { write } from '../support/readings.js'
 import { type Course, SimulatedTcp } from '../support/simulated-tcp.js'
 
 const NEVER = Number.POSITIVE_INFINITY
 
 function kernelOver(tcp: SimulatedTcp, clock: FakeClock): Kernel {
   return {
-    look: (_sockets, into) => [
-      into[0] !== undefined && Object.assign(into[0], tcp.look(clock.time)) !== undefined,
-    ],
-    save: () => [],
-    arm: (_socket, plan) => tcp.arm(plan),
-    setUserTimeout: (_socket, milliseconds) => {
-      tcp.userTimeout = milliseconds
+    look: (_sockets, table, [start]) => write(table, start as number, tcp.look(clock.time)),
+    exchange(_socket, settings) {
+      tcp.set(settings)
+      return []
     },
-    setRetransmitMax: (_socket, milliseconds) => {
-      tcp.retransmitMax = milliseconds
-    },
-    probe: () => tcp.probeNow(),
-    restore: () => {},
-    notSentLowWater: () => 0,
-    setNotSentLowWater: () => {},
+    set: (_socket, settings) => tcp.set(settings),
     reset: (socket) => void socket.destroy(),
     pending: () => 0,
     progress: () => 0,

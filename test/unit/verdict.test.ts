@@ -1,27 +1,26 @@
 import { describe, expect, it } from 'vitest'
-import type { Look, Observation } from '../../src/liveness/observation.js'
-import { observe } from '../../src/liveness/observe.js'
 import { planFor } from '../../src/liveness/plan.js'
 import { deadAt, judge, silentFor, type Verdict } from '../../src/liveness/verdict.js'
-import { sight } from '../support/sight.js'
+import { type Numbers, numberOf, observed as observedOne, readings } from '../support/readings.js'
 
 const plan = planFor(6_000, {}, true)
 
 /** Looks a second apart; each row changes what it names. */
-function observed(looks: readonly Partial<Look>[], apart = 1_000): Observation[] {
-  const all: Observation[] = []
-  for (const look of looks) all.push(observe(all.at(-1), sight(look), plan, all.length * apart))
+function observed(looks: readonly Numbers[], apart = 1_000): number[] {
+  const all: number[] = []
+  for (const look of looks) all.push(observedOne(all.at(-1), look, plan, all.length * apart))
   return all
 }
 
-function lastVerdict(looks: readonly Partial<Look>[]): Verdict {
-  const all = observed(looks)
-  const current = all.at(-1) as Observation
-  return judge(all.at(-2), current, plan, current.at)
+const judged = (all: readonly number[]): Verdict => {
+  const current = all.at(-1) as number
+  return judge(readings, all.at(-2), current, plan, numberOf(current, 'at'))
 }
 
+const lastVerdict = (looks: readonly Numbers[]): Verdict => judged(observed(looks))
+
 /** So many seconds without an answer, after a healthy look. */
-const unanswered = (seconds: number, look: (second: number) => Partial<Look>): Partial<Look>[] => [
+const unanswered = (seconds: number, look: (second: number) => Numbers): Numbers[] => [
   {},
   ...Array.from({ length: seconds }, (_, index) => ({
     lastAckReceived: 1_010 + index * 1_000,
@@ -30,42 +29,46 @@ const unanswered = (seconds: number, look: (second: number) => Partial<Look>): P
   })),
 ]
 
-const retransmitted = (second: number): Partial<Look> => ({ unacked: 2, retransmits: second })
+const retransmitted = (second: number): Numbers => ({ unackedSegments: 2, retransmits: second })
 /** By keepalive and by the monitor, once a second each. */
-const probed = (second: number): Partial<Look> => ({ probes: 2 * second - 1 })
-const windowProbed = (second: number): Partial<Look> => ({ unsent: 9_000, probes: second })
+const probed = (second: number): Numbers => ({ probes: 2 * second - 1 })
+const windowProbed = (second: number): Numbers => ({ unsent: 9_000, probes: second })
 
 describe('judge', () => {
-  const rows: [string, Partial<Look>[], Verdict][] = [
+  const rows: [string, Numbers[], Verdict][] = [
     ['nothing outstanding', [{}], 'alive'],
     ['an idle connection whose last ACK is an hour old', [{ lastAckReceived: 3_600_000 }], 'alive'],
-    ['a fast flow', [{ unacked: 10, unsent: 5_000 }], 'alive'],
+    ['a fast flow', [{ unackedSegments: 10, unsent: 5_000 }], 'alive'],
     [
       'data in flight and losses rising',
-      [{ unacked: 3 }, { unacked: 3, totalRetransmits: 2 }],
+      [{ unackedSegments: 3 }, { unackedSegments: 3, totalRetransmits: 2 }],
       'congested',
     ],
     ['a shut window with answered probes', unanswered(1, windowProbed), 'slow'],
-    ['a window shut over data in flight', [{ unacked: 1, sendWindow: 0 }], 'slow'],
+    ['a window shut over data in flight', [{ unackedSegments: 1, sendWindow: 0 }], 'slow'],
     [
       'a window that held bytes back',
-      [{}, { unacked: 2, unsent: 900, windowLimited: 800 }],
+      [{}, { unackedSegments: 2, unsent: 900, windowLimited: 800 }],
       'slow',
     ],
     ['FIN received', [{ state: 8 }], 'half-closed'],
     ['given up by the kernel', [{ state: 7 }], 'dead'],
     ['data unanswered for the whole silence', unanswered(7, retransmitted), 'dead'],
     ['data unanswered for less', unanswered(6, retransmitted), 'congested'],
-    ['one lost segment only', unanswered(9, () => ({ unacked: 2, retransmits: 1 })), 'congested'],
+    [
+      'one lost segment only',
+      unanswered(9, () => ({ unackedSegments: 2, retransmits: 1 })),
+      'congested',
+    ],
     [
       // The kernel's loss probe is put off by each of them, and nothing is ever retransmitted.
       'new segments that go unanswered, without a retransmit',
-      unanswered(7, (second) => ({ unacked: second, dataSegmentsSent: 100 + second })),
+      unanswered(7, (second) => ({ unackedSegments: second, dataSegmentsSent: 100 + second })),
       'dead',
     ],
     [
       'a burst that went unanswered, and nothing after it',
-      unanswered(9, () => ({ unacked: 50, dataSegmentsSent: 150 })),
+      unanswered(9, () => ({ unackedSegments: 50, dataSegmentsSent: 150 })),
       'alive',
     ],
     ['a shut window, probes unanswered', unanswered(7, windowProbed), 'dead'],
@@ -80,12 +83,18 @@ describe('judge', () => {
     ['keepalive unanswered for less', unanswered(6, probed), 'alive'],
     [
       'an ACK that came after a silence',
-      [...unanswered(9, () => ({ unacked: 2, retransmits: 1 })), { unacked: 2, retransmits: 3 }],
+      [
+        ...unanswered(9, () => ({ unackedSegments: 2, retransmits: 1 })),
+        { unackedSegments: 2, retransmits: 3 },
+      ],
       'congested',
     ],
     [
       'data that came from the peer, though no ACK did',
-      [...unanswered(6, retransmitted), { unacked: 2, retransmits: 7, lastAckReceived: 9_000 }],
+      [
+        ...unanswered(6, retransmitted),
+        { unackedSegments: 2, retransmits: 7, lastAckReceived: 9_000 },
+      ],
       'congested',
     ],
   ]
@@ -94,30 +103,38 @@ describe('judge', () => {
   }
 
   it('counts what was in flight at the first look, and timeouts since the last answer: as many as there was time for', () => {
-    const first = (age: number): Observation =>
+    const first = (age: number): number =>
       observed([
-        { unacked: 1, retransmits: 3, rto: 1_600, lastAckReceived: age, lastDataReceived: 1e6 },
-      ])[0] as Observation
-    expect([100, 1_600, 5_000, 60_000].map((age) => first(age).asked)).toEqual([1, 2, 4, 4])
+        {
+          unackedSegments: 1,
+          retransmits: 3,
+          rto: 1_600,
+          lastAckReceived: age,
+          lastDataReceived: 1e6,
+        },
+      ])[0] as number
+    expect([100, 1_600, 5_000, 60_000].map((age) => numberOf(first(age), 'asked'))).toEqual([
+      1, 2, 4, 4,
+    ])
   })
 
   it('counts probes that a living peer had unanswered at the first look', () => {
     const looks = [{ probes: 9, lastAckReceived: 5_900, lastDataReceived: 8_000 }]
     const all = observed([...looks, { ...looks[0], probes: 10, lastAckReceived: 6_900 }])
-    expect(judge(all[0], all[1] as Observation, plan, 1_000)).toBe('dead')
+    expect(judged(all)).toBe('dead')
   })
 })
 
 describe('a path that needs more', () => {
   it('gets the time that an answer takes on it, however long the silence has been', () => {
-    const slow = (second: number): Partial<Look> => ({ ...retransmitted(second), rtt: 8_000 })
+    const slow = (second: number): Numbers => ({ ...retransmitted(second), rtt: 8_000 })
     const all = observed([{ rtt: 8_000 }, ...unanswered(9, slow).slice(1)])
-    const current = all.at(-1) as Observation
-    expect(current.asked).toBeGreaterThanOrEqual(3)
-    expect(silentFor(current)).toBeGreaterThan(plan.silence)
-    expect(judge(all.at(-2), current, plan, current.at)).not.toBe('dead')
+    const current = all.at(-1) as number
+    expect(numberOf(current, 'asked')).toBeGreaterThanOrEqual(3)
+    expect(silentFor(readings, current)).toBeGreaterThan(plan.silence)
+    expect(judged(all)).not.toBe('dead')
     // The third question was seen at 3 s.
-    expect(deadAt(current, plan)).toBeCloseTo(3_000 + 8_000 + 500, -1)
+    expect(deadAt(readings, current, plan)).toBeCloseTo(3_000 + 8_000 + 500, -1)
   })
 
   it('is asked more often where it has lost segments before', () => {
@@ -126,28 +143,28 @@ describe('a path that needs more', () => {
       dataSegmentsSent: 100 + index * 10,
       totalRetransmits: index * 2,
     }))
-    const last = lossy.at(-1) as Partial<Look>
+    const last = lossy.at(-1) as Numbers
     const all = observed([
       ...lossy,
       ...unanswered(9, retransmitted)
         .slice(1)
         .map((look) => ({ ...last, ...look })),
     ])
-    const current = all.at(-1) as Observation
-    expect(current.needed).toBeGreaterThan(9)
-    expect(judge(all.at(-2), current, plan, current.at)).toBe('congested')
+    const current = all.at(-1) as number
+    expect(numberOf(current, 'needed')).toBeGreaterThan(9)
+    expect(judged(all)).toBe('congested')
   })
 
   it('is asked more often where keepalive probes went unanswered before', () => {
     const probes = Array.from({ length: 12 }, (_, index) =>
       index % 2 === 0 ? { probes: 1, lastAckReceived: 2_500, lastDataReceived: 1e6 } : {},
     )
-    expect((observed(probes).at(-1) as Observation).needed).toBeGreaterThan(9)
+    expect(numberOf(observed(probes).at(-1) as number, 'needed')).toBeGreaterThan(9)
   })
 
   it('takes an outage for none of its losses, nor probes of a window that is shut over data in flight', () => {
     const outage = Array.from({ length: 9 }, (_, index) => ({
-      unacked: 1,
+      unackedSegments: 1,
       retransmits: index,
       totalRetransmits: index,
       dataSegmentsSent: 100 + index,
@@ -155,27 +172,28 @@ describe('a path that needs more', () => {
       lastDataReceived: 1e6,
     }))
     // Something is in flight at the last look: an idle peer is asked more often at first.
-    const after = { totalRetransmits: 9, dataSegmentsSent: 109, unacked: 1 }
-    expect((observed([{}, ...outage, after, after]).at(-1) as Observation).needed).toBe(3)
+    const after = { totalRetransmits: 9, dataSegmentsSent: 109, unackedSegments: 1 }
+    expect(numberOf(observed([{}, ...outage, after, after]).at(-1) as number, 'needed')).toBe(3)
     const shut = Array.from({ length: 9 }, (_, index) => ({
-      unacked: 1,
+      unackedSegments: 1,
       sendWindow: 0,
       totalRetransmits: index,
       dataSegmentsSent: 100 + index,
     }))
-    expect((observed([{}, ...shut, { unacked: 1 }]).at(-1) as Observation).needed).toBe(3)
+    const last = observed([{}, ...shut, { unackedSegments: 1 }]).at(-1) as number
+    expect(numberOf(last, 'needed')).toBe(3)
     // And what a full queue, or a full buffer of the peer's, drops.
-    const dropped = (index: number): Partial<Look> => ({
+    const dropped = (index: number): Numbers => ({
       totalRetransmits: index,
       dataSegmentsSent: 100 + 3 * index,
     })
     const overflow = Array.from({ length: 20 }, (_, index) => dropped(index))
     const queued = overflow.map((look) => ({ ...look, rtt: 900, minRtt: 40 }))
     const limited = overflow.map((look, index) => ({ ...look, windowLimited: index }))
-    const needed = (looks: Partial<Look>[]): number =>
-      (observed(looks).at(-1) as Observation).needed
+    const needed = (looks: Numbers[]): number =>
+      numberOf(observed(looks).at(-1) as number, 'needed')
     expect(
-      [overflow, queued, limited].map((looks) => needed([...looks, { unacked: 1 }]) > 3),
+      [overflow, queued, limited].map((looks) => needed([...looks, { unackedSegments: 1 }]) > 3),
     ).toEqual([true, false, false])
   })
 })

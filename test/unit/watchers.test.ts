@@ -21,15 +21,9 @@ function watcherWith(plan: MonitorPlan, notSentLowWater?: number): Watcher {
 
 /** A kernel that tells nothing and takes everything. */
 const silent: Kernel = {
-  look: () => [],
-  save: () => [],
-  arm() {},
-  setUserTimeout() {},
-  setRetransmitMax() {},
-  probe() {},
-  restore() {},
-  notSentLowWater: () => 0,
-  setNotSentLowWater() {},
+  look() {},
+  exchange: () => [],
+  set() {},
   reset() {},
   pending: () => 0,
   progress: () => 0,
