@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bareEnvironment, packInto, readManifest, root, run, say } from './lib.mjs'
 
-// Four addons, a dozen entries in two module formats, their types and source maps.
+// The addons, and a dozen entries in two module formats with their types.
 const LIMIT = 580_000
 /** Entries that are about another package, and say so where it is not installed. */
 const NEEDING = { 'tcp-sse/prometheus': 'prom-client' }
