@@ -28,8 +28,13 @@ export const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
  * A server; `/plain` answers with a short plain response.
  *
  * @param first - called before each stream is made
+ * @param make - makes it
  */
-export async function opener(cleanup: Cleanup, first?: http.RequestListener): Promise<Opener> {
+export async function opener(
+  cleanup: Cleanup,
+  first?: http.RequestListener,
+  make: typeof createEventStream = createEventStream,
+): Promise<Opener> {
   const waiting: ((exchange: [http.IncomingMessage, http.ServerResponse]) => void)[] = []
   const server = http.createServer((req, res) => {
     if (req.url === '/plain') res.end('plain')
@@ -52,7 +57,7 @@ export async function opener(cleanup: Cleanup, first?: http.RequestListener): Pr
       const [req, res] = await exchange
       first?.(req, res)
       const { socket } = req
-      const stream = createEventStream(req, res, options)
+      const stream = make(req, res, options)
       return { stream, req, res, socket, client, received: () => Buffer.concat(chunks) }
     },
   }
