@@ -28,7 +28,7 @@ describe.runIf(capabilities().addon)('a stream whose peer the kernel gave up', (
     // TCP_USER_TIMEOUT is left alone. One of 500 ms ends a shut window though its peer answers: tcp_probe_timer.
     const plan = monitorPlan(60_000, { userTimeout: false, retransmitMax: false })
     const { open } = await opener(cleanup, undefined, (req, res, options) =>
-      answerWithStream(req, res, { ...streamSettings(options), plan }),
+      answerWithStream(req, res, { ...streamSettings(options ?? {}), plan }),
     )
     const { stream, client, socket } = await open()
     applySocketOptions(socket, { userTimeout: 500 })
