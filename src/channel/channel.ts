@@ -40,7 +40,10 @@ export interface ChannelMessages {
   /** A broadcast is out to the last subscriber. */
   readonly 'tcp-sse:channel:broadcast': {
     /** Where it was broadcast: what `createChannel` returned. */
-    readonly channel: { readonly size: number }
+    readonly channel: {
+      /** Streams that are subscribed. */
+      readonly size: number
+    }
     /** What became of it. */
     readonly result: BroadcastResult
     /** Bytes of the event, as each subscriber gets them. */
