@@ -253,4 +253,13 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
     await waitFor('the last', () => idsAt(second).at(-1) === '3')
     expect(idsAt(second)).toEqual(['1', '2', '3'])
   })
+
+  it('leaves it at one system call for what a former member is sent in one tick', async () => {
+    const { broadcast, stream, ids } = await subscribed()
+    await broadcast('1', '2')
+    const sendMany = vi.spyOn(addon as NonNullable<typeof addon>, 'sendMany')
+    for (const id of ['3', '4', '5', '6']) stream.send({ id, data: 'x' })
+    await waitFor('the events', () => ids().length === 6)
+    expect(sendMany).toHaveBeenCalledTimes(1)
+  })
 })
