@@ -262,4 +262,36 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
     await waitFor('the events', () => ids().length === 6)
     expect(sendMany).toHaveBeenCalledTimes(1)
   })
+
+  it('gives up the descriptor of a handle that has been put into a socket, when that is closed', async () => {
+    const { open } = await opener(cleanup)
+    const [{ stream, socket }, other] = [await open(), await open()]
+    const channel = createChannel()
+    channel.subscribe(stream)
+    await channel.broadcast({ data: 'x' })
+    type Handle = { readonly fd: number; close(): void }
+    const [mine, theirs] = [socket, other.socket] as unknown as [
+      { _handle: Handle },
+      { _handle: Handle },
+    ]
+    const given = theirs._handle
+    const { fd } = given
+    theirs._handle = mine._handle
+    mine._handle = given
+    // Out of the cohort, and into it again.
+    stream.comment('x')
+    const native = addon as NonNullable<typeof addon>
+    const { cast } = native
+    let rows: number[] = []
+    vi.spyOn(native, 'cast').mockImplementation((fds, from, to, ...rest) => {
+      rows = [...fds.subarray(from, to)]
+      return cast(fds, from, to, ...rest)
+    })
+    await channel.broadcast({ data: 'x' })
+    expect(rows).toEqual([fd])
+    rows = []
+    given.close()
+    await channel.broadcast({ data: 'x' })
+    expect(rows).not.toContain(fd)
+  })
 })
