@@ -234,6 +234,8 @@ export class Http1Transport
     if (!this.#goesDirectly(0) || !res.chunkedEncoding || socket === undefined || socket.timeout) {
       return -1
     }
+    // Somebody may have put another handle into the socket: then it is that one's descriptor.
+    if (!occupy(socket, this)) return -1
     this.onTouch()
     this.check()
     if (this.#short || this.position === undefined) return -1
