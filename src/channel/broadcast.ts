@@ -144,16 +144,18 @@ export class Broadcast {
 
   #goOverList(): void {
     const end = Math.min(this.#list.length, this.#at + BETWEEN_LOOKS)
-    let next = this.#at
-    try {
-      while (next < end) this.#sendTo(this.#list[next++] as Member)
-    } finally {
-      this.#at = next
+    const pass = (): void => {
+      this.#at += 1
     }
+    while (this.#at < end) this.#sendTo(this.#list[this.#at] as Member, pass)
   }
 
   #sendToMissed(): void {
-    for (const member of this.#missed.splice(0)) this.#sendTo(member)
+    const end = Math.max(0, this.#missed.length - BETWEEN_LOOKS)
+    const pass = (): void => {
+      this.#missed.shift()
+    }
+    while (this.#missed.length > end) this.#sendTo(this.#missed[0] as Member, pass)
   }
 
   #finish(): true {
@@ -163,13 +165,29 @@ export class Broadcast {
     return true
   }
 
-  #sendTo(member: Member): void {
-    if (member.left || member.joinedAfter >= this.#number) return
-    if (this.#except?.has(member.stream)) return
-    if (member.filter !== undefined && !this.#passes(member.stream, member.filter)) return
-    if (this.#filter !== undefined && !this.#isFor(member.stream, this.#filter)) return
+  /**
+   * @param pass - takes the member off those that the event has not come to. Its filters are asked before that, and everything
+   * else comes after it: what is called here may unsubscribe any member, and `isBefore` has to be exact for each.
+   */
+  #sendTo(member: Member, pass: () => void): void {
+    let isFor = false
+    try {
+      isFor = this.#isForMember(member)
+    } finally {
+      pass()
+    }
+    if (!isFor) return
     if (this.#mayJoin(member) && this.#members.join(member)) return
     this.tally[this.#deliver(member.stream)] += 1
+  }
+
+  #isForMember(member: Member): boolean {
+    if (member.left || member.joinedAfter >= this.#number) return false
+    if (this.#except?.has(member.stream)) return false
+    if (member.filter !== undefined && !this.#passes(member.stream, member.filter)) return false
+    if (this.#filter !== undefined && !this.#isFor(member.stream, this.#filter)) return false
+    // A filter may have unsubscribed it.
+    return !member.left
   }
 
   /** Everything before this event has been sent to it, and this one is about to be, by the cohort. */

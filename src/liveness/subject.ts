@@ -87,6 +87,10 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
     return this.observed ? silentFor(table, this.current, now) : undefined
   }
 
+  sentAgo(now: number): number {
+    return this.get(column.at) === now ? this.get(column.lastDataSent) : Number.NaN
+  }
+
   evidence(silence = this.silentFor() ?? 0): PeerEvidence {
     if (!this.observed) return evidenceWithoutKernel(this.verdict)
     return evidenceOf(this.verdict, silence, table, this.current)

@@ -56,6 +56,11 @@ export interface Watch {
    * has told nothing.
    */
   silentFor(now?: number): number | undefined
+  /**
+   * Milliseconds since the kernel last sent data, by a look that was made at `now`; NaN where there was none or it has told nothing.
+   * Only a watch of the kernel's view has it.
+   */
+  sentAgo?(now: number): number
   /** What is known of the peer by the latest look. */
   evidence(): PeerEvidence
   /**

@@ -36,7 +36,7 @@ const TOUCHING = [
 let known: { readonly nodes: object; readonly ours: object } | undefined
 
 /**
- * From now on `occupant` is told before the socket's handle is touched.
+ * From now on `occupant` is told before the socket's handle is touched. Another that had a claim is told now.
  *
  * @returns whether that is possible: not where the handle is none of Node's TCP handles as they are known
  */
@@ -49,7 +49,9 @@ export function occupy(socket: Socket, occupant: Occupant): boolean {
     known ??= { nodes: prototype, ours: between(prototype) }
     Object.setPrototypeOf(handle, known.ours)
   }
+  const before = handle[OCCUPANT]
   handle[OCCUPANT] = occupant
+  if (before !== occupant) before?.onTouch()
   return true
 }
 

@@ -67,8 +67,9 @@ export class Connections {
   #inOrder: (Connection | undefined)[] = []
   #dump = 0
   rows: DiagRows | undefined
-  /** When the latest dump was made. */
+  /** When the latest dump was over, and how long it took, ms. */
   at = Number.NEGATIVE_INFINITY
+  #took = 0
   listening: readonly ListeningSocket[] = []
 
   constructor(ports: readonly number[]) {
@@ -94,11 +95,23 @@ export class Connections {
     return numbers[row * width + column] as number
   }
 
+  /**
+   * When the row was made that the latest dump has of it: about, by its place. With tens of thousands of rows a dump takes longer
+   * than an answer may seem older or younger from one look to the next (`CLOCK_TOLERANCE`).
+   */
+  madeAt({ row }: Connection): number {
+    const { count = 0 } = this.rows ?? {}
+    return this.at - this.#took * (1 - row / Math.max(1, count))
+  }
+
   /** @throws {TcpSseError} `ERR_SOCK_DIAG`: everything is left as it was */
-  refresh(now: number): Changes {
+  refresh(clock: () => number): Changes {
+    const startedAt = clock()
     const rows = dumpSockets(this.#ports, STATES, this.rows)
+    const now = clock()
     this.rows = rows
     this.at = now
+    this.#took = now - startedAt
     this.#dump += 1
     const arrived: Connection[] = []
     const listening: ListeningSocket[] = []

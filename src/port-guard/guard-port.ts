@@ -184,7 +184,7 @@ class GuardedPort implements PortGuard, Owner {
   /** Makes a dump and takes over what it says. */
   #take(): void {
     this.#dumps += 1
-    const { arrived, departed } = this.#connections.refresh(this.clock.now())
+    const { arrived, departed } = this.#connections.refresh(() => this.clock.now())
     for (const connection of departed) {
       this.#peers.get(connection)?.release()
       this.#peers.delete(connection)

@@ -68,7 +68,7 @@ export class OutsideKernel implements Kernel<Connection> {
       this.#ask(connections, table, starts)
       return
     }
-    const { rows, at } = this.#connections
+    const { rows } = this.#connections
     const now = this.#now()
     for (const [index, connection] of connections.entries()) {
       const start = starts[index] as number
@@ -77,8 +77,8 @@ export class OutsideKernel implements Kernel<Connection> {
         continue
       }
       copyRow(rows, connection.row, table, start)
-      // The times of a row are those of the dump.
-      readRow(connection, table, start, Math.max(0, now - at), now, this.#asking)
+      const age = Math.max(0, now - this.#connections.madeAt(connection))
+      readRow(connection, table, start, age, now, this.#asking)
     }
   }
 

@@ -110,7 +110,7 @@ export class Peer {
   reconsider(connections: Connections): void {
     if (this.#parked === undefined || !connections.has(this.#connection)) return
     const silence = connections.cell(this.#connection, column.lastAckReceived)
-    if (connections.at - silence > this.#parked.at) this.watch()
+    if (connections.madeAt(this.#connection) - silence > this.#parked.at) this.watch()
   }
 
   snapshot(): PeerSnapshot {

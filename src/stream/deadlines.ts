@@ -16,6 +16,8 @@ interface StreamLook {
   readonly stalledFor: number
   /** Whether the peer has left more than one question unanswered. */
   readonly unanswered: boolean
+  /** Milliseconds since the kernel last sent data, where it has told. */
+  readonly sentAgo?: number | undefined
   /** Called when the client is to be given up, with the ms for which it has taken nothing. */
   onStalled(stalledFor: number): void
 }
@@ -60,9 +62,9 @@ function checkStall(look: StreamLook, stalledFor: number): number {
 }
 
 /** Skipped when there was traffic, paused while the client is behind. */
-function heartbeat({ writer, now }: StreamLook): number {
+function heartbeat({ writer, now, sentAgo }: StreamLook): number {
   const { heartbeat: pause } = writer.settings.plan
-  const last = writer.lastTraffic(now)
+  const last = writer.lastTraffic(now, sentAgo)
   if (pause === false || !writer.hasRoom) return Number.POSITIVE_INFINITY
   if (now - last < pause) return last + pause
   writer.write(HEARTBEAT)

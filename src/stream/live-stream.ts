@@ -262,6 +262,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
       writer: this.#writer,
       openedAt: this.#openedAt,
       unanswered: this.#watch?.unanswered === true,
+      sentAgo: this.#watch?.sentAgo?.(now),
       now,
       loopTime,
       stalledFor,

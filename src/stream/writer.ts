@@ -86,11 +86,16 @@ export class Writer implements TransportListener {
     return this.#bytesSent
   }
 
-  /** The time of the last call before which something had been written; whole ms on the monitor's clock, rounded down. */
-  lastTraffic(now: number): number {
+  /**
+   * When something was last written; whole ms on the monitor's clock, rounded down. Without the kernel's word it is the time of the
+   * first call after that.
+   *
+   * @param sentAgo - milliseconds since the kernel last sent data on the connection
+   */
+  lastTraffic(now: number, sentAgo = 0): number {
     const bytes = this.bytesSent
     if (bytes !== this.#trafficBytes) {
-      this.#trafficAt = Math.floor(now)
+      this.#trafficAt = Math.max(this.#trafficAt, Math.floor(now - (sentAgo || 0)))
       this.#trafficBytes = bytes
     }
     return this.#trafficAt

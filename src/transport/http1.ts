@@ -86,8 +86,9 @@ export class Http1Transport
     this.seat?.settle()
     const { socket, res, position } = this
     if (position === undefined || socket === undefined) return
-    // A socket that is gone has forgotten what it had not written yet; after our own end nothing is asked any more.
-    if (socket.destroyed || this.#way === 'ended') return
+    // A socket that is gone has forgotten what it had not written yet, and one that is about to end takes nothing more: the
+    // response keeps it. After our own end nothing is asked any more.
+    if (socket.destroyed || !socket.writable || this.#way === 'ended') return
     const end = res.writableEnded && res.chunkedEncoding ? LAST_CHUNK : 0
     if (position + end === wireOffset(socket) + this.waiting) return
     this.position = undefined
@@ -234,6 +235,8 @@ export class Http1Transport
     if (!this.#goesDirectly(0) || !res.chunkedEncoding || socket === undefined || socket.timeout) {
       return -1
     }
+    // Somebody may have put another handle into the socket: then it is that one's descriptor.
+    if (!occupy(socket, this)) return -1
     this.onTouch()
     this.check()
     if (this.#short || this.position === undefined) return -1

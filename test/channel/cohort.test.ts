@@ -1,7 +1,7 @@
 // Broadcasts by a cohort, which pass the streams by: the same bytes, and the streams know of them all the same.
 import { OutgoingMessage, type ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type Channel, capabilities, createChannel } from '../../src/index.js'
+import { type Channel, capabilities, createChannel, MemoryHistory } from '../../src/index.js'
 import { activityOf, addon } from '../../src/native/binding.js'
 import { chunkSize } from '../../src/sse/chunk.js'
 import { LiveStream } from '../../src/stream/live-stream.js'
@@ -223,5 +223,75 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
     await waitFor('the events', () => ids().length === expected.length)
     expect(ids()).toEqual(expected)
     await waitFor('the acknowledgement', () => stream.delivered()?.events === expected.length)
+  })
+
+  it('knows what those have had that left it during a broadcast, while these are sent the event one by one', async () => {
+    const { open } = await opener(cleanup)
+    const [first, second, asked] = [await open(), await open(), await open()]
+    const channel = createChannel({ history: new MemoryHistory() })
+    channel.subscribe(first.stream)
+    channel.subscribe(second.stream)
+    channel.subscribe(asked.stream, {
+      filter: ({ id }) => {
+        if (id !== '2') return true
+        // Both leave the cohort before the broadcast comes to it.
+        const { write } = first.res
+        first.res.write = function (this: ServerResponse, ...args: unknown[]) {
+          first.res.write = write
+          channel.unsubscribe(second.stream)
+          return write.apply(this, args as Parameters<typeof write>)
+        } as typeof write
+        second.stream.comment('leaves')
+        return true
+      },
+    })
+    for (const id of [1, 2]) await channel.broadcast({ id, data: 'x' })
+    expect(channel.size).toBe(2)
+    channel.subscribe(second.stream)
+    await channel.broadcast({ id: 3, data: 'x' })
+    const idsAt = ({ received }: Opened): string[] => idsOf(parseChunked(received()).body)
+    await waitFor('the last', () => idsAt(second).at(-1) === '3')
+    expect(idsAt(second)).toEqual(['1', '2', '3'])
+  })
+
+  it('leaves it at one system call for what a former member is sent in one tick', async () => {
+    const { broadcast, stream, ids } = await subscribed()
+    await broadcast('1', '2')
+    const sendMany = vi.spyOn(addon as NonNullable<typeof addon>, 'sendMany')
+    for (const id of ['3', '4', '5', '6']) stream.send({ id, data: 'x' })
+    await waitFor('the events', () => ids().length === 6)
+    expect(sendMany).toHaveBeenCalledTimes(1)
+  })
+
+  it('gives up the descriptor of a handle that has been put into a socket, when that is closed', async () => {
+    const { open } = await opener(cleanup)
+    const [{ stream, socket }, other] = [await open(), await open()]
+    const channel = createChannel()
+    channel.subscribe(stream)
+    await channel.broadcast({ data: 'x' })
+    type Handle = { readonly fd: number; close(): void }
+    const [mine, theirs] = [socket, other.socket] as unknown as [
+      { _handle: Handle },
+      { _handle: Handle },
+    ]
+    const given = theirs._handle
+    const { fd } = given
+    theirs._handle = mine._handle
+    mine._handle = given
+    // Out of the cohort, and into it again.
+    stream.comment('x')
+    const native = addon as NonNullable<typeof addon>
+    const { cast } = native
+    let rows: number[] = []
+    vi.spyOn(native, 'cast').mockImplementation((fds, from, to, ...rest) => {
+      rows = [...fds.subarray(from, to)]
+      return cast(fds, from, to, ...rest)
+    })
+    await channel.broadcast({ data: 'x' })
+    expect(rows).toEqual([fd])
+    rows = []
+    given.close()
+    await channel.broadcast({ data: 'x' })
+    expect(rows).not.toContain(fd)
   })
 })

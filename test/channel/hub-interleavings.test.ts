@@ -153,8 +153,9 @@ function check({ blocks, from }: Viewer, published: number, done: boolean): void
     const data = /^data: (.*)$/m.exec(block)?.[1]
     if (/^event: gap$/m.test(block)) {
       told = true
-      // Nobody could be asked whether it is of a log that this process has yet to hear of.
-      again ||= block.includes('unavailable')
+      // Its new place is this process's, which may have yet to hear that the log is another one: a process that it comes to
+      // then may send again what it had before it was told.
+      again ||= /unavailable|unknown/.test(block)
     }
     if (data !== undefined && !/^event: gap$/m.test(block)) {
       const number = Number(data)

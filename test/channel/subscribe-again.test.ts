@@ -95,6 +95,37 @@ describe('a stream that subscribes again', () => {
   })
 })
 
+describe('a stream that is taken out by a callback of the broadcast under way', () => {
+  /** Two subscribers; the filter of the second calls back when it is asked about event 2. */
+  async function pair(onAsked: (channel: Channel, clients: [Client, Client]) => boolean) {
+    const [channel] = withHistory()
+    const clients: [Client, Client] = [client(), client()]
+    channel.subscribe(clients[0].stream)
+    channel.subscribe(clients[1].stream, {
+      filter: ({ id }) => id !== '2' || onAsked(channel, clients),
+    })
+    await channel.broadcast({ id: 1, data: 'x' })
+    return { channel, clients }
+  }
+
+  it('has had the event where the broadcast had come to it', async () => {
+    const { channel, clients } = await pair((its, [first]) => its.unsubscribe(first.stream))
+    await channel.broadcast({ id: 2, data: 'x' })
+    const [first] = clients
+    channel.subscribe(first.stream)
+    expect(idsOf(first.transport.text)).toEqual(['1', '2'])
+  })
+
+  it('is not sent the event about which its own filter is being asked, and gets it when it comes again', async () => {
+    const { channel, clients } = await pair((its, [, second]) => its.unsubscribe(second.stream))
+    await channel.broadcast({ id: 2, data: 'x' })
+    const [, second] = clients
+    expect(idsOf(second.transport.text)).toEqual(['1'])
+    channel.subscribe(second.stream)
+    expect(idsOf(second.transport.text)).toEqual(['1', '2'])
+  })
+})
+
 describe('events without an id', () => {
   it('are sent to those who are there, and never again, whatever the history', async () => {
     const [channel] = withHistory()

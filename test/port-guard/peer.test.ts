@@ -11,9 +11,11 @@ import { table } from '../../src/liveness/row.js'
 import type { Watcher } from '../../src/liveness/watch.js'
 import { clientFilter } from '../../src/port-guard/clients.js'
 import { type Connection, Connections } from '../../src/port-guard/connections.js'
+import { OutsideKernel } from '../../src/port-guard/kernel.js'
 import { type PortGuardOptions, portGuardSettings } from '../../src/port-guard/options.js'
 import { type Owner, Peer } from '../../src/port-guard/peer.js'
 import { dumpSockets } from '../../src/tcp/diag.js'
+import { COLUMNS, column, Table } from '../../src/tcp/record.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
 import { healthy, type Numbers, write } from '../support/readings.js'
@@ -31,6 +33,45 @@ async function connected(): Promise<{ port: number; client: net.Socket; accepted
   })
   return { port, client, accepted }
 }
+
+describeWithDestroy('a dump that takes its time', () => {
+  it('has each row read as of the time at which it was made', async () => {
+    const { port } = await connected()
+    for (let i = 1; i < 8; i++) {
+      const client = net.connect(port, '127.0.0.1').on('error', () => {})
+      cleanup.push(() => client.destroy())
+      await once(client, 'connect')
+    }
+    const connections = new Connections([port])
+    // Those that the server has accepted.
+    await waitFor('all rows', () => {
+      const times = [0, 80]
+      connections.refresh(() => times.shift() as number)
+      return connections.size === 8
+    })
+    const rows = [...connections].sort((a, b) => a.row - b.row)
+    const kernel = new OutsideKernel(
+      connections,
+      () => {},
+      () => 100,
+      portGuardSettings({ port }).armedPlan,
+      undefined,
+    )
+    const into = new Table(COLUMNS.length, rows.length)
+    const starts = rows.map((_, index) => index * COLUMNS.length)
+    kernel.look(rows, into, starts)
+    const ages = rows.map(
+      (row, index) =>
+        into.get(starts[index] as number, column.lastAckReceived) -
+        connections.cell(row, column.lastAckReceived),
+    )
+    // A row of the listening socket may be among them.
+    expect(ages[0]).toBeGreaterThan(80)
+    expect(ages[0]).toBeLessThanOrEqual(100)
+    expect(ages.at(-1)).toBeLessThan(40)
+    expect(ages).toEqual([...ages].sort((a, b) => b - a))
+  })
+})
 
 describeWithDestroy('a peer that the monitor takes for dead', () => {
   /** What a look from before the process was stopped had shown. */
@@ -58,7 +99,7 @@ describeWithDestroy('a peer that the monitor takes for dead', () => {
   }> {
     const { port, client } = await connected()
     const connections = new Connections([port])
-    const [connection] = connections.refresh(0).arrived as [Connection]
+    const [connection] = connections.refresh(() => 0).arrived as [Connection]
     const watchers: Watcher[] = []
     const reports: PortCloseInfo[] = []
     let spared = 0

@@ -145,6 +145,20 @@ describe('what is sent besides events', () => {
     expect(idsOf(body)).toEqual(['1'])
   })
 
+  it.runIf(capabilities().addon)(
+    'a heartbeat when nothing was sent for its pause, however soon after a look the last event was',
+    async () => {
+      const { stream, received } = await (await opener(cleanup)).open({ heartbeat: 2_000 })
+      await waitFor('a heartbeat', () => String(received()).includes(': \n\n'))
+      stream.send({ data: 'last' })
+      await waitFor('the event', () => String(received()).includes('last'))
+      const sentAt = performance.now()
+      await waitFor('the next one', () => /last.*: \n\n/s.test(String(received())))
+      // Counted from the next look it would be 4 s.
+      expect(performance.now() - sentAt).toBeLessThan(3_000)
+    },
+  )
+
   it('no heartbeat under traffic, and none while the client is behind', async () => {
     const { stream, client, received } = await (await opener(cleanup)).open({ heartbeat: 700 })
     const until = performance.now() + 2_000

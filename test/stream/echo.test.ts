@@ -17,6 +17,7 @@ import { echoTargets } from '../../src/stream/echo-registry.js'
 import { cleanup } from '../support/cleanup.js'
 import { delay } from '../support/delay.js'
 import { type EchoServer, echoServer, tokenIn } from '../support/echo-server.js'
+import { fillUp } from '../support/open-stream.js'
 import { connect, type ProtocolClient } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -130,7 +131,7 @@ describe('a stream with echo', () => {
     const { server, client } = await scene({ echo: { beat: 150, silence: 60_000 } })
     const stream = await server.stream(0)
     client.pause()
-    while (stream.send({ data: 'x'.repeat(20_000) }) === 'sent');
+    await fillUp(stream)
     const beats = metrics().heartbeats
     await delay(700)
     expect(metrics().heartbeats).toBe(beats)

@@ -144,6 +144,25 @@ describe('Monitor', () => {
     },
   })
 
+  it('takes a look for made when it was made, also where the kernel has needed time before it', () => {
+    const slow = Object.assign(kernel, {
+      begin: () => {
+        clock.time += 100
+      },
+    })
+    slow.answer = () => unanswered(clock.time)
+    const monitor = new Monitor(clock, slow)
+    const looks: [number, number][] = []
+    const onLook = (now: number): number => {
+      looks.push([now, clock.time])
+      return Number.POSITIVE_INFINITY
+    }
+    watch(monitor, new Socket(), plan, { ...watcher(), onLook })
+    clock.run(3_000)
+    expect(looks.length).toBeGreaterThan(1)
+    for (const [now, made] of looks) expect(now).toBe(made)
+  })
+
   it('tells the kernel once a tick how many are due, before it looks', () => {
     const due: [number, number][] = []
     const telling = Object.assign(kernel, {

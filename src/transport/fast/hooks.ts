@@ -33,16 +33,30 @@ function methodsOf({ write, end }: Written): Written {
   return { write, end }
 }
 
+/** Whether it is this library that looks a method up: to compare it, and not to call it. */
+let comparing = false
+
 /** Whether both of the response's methods, looked up as a caller would, are Node's own. */
-export function hasNodesMethods({ write, end }: Written): boolean {
-  return (
-    (write === HTTP1.write && end === HTTP1.end) || (write === HTTP2.write && end === HTTP2.end)
-  )
+export function hasNodesMethods(res: Written): boolean {
+  comparing = true
+  try {
+    const { write, end } = res
+    return (
+      (write === HTTP1.write && end === HTTP1.end) || (write === HTTP2.write && end === HTTP2.end)
+    )
+  } finally {
+    comparing = false
+  }
 }
 
 /** Whether the socket's `write` is Node's own. */
 export function writesDirectly(socket: { readonly write: unknown }): boolean {
-  return socket.write === socketWrite
+  comparing = true
+  try {
+    return socket.write === socketWrite
+  } finally {
+    comparing = false
+  }
 }
 
 const OWNER = Symbol('tcp-sse.owner')
@@ -103,7 +117,8 @@ function accessorOf(name: string): PropertyDescriptor {
   if (before !== undefined) return before
   const accessor: PropertyDescriptor = {
     get(this: Watched) {
-      this[OWNER]?.onTouch()
+      // Else each event of a tick would send the batch that the one before it has begun.
+      if (!comparing) this[OWNER]?.onTouch()
       return Object.getPrototypeOf(this)[name]
     },
     set(this: Watched, value: unknown) {
