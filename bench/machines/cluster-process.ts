@@ -4,11 +4,10 @@ import { clusterHub } from '../../src/hub/cluster/index.js'
 import { createChannel } from '../../src/index.js'
 import { CHANNEL, HISTORY, serve } from './server.js'
 
-// Port 0 is the same port for all workers.
 const servers = Number(process.env.SERVERS)
 
 if (cluster.isPrimary) primary()
-else void serve(clusterHub(), 0).then((port) => process.send?.({ port }))
+else void serve(clusterHub(), Number(process.env.PORT)).then((port) => process.send?.({ port }))
 
 function primary(): void {
   const news = createChannel({ hub: clusterHub(), name: CHANNEL, history: HISTORY })
@@ -18,7 +17,8 @@ function primary(): void {
   const listening = new Set<Worker>()
   const fork = (): Promise<Worker> =>
     new Promise((resolve) => {
-      const worker = cluster.fork()
+      // Any port the first time. Port 0 is one port for all workers, but another one when all that had it are gone.
+      const worker = cluster.fork({ PORT: String(port) })
       worker.on('message', (message: { port?: number; reads?: number }) => {
         if (message.port !== undefined) {
           port = message.port
