@@ -1,5 +1,6 @@
 // A primary that publishes, and its workers that serve: one port for all.
 import cluster, { type Worker } from 'node:cluster'
+import net, { type AddressInfo } from 'node:net'
 import { clusterHub } from '../../src/hub/cluster/index.js'
 import { createChannel } from '../../src/index.js'
 import { CHANNEL, HISTORY, serve } from './server.js'
@@ -17,11 +18,9 @@ function primary(): void {
   const listening = new Set<Worker>()
   const fork = (): Promise<Worker> =>
     new Promise((resolve) => {
-      // Any port the first time. Port 0 is one port for all workers, but another one when all that had it are gone.
       const worker = cluster.fork({ PORT: String(port) })
       worker.on('message', (message: { port?: number; reads?: number }) => {
         if (message.port !== undefined) {
-          port = message.port
           listening.add(worker)
           resolve(worker)
         }
@@ -53,7 +52,19 @@ function primary(): void {
   })
   process.on('disconnect', () => process.exit())
   void (async () => {
+    // Port 0 is one port for all workers, but another one when all that had it are gone.
+    port = await freePort()
     for (let index = 0; index < servers; index++) await fork()
     process.send?.({ ports: [port] })
   })()
+}
+
+function freePort(): Promise<number> {
+  const server = net.createServer()
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
 }
