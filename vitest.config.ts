@@ -41,7 +41,7 @@ export default defineConfig({
           setupFiles: [here('./test/support/on-time.ts')],
           testTimeout: 150_000,
           hookTimeout: 60_000,
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },
