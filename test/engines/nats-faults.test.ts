@@ -3,11 +3,10 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { jetstream } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Feed, Hub, Position } from '../../src/hub/hub.js'
+import { expect, test } from 'vitest'
 import { type NatsHubOptions, natsHub } from '../../src/hub/nats/index.js'
-import { type OpenFeed, openFeed } from '../../src/testing/feed-recorder.js'
 import { describeWithEngine } from '../support/describe-with-engine.js'
+import { closing, feedOf, numbers, outlastTheLog, say, started } from '../support/engine-feeds.js'
 import { type EngineServer, startNats } from '../support/engine-servers.js'
 import { natsHubOver } from '../support/nats-clients.js'
 import { Relay } from '../support/relay.js'
@@ -16,35 +15,10 @@ import { Relay } from '../support/relay.js'
 const OPTIONS = { heartbeat: 400, answerWithin: 600, retryWithin: 200 }
 /** A feed without a sign of life is made anew after 2.5 heartbeats; the next answer is waited for, and a new connection made. */
 const BOUND = 2.5 * OPTIONS.heartbeat + OPTIONS.answerWithin + 3_000
-const KEEP = { maxEvents: 1_000 }
 
-let closing: (() => unknown)[] = []
-beforeEach(() => {
-  closing = []
-})
-afterEach(async () => {
-  for (const close of closing.reverse()) await close()
-})
-
-async function nats(): Promise<EngineServer> {
-  const server = await startNats()
-  closing.push(() => server.stop())
-  return server
-}
-
-async function feedOf(hub: Hub, channel = 'news', keep = KEEP): Promise<OpenFeed> {
-  closing.push(() => hub.close())
-  return openFeed(hub, channel, keep)
-}
+const nats = (): Promise<EngineServer> => started(startNats())
 
 const over = (port: number, more: NatsHubOptions = {}) => natsHubOver(port, { ...OPTIONS, ...more })
-
-let tokens = 0
-const say = (feed: Feed, text: string, timeout = 10_000): Promise<Position> =>
-  feed.publish({ text, token: `token-${tokens++}` }, timeout)
-
-const numbers = (from: number, to: number): string[] =>
-  Array.from({ length: to - from + 1 }, (_, index) => `event ${from + index}`)
 
 describeWithEngine('nats-server', 'faults of NATS', () => {
   test('a server that is killed while hundreds of events are in flight has each once, in order', async () => {
@@ -125,22 +99,7 @@ describeWithEngine('nats-server', 'faults of NATS', () => {
     const server = await nats()
     const { feed } = await feedOf(await over(server.port))
     const slow = await feedOf(await over(server.port))
-    let goOn = (): void => {}
-    slow.heard.pause = new Promise((resolve) => {
-      goOn = resolve
-    })
-    await say(feed, 'event 0')
-    await slow.heard.until('the first', () => slow.heard.entries.length === 1)
-    const connection = await connect({ servers: `127.0.0.1:${server.port}` })
-    closing.push(() => connection.close())
-    const manager = await jetstream(connection).jetstreamManager()
-    await manager.streams.delete('TCP_SSE')
-    await Promise.all(numbers(1, 20).map((text) => say(feed, text)))
-    slow.heard.pause = undefined
-    goOn()
-    await slow.heard.until('all', () => slow.heard.texts.includes('event 20'))
-    expect(slow.heard.texts).toEqual(numbers(0, 20))
-    expect(slow.heard.gaps.length).toBe(1)
+    await outlastTheLog(feed, slow)
   })
 
   for (const left of [0, 5]) {

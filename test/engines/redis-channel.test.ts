@@ -1,9 +1,10 @@
 // Channels over Redis, as clients see them.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createChannel, createEventStream } from '../../src/index.js'
 import { describeWithEngine } from '../support/describe-with-engine.js'
+import { closing, started } from '../support/engine-feeds.js'
 import { type EngineServer, startRedis } from '../support/engine-servers.js'
 import { hubOver } from '../support/redis-clients.js'
 import { Relay } from '../support/relay.js'
@@ -12,19 +13,7 @@ import { waitFor } from '../support/wait-for.js'
 const CLIENT = 'node-redis 6'
 const OPTIONS = { blockFor: 400, answerWithin: 600, reconnectWithin: 200, checkEvery: 1_000 }
 
-let closing: (() => unknown)[] = []
-beforeEach(() => {
-  closing = []
-})
-afterEach(async () => {
-  for (const close of closing.reverse()) await close()
-})
-
-async function redis(): Promise<EngineServer> {
-  const server = await startRedis()
-  closing.push(() => server.stop())
-  return server
-}
+const redis = (): Promise<EngineServer> => started(startRedis())
 
 /** A server process as it would be: a hub and a channel of its own. */
 async function serve(port: number) {

@@ -1,9 +1,8 @@
 // What happens to Redis, to its connections and to its data, and what a feed makes of it.
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Feed, Hub, Position } from '../../src/hub/hub.js'
+import { expect, test } from 'vitest'
 import { type RedisHubOptions, redisHub } from '../../src/hub/redis/index.js'
-import { type OpenFeed, openFeed } from '../../src/testing/feed-recorder.js'
 import { describeWithEngine } from '../support/describe-with-engine.js'
+import { closing, feedOf, numbers, outlastTheLog, say, started } from '../support/engine-feeds.js'
 import { type EngineServer, startRedis } from '../support/engine-servers.js'
 import {
   hubOver,
@@ -17,22 +16,9 @@ import { Relay } from '../support/relay.js'
 const OPTIONS = { blockFor: 400, answerWithin: 600, reconnectWithin: 200, checkEvery: 1_000 }
 /** A dead connection is noticed after `blockFor + answerWithin`; the rest is for a busy machine. */
 const BOUND = OPTIONS.blockFor + OPTIONS.answerWithin + 2_000
-const KEEP = { maxEvents: 1_000 }
 const KEY = '{tcp-sse:0}c:news'
 
-let closing: (() => unknown)[] = []
-beforeEach(() => {
-  closing = []
-})
-afterEach(async () => {
-  for (const close of closing.reverse()) await close()
-})
-
-async function redis(...more: string[]): Promise<EngineServer> {
-  const server = await startRedis(...more)
-  closing.push(() => server.stop())
-  return server
-}
+const redis = (...more: string[]): Promise<EngineServer> => started(startRedis(...more))
 
 async function relayTo(server: EngineServer): Promise<Relay> {
   const relay = await Relay.open(server.port)
@@ -40,20 +26,8 @@ async function relayTo(server: EngineServer): Promise<Relay> {
   return relay
 }
 
-async function feedOf(hub: Hub, channel = 'news', keep = KEEP): Promise<OpenFeed> {
-  closing.push(() => hub.close())
-  return openFeed(hub, channel, keep)
-}
-
 const over = (name: RedisClientName, port: number, more: RedisHubOptions = {}) =>
   hubOver(name, port, { ...OPTIONS, ...more })
-
-let tokens = 0
-const say = (feed: Feed, text: string, timeout = 10_000): Promise<Position> =>
-  feed.publish({ text, token: `token-${tokens++}` }, timeout)
-
-const numbers = (from: number, to: number): string[] =>
-  Array.from({ length: to - from + 1 }, (_, index) => `event ${from + index}`)
 
 /** Waits until a server has so many entries, markers included. */
 async function hasEntries(server: EngineServer, count: number): Promise<void> {
@@ -232,22 +206,7 @@ for (const name of redisClientNames) {
       const server = await redis()
       const { feed } = await feedOf(over(name, server.port), 'news', { maxEvents: 100 })
       const slow = await feedOf(over(name, server.port), 'news', { maxEvents: 100 })
-      let goOn = (): void => {}
-      slow.heard.pause = new Promise((resolve) => {
-        goOn = resolve
-      })
-      await say(feed, 'event 1')
-      await slow.heard.until('the first', () => slow.heard.entries.length > 0)
-      await Promise.all(numbers(2, 1_000).map((text) => say(feed, text)))
-      slow.heard.pause = undefined
-      goOn()
-      await slow.heard.until('the last', () => slow.heard.texts.includes('event 1000'))
-      const { before = 0 } = slow.heard.gaps[0] ?? {}
-      expect(before).toBeGreaterThan(0)
-      const left = slow.heard.texts.slice(before)
-      expect(left.length).toBeGreaterThanOrEqual(100)
-      expect(left).toEqual(numbers(1_000 - left.length + 1, 1_000))
-      expect(slow.heard.texts.slice(0, before)).toEqual(numbers(1, before))
+      expect(await outlastTheLog(feed, slow)).toBeGreaterThan(0)
     })
 
     test('more channels than one connection reads are read over several', async () => {
