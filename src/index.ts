@@ -39,18 +39,7 @@ export type {
   GuardedResponse,
   GuardOptions,
 } from './guard/options.js'
-export type {
-  Entry,
-  Feed,
-  FeedListener,
-  FeedState,
-  Hub,
-  Keep,
-  NewEntry,
-  Page,
-  Position,
-  ReadRequest,
-} from './hub/hub.js'
+export type * from './hub/hub.js'
 export { localHub } from './hub/log/local-hub.js'
 export type { HistogramBucket } from './internal/counters.js'
 export { type ErrorCode, TcpSseError } from './internal/errors.js'

@@ -23,8 +23,3 @@ export function processIo(): Io {
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await sleep(milliseconds, signal)
 }
-
-/** Waits, and keeps the process alive, until the command is to end. */
-export async function untilEnd(signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) await pause(3_600_000, signal)
-}

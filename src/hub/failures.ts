@@ -12,6 +12,11 @@ export function publishUnknown(why: string, cause?: unknown): TcpSseError {
   return new TcpSseError('ERR_PUBLISH_UNKNOWN', why, { cause })
 }
 
+/** What a hub that has been closed throws. */
+export function hubClosed(): TcpSseError {
+  return new TcpSseError('ERR_HUB_CLOSED', 'The hub has been closed.')
+}
+
 /** Settles as the promise does, or rejects after some milliseconds with what `late` makes. */
 export function within<T>(
   milliseconds: number,

@@ -5,18 +5,7 @@
  * @packageDocumentation
  */
 
-export type {
-  Entry,
-  Feed,
-  FeedListener,
-  FeedState,
-  Hub,
-  Keep,
-  NewEntry,
-  Page,
-  Position,
-  ReadRequest,
-} from '../hub/hub.js'
+export type * from '../hub/hub.js'
 export { type ConnectOptions, connectClient, LoopbackClient, type TestClient } from './client.js'
 export { type HubContractOptions, hubContract } from './hub-contract.js'
 export { answer, Peer, startPeer } from './peer.js'

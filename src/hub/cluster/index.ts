@@ -13,18 +13,7 @@ import { eachWorker, lineToPrimary } from './lines.js'
 import { WorkerService } from './primary.js'
 import { WorkerHub } from './worker.js'
 
-export type {
-  Entry,
-  Feed,
-  FeedListener,
-  FeedState,
-  Hub,
-  Keep,
-  NewEntry,
-  Page,
-  Position,
-  ReadRequest,
-} from '../hub.js'
+export type * from '../hub.js'
 
 /** Options of `clusterHub`. */
 export interface ClusterHubOptions {

@@ -1,6 +1,6 @@
 // A worker's end: a hub whose logs are the primary's.
 import { type Clock, systemClock } from '../../internal/clock.js'
-import { TcpSseError } from '../../internal/errors.js'
+import { hubClosed } from '../failures.js'
 import type { Feed, FeedListener, Hub, Keep } from '../hub.js'
 import type { Desk } from './desk.js'
 import { type FromPrimary, type FromWorker, type Line, MARK, opened } from './messages.js'
@@ -42,7 +42,7 @@ export class WorkerHub implements Hub, Desk {
   }
 
   open(channel: string, listener: FeedListener, keep: Keep): Feed {
-    if (this.#closed) throw new TcpSseError('ERR_HUB_CLOSED', 'The hub has been closed.')
+    if (this.#closed) throw hubClosed()
     const number = this.#nextFeed++
     const feed = new WorkerFeed(this, { number, channel, keep }, listener)
     this.#feeds.set(number, feed)

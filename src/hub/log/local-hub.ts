@@ -1,7 +1,7 @@
 // The contract within one process.
 import { systemClock } from '../../internal/clock.js'
-import { TcpSseError } from '../../internal/errors.js'
 import { callAtEndOfTick } from '../../internal/scheduling.js'
+import { hubClosed, hubDown } from '../failures.js'
 import type {
   Entry,
   Feed,
@@ -43,7 +43,7 @@ export class LocalHub implements Hub {
   }
 
   open(channel: string, listener: FeedListener, keep: Keep): Feed {
-    if (this.#closed) throw new TcpSseError('ERR_HUB_CLOSED', 'The hub has been closed.')
+    if (this.#closed) throw hubClosed()
     const feed = new LocalFeed(this.#keeper, this.#keeper.open(channel, keep), listener, () =>
       this.#feeds.delete(feed),
     )
@@ -118,6 +118,6 @@ class LocalFeed implements Feed {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new TcpSseError('ERR_HUB_DOWN', 'The channel has been closed.')
+    if (this.#closed) throw hubDown('The channel has been closed.')
   }
 }

@@ -3,18 +3,7 @@
  *
  * @packageDocumentation
  */
-export type {
-  Entry,
-  Feed,
-  FeedListener,
-  FeedState,
-  Hub,
-  Keep,
-  NewEntry,
-  Page,
-  Position,
-  ReadRequest,
-} from '../hub.js'
+export type * from '../hub.js'
 export type { JetStreamAck, JetStreamLike } from './client.js'
 export { natsHub } from './nats-hub.js'
 export type { NatsHubOptions } from './options.js'

@@ -1,7 +1,6 @@
-import { TcpSseError } from '../../internal/errors.js'
 import { monotonicNow } from '../../internal/scheduling.js'
 import { checkOptions } from '../../internal/validate.js'
-import { hubDown, within } from '../failures.js'
+import { hubClosed, hubDown, within } from '../failures.js'
 import type {
   Feed,
   FeedListener,
@@ -12,6 +11,7 @@ import type {
   Position,
   ReadRequest,
 } from '../hub.js'
+import { limited } from '../limited.js'
 import { Api } from './api.js'
 import { clientOf, type JetStreamLike, type NatsClient } from './client.js'
 import { Follower } from './follower.js'
@@ -50,22 +50,23 @@ class NatsHub implements Hub {
   readonly #client: NatsClient
   readonly #settings: Settings
   readonly #api: Api
+  readonly #count: (change: 1 | -1) => boolean
   readonly #feeds = new Set<NatsFeed>()
   #connected = true
-  #pending = 0
   #closed = false
   #reconnectedAt = Number.NEGATIVE_INFINITY
 
   constructor(client: NatsClient, settings: Settings) {
     this.#client = client
     this.#settings = settings
+    this.#count = limited(settings.maxPending)
     this.#api = new Api(client, settings)
     this.scope = `nats.${settings.stream}.${settings.prefix}`
     this.#listen().catch(() => this.#down('close'))
   }
 
   open(channel: string, listener: FeedListener, keep: Keep): Feed {
-    if (this.#closed) throw new TcpSseError('ERR_HUB_CLOSED', 'The hub has been closed.')
+    if (this.#closed) throw hubClosed()
     const client = this.#client
     const settings = this.#settings
     const subject = `${settings.prefix}.${tokenOf(channel)}`
@@ -75,7 +76,7 @@ class NatsHub implements Hub {
       subject,
       connected: () => this.#connected && !client.connection.isClosed(),
       ensure: async () => (await this.#api.ensure(keep.maxEvents)).era,
-      count: (change) => this.#count(change),
+      count: this.#count,
     })
     const follower = new Follower({
       api: this.#api,
@@ -98,12 +99,6 @@ class NatsHub implements Hub {
   async close(): Promise<void> {
     this.#closed = true
     for (const feed of [...this.#feeds]) feed.close()
-  }
-
-  #count(change: 1 | -1): boolean {
-    if (change === 1 && this.#pending >= this.#settings.maxPending) return false
-    this.#pending += change
-    return true
   }
 
   /** The library says when the connection is lost, and when there is one again. */

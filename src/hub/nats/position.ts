@@ -1,5 +1,6 @@
 // Positions: `<era>.<sequence>.<check>`. The era is the time at which the stream was made. The check is a hash of the entry's token, because a server that
 // has lost the end of a stream gives its numbers again.
+import { hash } from '../hash.js'
 import type { Position } from '../hub.js'
 
 /** A position's parts. */
@@ -22,11 +23,7 @@ export function placeOf(position: Position): Place | undefined {
   return { era, sequence: Number(sequence), check }
 }
 
-/** FNV-1a, 32 bits. */
+/** A hash of an entry's token: a number that the server gives again is of another entry. */
 export function checkOf(token: string): string {
-  let value = 0x811c9dc5
-  for (let at = 0; at < token.length; at++) {
-    value = Math.imul(value ^ token.charCodeAt(at), 0x01000193) >>> 0
-  }
-  return value.toString(36)
+  return hash(token).toString(36)
 }

@@ -1,4 +1,3 @@
-import { TcpSseError } from '../../internal/errors.js'
 import { hubDown } from '../failures.js'
 import type { Feed, NewEntry, Page, Position, ReadRequest } from '../hub.js'
 import type { Commands } from './commands.js'
@@ -59,9 +58,4 @@ export class RedisFeed implements Feed {
     this.#parts.publisher.close()
     this.#parts.onClose()
   }
-}
-
-/** A hub that has been closed. */
-export function hubClosed(): TcpSseError {
-  return new TcpSseError('ERR_HUB_CLOSED', 'The hub has been closed.')
 }

@@ -3,18 +3,7 @@
  *
  * @packageDocumentation
  */
-export type {
-  Entry,
-  Feed,
-  FeedListener,
-  FeedState,
-  Hub,
-  Keep,
-  NewEntry,
-  Page,
-  Position,
-  ReadRequest,
-} from '../hub.js'
+export type * from '../hub.js'
 export type { RedisClient, RedisConnection, RedisConnector } from './connector.js'
 export type { RedisHubOptions } from './options.js'
 export { redisHub } from './redis-hub.js'

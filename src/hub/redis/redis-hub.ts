@@ -1,8 +1,11 @@
 import { checkOptions } from '../../internal/validate.js'
+import { hubClosed } from '../failures.js'
+import { hash } from '../hash.js'
 import type { Feed, FeedListener, Hub, Keep } from '../hub.js'
+import { limited } from '../limited.js'
 import { Commands } from './commands.js'
 import { connectorOf, type RedisClient, type RedisConnector } from './connector.js'
-import { hubClosed, RedisFeed } from './feed.js'
+import { RedisFeed } from './feed.js'
 import { defaults, type RedisHubOptions, redisHubChecks, type Settings } from './options.js'
 import { Publisher } from './publisher.js'
 import { Reader } from './reader.js'
@@ -38,13 +41,14 @@ class RedisHub implements Hub {
   readonly #parts = new Map<number, Part>()
   readonly #feeds = new Set<Feed>()
   readonly #name = randomName()
+  readonly #count: (change: 1 | -1) => boolean
   #opened = 0
-  #pending = 0
   #closed = false
 
   constructor(connector: RedisConnector, settings: Settings) {
     this.#connector = connector
     this.#settings = settings
+    this.#count = limited(settings.maxPending)
     this.scope = `redis.${settings.prefix}`
   }
 
@@ -59,7 +63,7 @@ class RedisHub implements Hub {
       maxEvents: keep.maxEvents,
       settings: this.#settings,
       oneByOne: this.#connector.cluster === true,
-      count: (change) => this.#count(change),
+      count: this.#count,
     })
     const tail = new Tail(key, listener, keep, (place) => publisher.start(place))
     const reader = part.readerFor(tail)
@@ -84,12 +88,6 @@ class RedisHub implements Hub {
     this.#closed = true
     for (const feed of this.#feeds) feed.close()
     for (const part of this.#parts.values()) part.close()
-  }
-
-  #count(change: 1 | -1): boolean {
-    if (change === 1 && this.#pending >= this.#settings.maxPending) return false
-    this.#pending += change
-    return true
   }
 
   #partOf(channel: string): Part {
@@ -163,13 +161,4 @@ function randomName(): string {
   return `${Math.floor(Math.random() * 36 ** 8)
     .toString(36)
     .padStart(8, '0')}-`
-}
-
-/** FNV-1a, 32 bits. */
-function hash(text: string): number {
-  let value = 0x811c9dc5
-  for (let at = 0; at < text.length; at++) {
-    value = Math.imul(value ^ text.charCodeAt(at), 0x01000193) >>> 0
-  }
-  return value
 }

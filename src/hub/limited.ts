@@ -1,0 +1,9 @@
+/** Counts what is pending, up to `most`: `false` says that one more is too much, and that it was not counted. */
+export function limited(most: number): (change: 1 | -1) => boolean {
+  let pending = 0
+  return (change) => {
+    if (change === 1 && pending >= most) return false
+    pending += change
+    return true
+  }
+}
