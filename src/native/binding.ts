@@ -219,7 +219,8 @@ interface Handle {
   readonly reading?: boolean
 }
 
-function handleOf(socket: Socket | Server): Handle | null | undefined {
+/** Node's handle of a socket or server; absent once it is closed. */
+export function handleOf(socket: Socket | Server): Handle | null | undefined {
   return (socket as unknown as { _handle?: Handle | null })._handle
 }
 

@@ -3,6 +3,7 @@
 // One object stands between Node's handles and their TCP prototype, so that what Node calls on a handle comes through here
 // first. A descriptor may be kept for as long as its occupant has not been told: in the same call that closes it, it is.
 import type { Socket } from 'node:net'
+import { handleOf } from './binding.js'
 
 /** Has a claim on a handle: bytes that must go first, or a copy of its descriptor. */
 export interface Occupant {
@@ -41,7 +42,7 @@ let known: { readonly nodes: object; readonly ours: object } | undefined
  * @returns whether that is possible: not where the handle is none of Node's TCP handles as they are known
  */
 export function occupy(socket: Socket, occupant: Occupant): boolean {
-  const handle = handleOf(socket)
+  const handle = handleOf(socket) as Handle | null | undefined
   if (handle === null || handle === undefined) return false
   const prototype = Object.getPrototypeOf(handle)
   if (prototype !== known?.ours) {
@@ -57,12 +58,8 @@ export function occupy(socket: Socket, occupant: Occupant): boolean {
 
 /** Ends that, if no other occupant has come since. */
 export function vacate(socket: Socket, occupant: Occupant): void {
-  const handle = handleOf(socket)
+  const handle = handleOf(socket) as Handle | null | undefined
   if (handle?.[OCCUPANT] === occupant) handle[OCCUPANT] = undefined
-}
-
-function handleOf(socket: Socket): Handle | null | undefined {
-  return (socket as unknown as { _handle?: Handle | null })._handle
 }
 
 /** Whether it is the prototype of Node's TCP handles, and has every method that is to come through here. */

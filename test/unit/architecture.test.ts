@@ -29,7 +29,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 /** The package's entry exports what users may import, from any room. */
 const ENTRY = 'index'
 /** The only files that may call the addon or read Node's private fields. */
-const ADDON = ['native/binding', 'native/handle', 'native/load-addon']
+const ADDON = ['native/binding', 'native/load-addon']
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) =>

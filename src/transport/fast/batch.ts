@@ -6,6 +6,7 @@ import { isolated } from '../../internal/rethrow.js'
 import { callAtEndOfTick, inRootContext } from '../../internal/scheduling.js'
 import { addon, fdOf, noteActivity } from '../../native/binding.js'
 import { LINE_END, MOST_FRAME, putChunkStart, putLineEnd } from '../../sse/chunk.js'
+import { grown } from './grown.js'
 
 /** One socket's side of the batch. Its owner keeps it as long as the socket. */
 export interface BatchSlot {
@@ -259,10 +260,4 @@ function putText(target: Buffer, at: number, text: string): number {
     target[at + i] = code
   }
   return length
-}
-
-function grown(array: Int32Array): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(array.length * 2)
-  larger.set(array)
-  return larger
 }

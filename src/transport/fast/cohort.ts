@@ -12,6 +12,7 @@ import { asChunk } from '../../sse/chunk.js'
 import type { EncodedEvent } from '../../sse/encode.js'
 import type { FastPath, Seat } from '../transport.js'
 import { BroadcastPage, PAGE } from './broadcast-page.js'
+import { grown } from './grown.js'
 
 /** Who can be a member. */
 export interface Rider {
@@ -202,10 +203,4 @@ export class Cohort<R extends Rider> {
     }
     this.#holes = []
   }
-}
-
-function grown(array: Int32Array): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(array.length * 2)
-  larger.set(array)
-  return larger
 }
