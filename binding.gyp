@@ -8,7 +8,7 @@
           {
             "sources": [
               "native/addon.cc",
-              "native/cast.cc",
+              "native/send_to_each.cc",
               "native/diag_linux.cc",
               "native/pidfd_linux.cc",
               "native/tcp_linux.cc"

@@ -6,7 +6,7 @@ import type { ClientsReport } from '../bench/engines/clients.js'
 import { Cluster } from '../bench/engines/cluster.js'
 import { openHub } from '../bench/engines/engine.js'
 import { createChannel } from '../src/index.js'
-import { startPeer } from '../src/testing/index.js'
+import { startProcess } from '../src/testing/index.js'
 import { engineMissing, startRedis } from '../test/support/engine-servers.js'
 import { waitFor } from '../test/support/wait-for.js'
 
@@ -35,7 +35,7 @@ process.exit()
 async function demo(): Promise<void> {
   const redis = await startRedis()
   const cluster = new Cluster('redis', redis)
-  const clients = startPeer(new URL('../bench/engines/clients.ts', import.meta.url))
+  const clients = startProcess(new URL('../bench/engines/clients.ts', import.meta.url))
   const hub = await openHub('redis', redis.port)
   try {
     for (let index = 0; index < 3; index++) await cluster.start(index)

@@ -3,7 +3,7 @@
 // Two servers get the same clients and send the same events. Then half the clients vanish without a goodbye.
 import { parseArgs } from 'node:util'
 import { capabilities } from '../src/index.js'
-import { type Peer, Rig, rigMissing, startPeer } from '../src/testing/index.js'
+import { type ChildProcessHandle, Rig, rigMissing, startProcess } from '../src/testing/index.js'
 
 interface Stats {
   open: number
@@ -28,7 +28,7 @@ const half = Array.from({ length: Math.floor(count / 2) }, (_, index) => index)
 
 const missing = rigMissing()
 const rig = missing === undefined ? new Rig() : undefined
-const children: Peer[] = []
+const children: ChildProcessHandle[] = []
 
 try {
   await demo()
@@ -72,11 +72,11 @@ async function demo(): Promise<void> {
   report(latest as [Stats, Stats], freedAfter)
 }
 
-async function start(library: boolean): Promise<Peer> {
+async function start(library: boolean): Promise<ChildProcessHandle> {
   const module = (name: string): URL => new URL(name, import.meta.url)
-  const server = rig?.spawnServer(module('./server.ts')) ?? startPeer(module('./server.ts'))
+  const server = rig?.spawnServer(module('./server.ts')) ?? startProcess(module('./server.ts'))
   const path = '../src/testing/clients.ts'
-  const clients = rig?.spawnClients(module(path)) ?? startPeer(module(path))
+  const clients = rig?.spawnClients(module(path)) ?? startProcess(module(path))
   children.push(server, clients)
   const port = await server.call<number>('listen', { library, detectWithin })
   const host = rig?.serverAddress ?? '127.0.0.1'

@@ -158,9 +158,9 @@ Napi::Value SendMany(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), tcp_sse::SendMany(slab.Data(), piece, row, row_count));
 }
 
-// cast(fds: Int32Array, from, to, bytes: Uint8Array, shorts: Int32Array) -> sockets that took everything
-Napi::Value Cast(const Napi::CallbackInfo& info) {
-  constexpr const char* kUsage = "cast(fds, from, to, bytes, shorts): an array or a number is wrong";
+// sendToEach(fds: Int32Array, from, to, bytes: Uint8Array, shorts: Int32Array) -> sockets that took everything
+Napi::Value SendToEach(const Napi::CallbackInfo& info) {
+  constexpr const char* kUsage = "sendToEach(fds, from, to, bytes, shorts): an array or a number is wrong";
   if (!IsArray(info, 0, napi_int32_array) || !IsInt(info, 1) || !IsInt(info, 2) ||
       !IsArray(info, 3, napi_uint8_array) || !IsArray(info, 4, napi_int32_array)) {
     return BadCall(info, kUsage);
@@ -175,7 +175,7 @@ Napi::Value Cast(const Napi::CallbackInfo& info) {
   const auto bytes = info[3].As<Napi::Uint8Array>();
   auto shorts = info[4].As<Napi::Int32Array>();
   const std::size_t whole =
-      tcp_sse::Cast(fds.Data(), static_cast<std::size_t>(from), static_cast<std::size_t>(to),
+      tcp_sse::SendToEach(fds.Data(), static_cast<std::size_t>(from), static_cast<std::size_t>(to),
                     bytes.Data(), bytes.ByteLength(), shorts.Data());
   return Napi::Number::New(info.Env(), static_cast<double>(whole));
 }
@@ -257,7 +257,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("getOption", Napi::Function::New(env, GetOption));
   exports.Set("probeOption", Napi::Function::New(env, ProbeOption));
   exports.Set("sendMany", Napi::Function::New(env, SendMany));
-  exports.Set("cast", Napi::Function::New(env, Cast));
+  exports.Set("sendToEach", Napi::Function::New(env, SendToEach));
   exports.Set("diagFields", Names(env, tcp_sse::DiagFieldCount(), tcp_sse::DiagFieldName));
   exports.Set("dumpSockets", Napi::Function::New(env, DumpSockets));
   exports.Set("findSockets", Napi::Function::New(env, FindSockets));

@@ -76,7 +76,7 @@ std::size_t SendMany(const unsigned char* slab, const Piece* pieces, Row* rows, 
 // Sends the same bytes to each socket of `fds[from]` to `fds[to - 1]`; a negative one is left out. Never blocks, never raises
 // SIGPIPE. Returns how many took everything. The others are listed in `shorts`: how many they are, then two numbers each, the
 // row and the bytes that it took or -errno. It has room for 1 + 2 * (to - from) numbers.
-std::size_t Cast(const std::int32_t* fds, std::size_t from, std::size_t to,
+std::size_t SendToEach(const std::int32_t* fds, std::size_t from, std::size_t to,
                  const unsigned char* bytes, std::size_t length, std::int32_t* shorts);
 
 }  // namespace tcp_sse

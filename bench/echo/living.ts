@@ -1,6 +1,6 @@
 // `tsx bench/echo/living.ts [minutes]`: 200 clients that live, behind nginx at its defaults, and what lives badly: outages of 12 s,
 // loops that are blocked for 15 s, readers that are slow. Every end is a false one. As root, or where namespaces are allowed.
-import { createRig, type Peer } from '../../src/testing/index.js'
+import { type ChildProcessHandle, createRig } from '../../src/testing/index.js'
 import type { Seen } from '../../test/support/proxied-clients.js'
 import type { Served } from '../../test/support/proxied-server.js'
 import { describeMachine, machine } from '../report/machine.js'
@@ -20,7 +20,7 @@ const echo = { beat: 5_000, silence: 20_000 }
 const options = { echo, maxBufferedBytes: 16 << 20, stallTimeout: false }
 const [ports] = await server.call<{ plain: number }[]>('listen', { options, names: ['nginx'] })
 let next = 0
-const groups: { peer: Peer; addresses: number[] }[] = []
+const groups: { peer: ChildProcessHandle; addresses: number[] }[] = []
 for (const { name, count, library } of GROUPS) {
   const peer = rig.spawnClients(at('proxied-clients'))
   const addresses = Array.from({ length: count }, () => next++)

@@ -1,5 +1,5 @@
 // The servers of a run.
-import { type Peer, startPeer } from '../../src/testing/index.js'
+import { type ChildProcessHandle, startProcess } from '../../src/testing/index.js'
 import type { EngineServer } from '../../test/support/engine-servers.js'
 import { freePort } from '../../test/support/ports.js'
 import type { EngineName } from './engine.js'
@@ -7,7 +7,7 @@ import type { EngineName } from './engine.js'
 /** Several servers over one engine, which may be killed and started again on their ports. */
 export class Cluster {
   readonly ports: number[] = []
-  readonly #peers: Peer[] = []
+  readonly #peers: ChildProcessHandle[] = []
   readonly #name: EngineName
   readonly #engine: EngineServer
 
@@ -18,7 +18,7 @@ export class Cluster {
 
   async start(index: number): Promise<void> {
     this.ports[index] ??= await freePort()
-    const peer = startPeer(new URL('./server.ts', import.meta.url))
+    const peer = startProcess(new URL('./server.ts', import.meta.url))
     this.#peers[index] = peer
     await peer.call('start', this.#name, this.#engine.port, this.ports[index])
   }

@@ -2,7 +2,7 @@
 //
 //   npx tsx bench/engines/run.ts redis|nats [clients a server] [seconds] [events a second]
 import { createChannel } from '../../src/index.js'
-import { startPeer } from '../../src/testing/index.js'
+import { startProcess } from '../../src/testing/index.js'
 import { type EngineServer, startNats, startRedis } from '../../test/support/engine-servers.js'
 import { waitFor } from '../../test/support/wait-for.js'
 import type { ClientsReport } from './clients.js'
@@ -71,7 +71,7 @@ function ranges(numbers: number[]): string {
 
 const server = await (engine === 'nats' ? startNats() : startRedis())
 const cluster = new Cluster(engine as EngineName, server)
-const clients = startPeer(new URL('./clients.ts', import.meta.url))
+const clients = startProcess(new URL('./clients.ts', import.meta.url))
 try {
   for (let index = 0; index < SERVERS; index++) await cluster.start(index)
   const count = SERVERS * perServer

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
-import { type Peer, startPeer } from '../../src/testing/index.js'
+import { type ChildProcessHandle, startProcess } from '../../src/testing/index.js'
 import { waitFor } from '../../test/support/wait-for.js'
 import { program } from '../load/build.js'
 import { Clients } from '../load/clients.js'
@@ -30,7 +30,7 @@ export async function measure(trial: Trial, name: string): Promise<Sample> {
   if (name === 'nchan') return nchanSample(trial)
   const { driver, env } = VARIANTS[name] ?? { driver: name, env: {} }
   const prefix = ['taskset', '-c', SERVER_CORE]
-  const server = startPeer(new URL('./server.ts', import.meta.url), prefix, {
+  const server = startProcess(new URL('./server.ts', import.meta.url), prefix, {
     ...env,
     NODE_OPTIONS: '--expose-gc',
   })
@@ -60,7 +60,7 @@ export async function measure(trial: Trial, name: string): Promise<Sample> {
 
 /** CPU of a connection's whole life, from its accept to its close. */
 async function measureChurn(
-  server: Peer,
+  server: ChildProcessHandle,
   { clients }: Trial,
   port: number,
   path: string,
@@ -82,7 +82,7 @@ async function measureChurn(
 }
 
 async function take(
-  server: Peer,
+  server: ChildProcessHandle,
   trial: Trial,
   empty: { heapUsed: number; rss: number },
   clients: Clients,

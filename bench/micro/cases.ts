@@ -28,7 +28,7 @@ export function microCases(sockets: readonly Socket[]): MicroCase[] {
   const plan = monitorPlan()
   const table = new Table(READING_WIDTH)
   const starts = sockets.map(() => table.allocate())
-  systemKernel.look(sockets, table, starts)
+  systemKernel.sample(sockets, table, starts)
   const cases: MicroCase[] = events.map(([name, event]) => ({
     name: `encodeEvent, ${name}`,
     operations: 1,
@@ -42,7 +42,7 @@ export function microCases(sockets: readonly Socket[]): MicroCase[] {
   cases.push({
     name: `the monitor's look, ${SOCKETS} at once`,
     operations: SOCKETS,
-    run: () => void systemKernel.look(sockets, table, starts),
+    run: () => void systemKernel.sample(sockets, table, starts),
   })
   const [previous = 0, current = 0] = starts
   if (table.get(previous, column.errno) !== 0) return cases

@@ -1,5 +1,5 @@
 // One row of the stalled-reader table: a driver in a form, from the first event to what is left of it.
-import { type Peer, startPeer } from '../../src/testing/index.js'
+import { type ChildProcessHandle, startProcess } from '../../src/testing/index.js'
 import { waitFor } from '../../test/support/wait-for.js'
 import type { Form } from '../drivers/driver.js'
 import { stallAt } from './reader.js'
@@ -63,12 +63,12 @@ export async function runStalled(options: StalledOptions): Promise<StalledResult
   }
 }
 
-function startServer(): Peer {
-  return startPeer(new URL('./server.ts', import.meta.url))
+function startServer(): ChildProcessHandle {
+  return startProcess(new URL('./server.ts', import.meta.url))
 }
 
 /** Until the sender has ended or is blocked. */
-async function untilStill(server: Peer): Promise<Observed> {
+async function untilStill(server: ChildProcessHandle): Promise<Observed> {
   let events = -1
   let since = performance.now()
   return waitFor(
@@ -84,7 +84,10 @@ async function untilStill(server: Peer): Promise<Observed> {
 }
 
 /** Until the sender has ended and the close hook has fired, or for as long as counts as never. */
-async function untilSettled(server: Peer, hook: boolean): Promise<StalledResult['gone']> {
+async function untilSettled(
+  server: ChildProcessHandle,
+  hook: boolean,
+): Promise<StalledResult['gone']> {
   const deadline = performance.now() + SETTLES_WITHIN
   return waitFor('the end', async () => {
     const now = await server.call<Observed>('observe')

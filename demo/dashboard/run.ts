@@ -12,7 +12,7 @@ import {
   type LoopbackClient,
   type RigClient,
   rigMissing,
-  startPeer,
+  startProcess,
 } from 'tcp-sse/testing'
 import type { Action, News, Setting } from './server.js'
 
@@ -39,7 +39,7 @@ const rig = missing === undefined ? createRig({ tcpRmem: '4096 131072 131072' })
 const folder = mkdtempSync(join(tmpdir(), 'tcp-sse-dashboard-'))
 const path = join(folder, 'page.sock')
 const module = new URL('./server.ts', import.meta.url)
-const server = rig?.spawnServer(module) ?? startPeer(module)
+const server = rig?.spawnServer(module) ?? startProcess(module)
 const clients = new Map<number, RigClient | LoopbackClient>()
 const cut = new Set<number>()
 const narrow = new Set<number>()

@@ -16,7 +16,7 @@ describe.skipIf(missing !== undefined)('my server', () => {
 
       client.vanish()
 
-      const reasons = () => server.peer.call<string[]>('reasons')
+      const reasons = () => server.process.call<string[]>('reasons')
       await vi.waitFor(async () => expect(await reasons()).toEqual(['peer-dead']), 8_000)
     } finally {
       rig.close()

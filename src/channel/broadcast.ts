@@ -40,11 +40,11 @@ export interface Job {
 }
 
 /** After so many streams the clock is looked at. */
-const BETWEEN_LOOKS = 96
+const SENDS_PER_CLOCK_READ = 96
 
 /** Sends one event, slice by slice: to those outside the cohort one by one, then to the cohort. */
 export class Broadcast {
-  readonly tally: BroadcastResult = { sent: 0, queued: 0, dropped: 0, closed: 0 }
+  readonly result: BroadcastResult = { sent: 0, queued: 0, dropped: 0, closed: 0 }
   /** The id of the channel's last event before this one that had one; `''` for none. */
   readonly previousId: string
   readonly #done = new Deferred<BroadcastResult>()
@@ -139,11 +139,11 @@ export class Broadcast {
     else if (this.#state === 'joining') {
       this.#state = 'casting'
       cohort.begin(this.#event)
-    } else cohort.cast(BETWEEN_LOOKS, this.tally)
+    } else cohort.sendSlice(SENDS_PER_CLOCK_READ, this.result)
   }
 
   #goOverList(): void {
-    const end = Math.min(this.#list.length, this.#at + BETWEEN_LOOKS)
+    const end = Math.min(this.#list.length, this.#at + SENDS_PER_CLOCK_READ)
     const pass = (): void => {
       this.#at += 1
     }
@@ -151,7 +151,7 @@ export class Broadcast {
   }
 
   #sendToMissed(): void {
-    const end = Math.max(0, this.#missed.length - BETWEEN_LOOKS)
+    const end = Math.max(0, this.#missed.length - SENDS_PER_CLOCK_READ)
     const pass = (): void => {
       this.#missed.shift()
     }
@@ -160,7 +160,7 @@ export class Broadcast {
 
   #finish(): true {
     this.#members.onLeft = undefined
-    if (this.#failed === undefined) this.#done.resolve(this.tally)
+    if (this.#failed === undefined) this.#done.resolve(this.result)
     else this.#done.reject(this.#failed.error)
     return true
   }
@@ -178,7 +178,7 @@ export class Broadcast {
     }
     if (!isFor) return
     if (this.#mayJoin(member) && this.#members.join(member)) return
-    this.tally[this.#deliver(member.stream)] += 1
+    this.result[this.#deliver(member.stream)] += 1
   }
 
   #isForMember(member: Member): boolean {

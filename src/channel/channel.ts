@@ -17,7 +17,7 @@ import {
 import type { EventStream } from '../stream/event-stream.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import { isStream, notAStream } from '../stream/live-streams.js'
-import type { Farewell } from '../stream/shutdown-message.js'
+import type { ShutdownMessage } from '../stream/shutdown-message.js'
 import { Broadcast, type BroadcastOptions, type BroadcastResult } from './broadcast.js'
 import { type History, MemoryHistory, type ReplayOutcome } from './history.js'
 import { Numbering, primer } from './ids.js'
@@ -31,7 +31,7 @@ import {
   type Subscription,
   subscribeChecks,
 } from './options.js'
-import { Turns } from './turns.js'
+import { TimeSlicer } from './time-slicer.js'
 
 export type { ChannelOptions, SubscribeOptions, Subscription } from './options.js'
 
@@ -66,7 +66,7 @@ export class Channel {
   /** What is told to others as the channel. */
   readonly #owner: { readonly size: number }
   readonly #serialize: Serialize | undefined
-  readonly #turns: Turns
+  readonly #turns: TimeSlicer
   readonly #members = new Members()
   /** Broadcast from within a callback of a delivery: all must get the earlier first. */
   readonly #waiting: Waiting[] = []
@@ -78,7 +78,7 @@ export class Channel {
   #last: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
   /** For whoever comes after `drain`. */
-  #farewell: Farewell | undefined
+  #shutdownMessage: ShutdownMessage | undefined
 
   /** @internal */
   constructor(options: ChannelOptions, owner?: { readonly size: number }) {
@@ -89,7 +89,7 @@ export class Channel {
     } = checkOptions(options, channelChecks, 'ChannelOptions')
     this.#owner = owner ?? this
     this.#serialize = serialize
-    this.#turns = new Turns(sliceBudget)
+    this.#turns = new TimeSlicer(sliceBudget)
     this.#history = history && 'append' in history ? history : undefined
     if (history === undefined || 'append' in history) return
     this.#numbering = new Numbering()
@@ -125,7 +125,8 @@ export class Channel {
     if (this.#members.find(stream) !== undefined) {
       throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
     }
-    if (this.#farewell !== undefined) stream.finish('drained', this.#farewell.events())
+    if (this.#shutdownMessage !== undefined)
+      stream.finish('drained', this.#shutdownMessage.events())
     if (stream.state !== 'open') return new Joined('closed', 0)
     const { replay, replayed, lastId } = this.#replay(stream, filter, lastEventId)
     if (lastEventId === '' && this.#history !== undefined && this.#lastId !== '') {
@@ -187,8 +188,8 @@ export class Channel {
   }
 
   /** @internal */
-  stopSubscriptions(farewell: Farewell): LiveStream[] {
-    this.#farewell = farewell
+  stopSubscriptions(shutdownMessage: ShutdownMessage): LiveStream[] {
+    this.#shutdownMessage = shutdownMessage
     return this.streams()
   }
 
@@ -242,10 +243,10 @@ export class Channel {
   }
 
   #publish(event: EncodedEvent, whom: BroadcastOptions): Promise<BroadcastResult> {
-    const tally = new Deferred<BroadcastResult>()
-    this.#waiting.push({ event, whom, tally })
+    const result = new Deferred<BroadcastResult>()
+    this.#waiting.push({ event, whom, result })
     if (!this.#delivering) this.#deliverAll()
-    return tally.promise
+    return result.promise
   }
 
   #deliverAll(): void {
@@ -260,12 +261,12 @@ export class Channel {
   }
 
   /** Remembered first: whoever subscribes from now on finds it in the history. */
-  #deliver({ event, whom, tally }: Waiting): void {
+  #deliver({ event, whom, result }: Waiting): void {
     const { id = '' } = event
     try {
       if (id !== '') this.#history?.append(event)
     } catch (error) {
-      tally.reject(error)
+      result.reject(error)
       return
     }
     this.#count += 1
@@ -280,18 +281,18 @@ export class Channel {
     this.#last = inRootContext(() => broadcast.done.catch(() => {}))
     counters.broadcasts += 1
     if (channelBroadcast.hasSubscribers) this.#announce(broadcast, event.bytes.length)
-    tally.resolve(broadcast.done)
+    result.resolve(broadcast.done)
     this.#turns.add(broadcast)
   }
 
   /** A filter that threw has kept the event from some, and the others have it: told all the same. */
-  #announce({ done, tally }: Broadcast, bytes: number): void {
+  #announce({ done, result }: Broadcast, bytes: number): void {
     const startedAt = monotonicNow()
     const tell = (): void => {
       const took = monotonicNow() - startedAt
       channelBroadcast.publish({
         channel: this.#owner,
-        result: tally,
+        result: result,
         bytes,
         took,
       } satisfies ChannelMessages['tcp-sse:channel:broadcast'])
@@ -330,5 +331,5 @@ const BETWEEN_TURNS = 256
 interface Waiting {
   readonly event: EncodedEvent
   readonly whom: BroadcastOptions
-  readonly tally: Deferred<BroadcastResult>
+  readonly result: Deferred<BroadcastResult>
 }

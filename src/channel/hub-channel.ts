@@ -15,7 +15,7 @@ import {
 import type { EventStream } from '../stream/event-stream.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import { isStream, notAStream } from '../stream/live-streams.js'
-import type { Farewell } from '../stream/shutdown-message.js'
+import type { ShutdownMessage } from '../stream/shutdown-message.js'
 import type { BroadcastOptions } from './broadcast.js'
 import { HubMembers } from './hub-members.js'
 import { type HubChannelOptions, hubChannelChecks, type Publication } from './hub-options.js'
@@ -43,7 +43,7 @@ export class HubChannel {
   readonly #options: HubChannelOptions
   readonly #members: HubMembers
   readonly #publisher: Publisher
-  #farewell: Farewell | undefined
+  #shutdownMessage: ShutdownMessage | undefined
   #closed: Promise<void> | undefined
 
   /** @internal */
@@ -90,7 +90,8 @@ export class HubChannel {
     if (this.#members.has(stream)) {
       throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
     }
-    if (this.#farewell !== undefined) stream.finish('drained', this.#farewell.events())
+    if (this.#shutdownMessage !== undefined)
+      stream.finish('drained', this.#shutdownMessage.events())
     if (stream.state !== 'open') return new Joined('closed', 0)
     const filter = given.filter && AsyncResource.bind(given.filter)
     return inRootContext(() => this.#members.subscribe(stream, given.lastEventId, filter))
@@ -150,9 +151,9 @@ export class HubChannel {
   }
 
   /** @internal */
-  stopSubscriptions(farewell: Farewell): LiveStream[] {
-    this.#farewell = farewell
-    return this.#members.stopSubscriptions(farewell)
+  stopSubscriptions(shutdownMessage: ShutdownMessage): LiveStream[] {
+    this.#shutdownMessage = shutdownMessage
+    return this.#members.stopSubscriptions(shutdownMessage)
   }
 
   async #close(): Promise<void> {

@@ -7,7 +7,7 @@ import { isolated, rethrowLater } from '../internal/rethrow.js'
 import { callAfter } from '../internal/scheduling.js'
 import { type EncodedEvent, encodeEvent } from '../sse/encode.js'
 import type { LiveStream } from '../stream/live-stream.js'
-import type { Farewell } from '../stream/shutdown-message.js'
+import type { ShutdownMessage } from '../stream/shutdown-message.js'
 import type { BroadcastOptions } from './broadcast.js'
 import { Channel } from './channel.js'
 import {
@@ -20,7 +20,7 @@ import { IdTag } from './id-tag.js'
 import { primer } from './ids.js'
 import { Join, type JoinHost, type LossReason } from './joining.js'
 import type { Replayed, SubscribeOptions, Subscription } from './options.js'
-import { type ReplayDesk, type ReplayPage, replayDesk } from './replay-desk.js'
+import { type ReplayPage, type ReplayReader, replayReader } from './replay-reader.js'
 import { spreadEnds } from './spread-ends.js'
 import { Window, type WindowLimits } from './window.js'
 
@@ -40,7 +40,7 @@ export class HubMembers implements JoinHost, FeedListener {
   readonly feed: Feed
   readonly #options: HubChannelOptions
   readonly #whomOf: WhomOf
-  readonly #desk: ReplayDesk
+  readonly #replays: ReplayReader
   readonly #limits: WindowLimits
   readonly #joins = new Map<LiveStream, Join>()
   /** What those had that left on their way. */
@@ -56,7 +56,7 @@ export class HubMembers implements JoinHost, FeedListener {
     this.#whomOf = whomOf
     const { hub, name, history, sliceBudget } = options
     this.tag = new IdTag(hub.scope, name)
-    this.#desk = replayDesk(hub)
+    this.#replays = replayReader(hub)
     const keep = keepOf(history)
     this.#limits = {
       maxEvents: Math.min(keep.maxEvents, WINDOW_EVENTS),
@@ -113,8 +113,8 @@ export class HubMembers implements JoinHost, FeedListener {
     return true
   }
 
-  stopSubscriptions(farewell: Farewell): LiveStream[] {
-    return [...this.joining(), ...this.local.stopSubscriptions(farewell)]
+  stopSubscriptions(shutdownMessage: ShutdownMessage): LiveStream[] {
+    return [...this.joining(), ...this.local.stopSubscriptions(shutdownMessage)]
   }
 
   /** Nothing comes any more, and those who are on their way are ended. */
@@ -157,7 +157,7 @@ export class HubMembers implements JoinHost, FeedListener {
   gap(after: Position, next: Position): void {
     counters.gaps += 1
     this.#window?.restart(next)
-    this.#desk.forget(this.#options.name)
+    this.#replays.forget(this.#options.name)
     const ids = { after: this.tag.idOf(after), next: this.tag.idOf(next) }
     const gap: ChannelGap = { name: this.#options.name, ...ids }
     if (channelGap.hasSubscribers) channelGap.publish(gap)
@@ -206,7 +206,7 @@ export class HubMembers implements JoinHost, FeedListener {
       tag: this.tag,
       timeout: this.#resumeTimeout,
     }
-    return this.#desk.page(reading, after, upTo)
+    return this.#replays.page(reading, after, upTo)
   }
 
   admit({ stream, filter }: Join, id: string): Replayed {

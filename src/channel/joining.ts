@@ -10,7 +10,7 @@ import type { EncodedEvent } from '../sse/encode.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import type { EndListener } from '../stream/writer.js'
 import type { Replayed, Subscription, SubscriptionOutcome } from './options.js'
-import type { ReplayPage } from './replay-desk.js'
+import type { ReplayPage } from './replay-reader.js'
 import type { Window } from './window.js'
 
 /** Why a client is told that it may have missed something. */

@@ -3,7 +3,7 @@ import type { EncodedEvent } from '../sse/encode.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import type { EndListener } from '../stream/writer.js'
 import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
-import { Cohort, type Rider } from '../transport/fast/cohort.js'
+import { Cohort, type CohortMember } from '../transport/fast/cohort.js'
 import type { FastPath } from '../transport/transport.js'
 
 const NOT_OUTSIDE = -1
@@ -12,7 +12,7 @@ const NOT_OUTSIDE = -1
 export type Start = Pick<Member, 'filter' | 'joinedAfter' | 'startId'>
 
 /** One stream's subscription. The stream keeps it among its end listeners, and that is where it is found. */
-export class Member implements EndListener, Rider {
+export class Member implements EndListener, CohortMember {
   readonly members: Members
   readonly stream: LiveStream
   readonly filter: ((event: EncodedEvent) => boolean) | undefined

@@ -1,7 +1,7 @@
 // Ends streams one after the other, so that their clients do not come back together.
 import { callAfter } from '../internal/scheduling.js'
 import type { LiveStream } from '../stream/live-stream.js'
-import { Farewell } from '../stream/shutdown-message.js'
+import { ShutdownMessage } from '../stream/shutdown-message.js'
 
 /** The least that clients are told to wait, ms; each is told a time of its own, up to twice as long. */
 const RETRY = 1_000
@@ -9,14 +9,14 @@ const TICK = 20
 
 /** @param spreadOver - ms */
 export function spreadEnds(streams: readonly LiveStream[], spreadOver: number): void {
-  const farewell = new Farewell(RETRY, undefined)
+  const shutdownMessage = new ShutdownMessage(RETRY, undefined)
   const ticks = Math.max(1, Math.ceil(spreadOver / TICK))
   const each = Math.max(1, Math.ceil(streams.length / ticks))
   const pause = Math.max(TICK, (spreadOver * each) / Math.max(1, streams.length))
   let next = 0
   const endSome = (): void => {
     for (const stream of streams.slice(next, next + each)) {
-      stream.finish('drained', farewell.events())
+      stream.finish('drained', shutdownMessage.events())
     }
     next += each
     if (next < streams.length) callAfter(pause, endSome)

@@ -30,9 +30,9 @@ export function metricsText(stats: PortGuardStats): string {
       [['', stats.spared]],
     ],
     ['failed_total', 'counter', 'Connections that the kernel refused to end', [['', stats.failed]]],
-    ['dumps_total', 'counter', 'Looks at all connections at once', [['', stats.dumps]]],
-    ['looks_total', 'counter', 'Looks at single connections', [['', stats.looks]]],
-    ['failed_dumps_total', 'counter', 'Looks that the kernel refused', [['', stats.failedDumps]]],
+    ['dumps_total', 'counter', 'Samples of all connections at once', [['', stats.dumps]]],
+    ['samples_total', 'counter', 'Samples of single connections', [['', stats.samples]]],
+    ['failed_dumps_total', 'counter', 'Samples that the kernel refused', [['', stats.failedDumps]]],
   ]
   return rows
     .map(([name, kind, help, samples]) => {

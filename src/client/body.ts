@@ -89,10 +89,10 @@ export function watchedBody(
 
   const schedule = (wait: number): void => {
     const due = now() + wait
-    timer = setTimeout(() => look(now() - due), wait)
+    timer = setTimeout(() => check(now() - due), wait)
   }
 
-  const look = (late: number): void => {
+  const check = (late: number): void => {
     // A server that answers is there, and what it sends may be waiting for its kernel's next try: as long again, and no longer.
     const heard = Math.max(heardAt, Math.min(knownAt, heardAt + silence))
     const left = heard + (forgotten ? pace() : silence) - now()

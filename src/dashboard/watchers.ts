@@ -3,11 +3,11 @@ import { createEventStream, type NodeRequest, type NodeResponse } from '../adapt
 import { callEvery } from '../internal/scheduling.js'
 import { encodeEvent } from '../sse/encode.js'
 import type { EventStream } from '../stream/event-stream.js'
-import { look } from './look.js'
 import type { Describe, Registry } from './registry.js'
+import { takeSample } from './sample.js'
 
 /** What of the options is for the looks. */
-export interface LookSettings {
+export interface SampleSettings {
   readonly interval: number
   readonly maxRows: number
   readonly describe: Describe
@@ -19,13 +19,13 @@ const OWN = Object.freeze({ detectWithin: 10_000, onOverflow: 'drop-oldest' } as
 
 export class Watchers {
   readonly #registry: Registry
-  readonly #settings: LookSettings
+  readonly #settings: SampleSettings
   readonly #streams = new Set<EventStream>()
   #stopTimer: (() => void) | undefined
   #generation = -1
   #closed = false
 
-  constructor(registry: Registry, settings: LookSettings) {
+  constructor(registry: Registry, settings: SampleSettings) {
     this.#registry = registry
     this.#settings = settings
   }
@@ -44,8 +44,8 @@ export class Watchers {
     const stream = this.#registry.ignoring(() => createEventStream(req, res, OWN))
     const { interval, actions, maxRows, describe } = this.#settings
     stream.send({ event: 'hello', data: { interval, maxRows, actions } })
-    const first = look(this.#registry, maxRows, describe)
-    stream.send({ event: 'look', data: { ...first, ended: this.#registry.ended } })
+    const first = takeSample(this.#registry, maxRows, describe)
+    stream.send({ event: 'sample', data: { ...first, ended: this.#registry.ended } })
     this.#streams.add(stream)
     this.#stopTimer ??= callEvery(interval, () => this.#tick())
     void stream.closed.then(() => this.#remove(stream))
@@ -70,11 +70,11 @@ export class Watchers {
   #tick(): void {
     const { maxRows, describe } = this.#settings
     const { ended, generation } = this.#registry
-    const current = look(this.#registry, maxRows, describe)
+    const current = takeSample(this.#registry, maxRows, describe)
     const data = generation === this.#generation ? current : { ...current, ended }
     this.#generation = generation
     // Written once, however many look.
-    const event = encodeEvent({ event: 'look', data })
+    const event = encodeEvent({ event: 'sample', data })
     for (const stream of this.#streams) stream.send(event)
   }
 }

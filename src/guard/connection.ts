@@ -13,8 +13,8 @@ import { resetConnection } from '../native/binding.js'
 import { exchangeOptions, type KernelSettings, setOptions } from '../tcp/kernel-settings.js'
 import { applySocketOptions } from '../tcp/options.js'
 import type { Exchange } from './exchange.js'
-import type { ConnectionLook } from './http2-progress.js'
-import { isProbedLess, limitsOf } from './inheritance.js'
+import type { ConnectionSample } from './http2-progress.js'
+import { isProbedLess, limitsOf } from './listener-options.js'
 import type { GuardCloseInfo, GuardCloseReason, GuardSettings } from './options.js'
 
 interface Judged {
@@ -92,7 +92,7 @@ export class Connection implements Watcher {
   add(exchange: Exchange): void {
     if (this.#exchanges.length >= this.#pruneAt) this.#prune()
     this.#exchanges.push({ exchange, streams: undefined, judgedAt: 0, endedAt: undefined })
-    this.#watch.hurry()
+    this.#watch.requestSample()
   }
 
   /** Ends the guard over this connection, and nothing else. */
@@ -145,7 +145,7 @@ export class Connection implements Watcher {
     return this.socket.readableEnded || !this.#exchanges.some(({ streams }) => streams)
   }
 
-  onLook(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
+  onSample(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
     this.#judge(now)
     this.#checkKeepAlive()
     // What is not judged yet may begin without a byte on the wire.
@@ -173,7 +173,7 @@ export class Connection implements Watcher {
   }
 
   /** Compares one stream with its limits. Returns the time of the next one. */
-  #apply(judged: Judged, look: ConnectionLook): number {
+  #apply(judged: Judged, look: ConnectionSample): number {
     const { stallTimeout, maxAge, plan } = this.#settings
     const { exchange, judgedAt } = judged
     const { now } = look

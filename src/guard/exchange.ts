@@ -4,7 +4,7 @@ import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 
 import type { Socket } from 'node:net'
 import { discardUnread } from '../internal/unread-body.js'
 import { resetConnection, sentHeadOf } from '../native/binding.js'
-import { type ConnectionLook, Http2Progress } from './http2-progress.js'
+import { type ConnectionSample, Http2Progress } from './http2-progress.js'
 import type { GuardedRequest, GuardedResponse } from './options.js'
 
 /** A response under guard, or a bare connection that the filter takes for one. */
@@ -23,7 +23,7 @@ export interface Exchange {
   /** Whether its head says `text/event-stream`. */
   readonly isEventStream: boolean
   /** Milliseconds for which its client has taken nothing though something waited. Called at every look. */
-  stalledFor(look: ConnectionLook): number
+  stalledFor(look: ConnectionSample): number
   /** Throws away request data that nobody reads and that hides the client's FIN. */
   discardUnread(): void
   /**
@@ -71,7 +71,7 @@ export class Http1Exchange implements Exchange {
   }
 
   /** A stall of an earlier response on the connection is none of this one's. */
-  stalledFor({ now, stalledFor }: ConnectionLook): number {
+  stalledFor({ now, stalledFor }: ConnectionSample): number {
     return Math.min(stalledFor, now - this.openedAt)
   }
 
@@ -125,7 +125,7 @@ export class Http2Exchange implements Exchange {
     return sent.some(([name, value]) => IS_CONTENT_TYPE.test(name) && EVENT_STREAM.test(`${value}`))
   }
 
-  stalledFor(look: ConnectionLook): number {
+  stalledFor(look: ConnectionSample): number {
     return this.#progress.stalledFor(look)
   }
 
@@ -163,7 +163,7 @@ export class BareExchange implements Exchange {
     this.openedAt = openedAt
   }
 
-  stalledFor({ stalledFor }: ConnectionLook): number {
+  stalledFor({ stalledFor }: ConnectionSample): number {
     return stalledFor
   }
 

@@ -17,7 +17,7 @@ import { isolated } from '../internal/rethrow.js'
 import { socketOf } from '../native/binding.js'
 import { Connection } from './connection.js'
 import { BareExchange, type Exchange, Http1Exchange, Http2Exchange } from './exchange.js'
-import { Inheritance } from './inheritance.js'
+import { ListenerOptions } from './listener-options.js'
 import {
   GUARD_CLOSE_REASONS,
   type GuardCloseInfo,
@@ -50,7 +50,7 @@ export interface GuardStats {
  */
 export class Guard {
   readonly #settings: GuardSettings
-  readonly #inheritance: Inheritance
+  readonly #listenerOptions: ListenerOptions
   readonly #server: Server
   readonly #kind: 'http1' | 'http2' | 'bare'
   readonly #connections = new Map<Socket, Connection>()
@@ -66,14 +66,14 @@ export class Guard {
   constructor(server: Server, settings: GuardSettings) {
     this.#server = server
     this.#settings = settings
-    this.#inheritance = new Inheritance(server, settings)
+    this.#listenerOptions = new ListenerOptions(server, settings)
     this.#kind = kindOf(server)
     server.on('listening', this.#onListening)
     server.on('close', this.#onClose)
     server.on(connectionEvent(server), this.#onConnection)
     if (this.#kind === 'http1') this.#hearRequests()
     if (this.#kind === 'http2') server.prependListener('stream', this.#onStream)
-    if (server.listening) this.#inheritance.begin()
+    if (server.listening) this.#listenerOptions.begin()
   }
 
   /** What is under guard now, and what it has ended so far. Its cost grows with the connections. */
@@ -86,7 +86,7 @@ export class Guard {
       connections: this.#connections.size,
       streams,
       closed: { ...this.#closed },
-      inherited: this.#inheritance.active,
+      inherited: this.#listenerOptions.active,
     }
   }
 
@@ -104,7 +104,7 @@ export class Guard {
     server.off(connectionEvent(server), this.#onConnection)
     server.off('stream', this.#onStream)
     server.off('request', this.#onRequest)
-    this.#inheritance.restore()
+    this.#listenerOptions.restore()
     for (const connection of [...this.#connections.values()]) connection.release()
     delete (server as Guardable)[GUARDED]
   }
@@ -130,9 +130,9 @@ export class Guard {
     this.#connections.delete(socket)
   }
 
-  readonly #onListening = (): void => this.#inheritance.begin()
+  readonly #onListening = (): void => this.#listenerOptions.begin()
 
-  readonly #onClose = (): void => this.#inheritance.forget()
+  readonly #onClose = (): void => this.#listenerOptions.forget()
 
   /** Any duplex stream may be handed to an HTTP server; only sockets have a kernel behind them. */
   readonly #onConnection = (socket: unknown): void => {
@@ -195,7 +195,7 @@ export class Guard {
     const connection = new Connection(
       socket,
       this.#settings,
-      this.#inheritance.optionsBefore(socket),
+      this.#listenerOptions.optionsBefore(socket),
       this.#report,
       this.#forget,
     )

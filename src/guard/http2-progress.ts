@@ -3,7 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { StallClock } from '../liveness/stall-clock.js'
 
 /** What is known of the connection at a look. */
-export interface ConnectionLook {
+export interface ConnectionSample {
   readonly now: number
   /** The same without the time for which the event loop was blocked. */
   readonly loopTime: number
@@ -38,12 +38,12 @@ export class Http2Progress {
   }
 
   /** Milliseconds for which the client has taken nothing though something waited. Called at every look. */
-  stalledFor({ now, loopTime, stalledFor, written, alone }: ConnectionLook): number {
+  stalledFor({ now, loopTime, stalledFor, written, alone }: ConnectionSample): number {
     const waiting = this.#stream.writableLength
     const sending = this.#stream.bufferSize - waiting
     const left = alone && written - this.#written > OTHER_FRAMES
     const still = waiting >= this.#waiting && sending === this.#sending
-    const own = this.#stall.look(waiting + sending > 0, !still || left, loopTime)
+    const own = this.#stall.update(waiting + sending > 0, !still || left, loopTime)
     if (own === 0) this.#written = written
     this.#waiting = waiting
     this.#sending = sending

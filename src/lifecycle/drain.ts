@@ -21,7 +21,7 @@ import { serverOf, stopAdmission } from '../stream/admission.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import { isStream, liveStreams, notAStream } from '../stream/live-streams.js'
-import { Farewell } from '../stream/shutdown-message.js'
+import { ShutdownMessage } from '../stream/shutdown-message.js'
 
 /** What `drain` can end: a stream, a channel's streams, those on a server's connections, or all of the process. */
 export type DrainTarget = EventStream | Channel | HubChannel | Server | 'all'
@@ -76,8 +76,8 @@ const checks: Checks<DrainOptions> = {
 /** The options with everything filled in. */
 export interface DrainSettings {
   /** Whether the connections go with the streams: their server goes. */
-  readonly hangUp: boolean
-  readonly farewell: Farewell
+  readonly closeConnections: boolean
+  readonly shutdownMessage: ShutdownMessage
   readonly retry: number
   readonly spreadOver: number
   readonly timeout: number
@@ -120,9 +120,9 @@ function drainSettings(target: DrainTarget, options: DrainOptions): DrainSetting
     )
   }
   const last = event === undefined || isEncoded(event) ? event : encodeEvent(event)
-  const hangUp = !isStream(target) && !isChannel(target)
-  const farewell = new Farewell(retry, last)
-  return { hangUp, farewell, retry: retry || 0, spreadOver, timeout, signal }
+  const closeConnections = !isStream(target) && !isChannel(target)
+  const shutdownMessage = new ShutdownMessage(retry, last)
+  return { closeConnections, shutdownMessage, retry: retry || 0, spreadOver, timeout, signal }
 }
 
 function isChannel(target: DrainTarget): target is Channel | HubChannel {
@@ -130,9 +130,9 @@ function isChannel(target: DrainTarget): target is Channel | HubChannel {
 }
 
 /** Takes no more, and lists those that are there. */
-function stopNew(target: DrainTarget, { retry, farewell }: DrainSettings): LiveStream[] {
+function stopNew(target: DrainTarget, { retry, shutdownMessage }: DrainSettings): LiveStream[] {
   if (isStream(target)) return [target]
-  if (isChannel(target)) return target.stopSubscriptions(farewell)
+  if (isChannel(target)) return target.stopSubscriptions(shutdownMessage)
   if (target !== 'all' && !(target instanceof Server)) {
     throw new TcpSseError(
       'ERR_NOT_DRAINABLE',
@@ -201,10 +201,10 @@ export class Drain {
   }
 
   #end(stream: LiveStream): void {
-    const { hangUp, farewell } = this.#settings
-    if (hangUp && stream.state !== 'closed')
+    const { closeConnections, shutdownMessage } = this.#settings
+    if (closeConnections && stream.state !== 'closed')
       isolated(() => stream.writer.transport.closeConnectionAfter?.())
-    stream.finish('drained', farewell.events())
+    stream.finish('drained', shutdownMessage.events())
   }
 
   #cut(): void {

@@ -18,7 +18,7 @@ export interface Kernel<S extends Watchable = Socket> {
    * One look at each socket, with one native call, each written where `starts` says: the columns of `COLUMNS`, with an
    * `errno` of 0 where the kernel has told something.
    */
-  look(sockets: readonly S[], table: Table, starts: readonly number[]): void
+  sample(sockets: readonly S[], table: Table, starts: readonly number[]): void
   /** Sets options, and returns what was in force before: to be set again at the end. Those that do not exist are left out. */
   exchange(socket: S, settings: KernelSettings): KernelSettings
   /** Sets options. */
@@ -35,7 +35,7 @@ export interface Kernel<S extends Watchable = Socket> {
 
 /** The real one. */
 export const systemKernel: Kernel = {
-  look: (sockets, table, starts) => readInto(table, starts, sockets),
+  sample: (sockets, table, starts) => readInto(table, starts, sockets),
   exchange: exchangeOptions,
   set: setOptions,
   reset: resetConnection,

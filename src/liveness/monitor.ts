@@ -11,7 +11,7 @@ import { observe } from './observe.js'
 import type { MonitorPlan } from './plan.js'
 import { column } from './reading.js'
 import { table } from './row.js'
-import { Subject, sooner } from './subject.js'
+import { SocketState, sooner } from './socket-state.js'
 import type { Watch, Watchable, Watcher, WatchOptions } from './watch.js'
 import { isSamePlan } from './watchers.js'
 
@@ -24,15 +24,15 @@ const BLOCKED = 50
 
 /** A socket, as far as marks on it go. */
 interface Marked<S extends Watchable> {
-  [mark: symbol]: WatchedSocket<S> | undefined
+  [mark: symbol]: MonitoredSocket<S> | undefined
 }
 
-/** A subject, as its watchers have it. */
-export class WatchedSocket<S extends Watchable> extends Subject<S> implements Watch {
+/** A monitored socket, as its watchers use it. */
+export class MonitoredSocket<S extends Watchable> extends SocketState<S> implements Watch {
   readonly #monitor: Monitor<S>
 
-  constructor(monitor: Monitor<S>, ...subject: ConstructorParameters<typeof Subject<S>>) {
-    super(...subject)
+  constructor(monitor: Monitor<S>, ...watched: ConstructorParameters<typeof SocketState<S>>) {
+    super(...watched)
     this.#monitor = monitor
   }
 
@@ -40,8 +40,8 @@ export class WatchedSocket<S extends Watchable> extends Subject<S> implements Wa
     return this.#monitor.kernel
   }
 
-  hurry(): void {
-    this.#monitor.hurry(this)
+  requestSample(): void {
+    this.#monitor.requestSample(this)
   }
 
   release(watcher: Watcher): void {
@@ -54,14 +54,14 @@ export class Monitor<S extends Watchable = Socket> {
   readonly #clock: Clock
   /** @internal */
   readonly kernel: Kernel<S>
-  readonly #subjects: WatchedSocket<S>[] = []
-  /** Where a socket's subject is found: on the socket. */
-  readonly #mark = Symbol('tcp-sse.subject')
+  readonly #sockets: MonitoredSocket<S>[] = []
+  /** The property of a socket that holds its `MonitoredSocket`. */
+  readonly #mark = Symbol('tcp-sse.watched')
   #cancelTimer: (() => void) | undefined
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
   /** Those that the tick under way has still to look at, and when the next of the others is due. */
-  #due: WatchedSocket<S>[] = []
+  #due: MonitoredSocket<S>[] = []
   #next = Number.POSITIVE_INFINITY
   /** The least time between two ticks. */
   #gap = Number.POSITIVE_INFINITY
@@ -75,115 +75,115 @@ export class Monitor<S extends Watchable = Socket> {
 
   /** How many sockets are under watch. */
   get size(): number {
-    return this.#subjects.length
+    return this.#sockets.length
   }
 
   /** All watchers, as of now: not to be kept over a turn of the event loop. */
   *watchers(): Generator<Watcher, void, undefined> {
-    for (const subject of this.#subjects) yield* subject.watchers
+    for (const watched of this.#sockets) yield* watched.watchers
   }
 
   /** Arms a socket by the watcher's plan and looks at it from now on. Of several plans for one socket the strictest rules. */
-  watch(socket: S, watcher: Watcher, options: WatchOptions = {}): WatchedSocket<S> {
+  watch(socket: S, watcher: Watcher, options: WatchOptions = {}): MonitoredSocket<S> {
     const now = this.#clock.now()
     const before = (socket as unknown as Marked<S>)[this.#mark]
-    const subject = before ?? this.#take(socket, watcher, options, now)
+    const watched = before ?? this.#take(socket, watcher, options, now)
     if (before !== undefined) {
-      subject.add(watcher)
-      this.#adopt(subject)
+      watched.add(watcher)
+      this.#adoptPlan(watched)
     }
-    subject.nextLook = Math.min(subject.nextLook, now + subject.plan.urgentPace)
-    subject.deadline = 0
-    this.#scheduleFor(subject)
-    return subject
+    watched.nextSample = Math.min(watched.nextSample, now + watched.plan.urgentPace)
+    watched.deadline = 0
+    this.#scheduleFor(watched)
+    return watched
   }
 
   /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
-  #take(socket: S, watcher: Watcher, options: WatchOptions, now: number): WatchedSocket<S> {
+  #take(socket: S, watcher: Watcher, options: WatchOptions, now: number): MonitoredSocket<S> {
     const { inheritedFrom } = options
     const { plan } = watcher
     const inherited = inheritedFrom !== undefined
     const saved: KernelSettings = inherited ? [['TCP_USER_TIMEOUT', inheritedFrom]] : []
     const loopTime = now - this.#blockedFor
-    const subject = new WatchedSocket(this, socket, plan, saved, now, loopTime)
-    subject.add(watcher)
-    subject.index = this.#subjects.length
-    this.#subjects.push(subject)
-    ;(socket as unknown as Marked<S>)[this.#mark] = subject
-    this.kernel.look([socket], table, [subject.current])
-    if (table.get(subject.current, column.errno) === 0) {
-      observe(table, undefined, subject.current, plan, now)
-      subject.advance(subject.current)
+    const watched = new MonitoredSocket(this, socket, plan, saved, now, loopTime)
+    watched.add(watcher)
+    watched.index = this.#sockets.length
+    this.#sockets.push(watched)
+    ;(socket as unknown as Marked<S>)[this.#mark] = watched
+    this.kernel.sample([socket], table, [watched.current])
+    if (table.get(watched.current, column.errno) === 0) {
+      observe(table, undefined, watched.current, plan, now)
+      watched.advance(watched.current)
     }
     if (!inherited) {
-      subject.change([
+      watched.change([
         ...keepAliveOf(plan),
-        ...subject.clockSettings(),
-        ...subject.lowWaterSettings(),
+        ...watched.clockSettings(),
+        ...watched.lowWaterSettings(),
       ])
-      return subject
+      return watched
     }
     // Inherited options stay with the connection, the low-water mark too.
-    if (plan.userTimeout !== false) subject.userTimeout = Math.ceil(plan.userTimeout)
-    subject.retransmitMax = plan.retransmitMax || Number.NaN
-    subject.notSentLowWater = watcher.notSentLowWater ?? Number.NaN
-    subject.change(subject.clockSettings())
-    return subject
+    if (plan.userTimeout !== false) watched.userTimeout = Math.ceil(plan.userTimeout)
+    watched.retransmitMax = plan.retransmitMax || Number.NaN
+    watched.notSentLowWater = watcher.notSentLowWater ?? Number.NaN
+    watched.change(watched.clockSettings())
+    return watched
   }
 
   /** Puts the strictest plan of the present watchers in force. */
-  #adopt(subject: WatchedSocket<S>): void {
-    const { strictest } = subject
-    if (strictest === undefined || isSamePlan(strictest, subject.plan)) {
-      subject.change(subject.lowWaterSettings())
+  #adoptPlan(watched: MonitoredSocket<S>): void {
+    const { strictest } = watched
+    if (strictest === undefined || isSamePlan(strictest, watched.plan)) {
+      watched.change(watched.lowWaterSettings())
       return
     }
-    subject.plan = strictest
-    if (subject.socket.destroyed) return
-    subject.retransmitMax = Number.NaN
+    watched.plan = strictest
+    if (watched.socket.destroyed) return
+    watched.retransmitMax = Number.NaN
     // What the connection needs is known from the last look; the next one is soon.
-    subject.change([
-      ...subject.lowWaterSettings(),
+    watched.change([
+      ...watched.lowWaterSettings(),
       ...keepAliveOf(strictest),
-      ...this.#withoutUserTimeout(subject),
-      ...subject.clockSettings(),
+      ...this.#withoutUserTimeout(watched),
+      ...watched.clockSettings(),
     ])
-    this.hurry(subject)
+    this.requestSample(watched)
   }
 
   /**
    * A plan that had a TCP_USER_TIMEOUT has left, and this one has none: nobody would switch it off behind a shut window, and it
    * would end a living client there.
    */
-  #withoutUserTimeout(subject: WatchedSocket<S>): KernelSettings {
-    const before = subject.valueBefore('TCP_USER_TIMEOUT')
-    if (subject.plan.userTimeout !== false || Number.isNaN(subject.userTimeout)) return []
-    subject.userTimeout = Number.NaN
+  #withoutUserTimeout(watched: MonitoredSocket<S>): KernelSettings {
+    const before = watched.valueBefore('TCP_USER_TIMEOUT')
+    if (watched.plan.userTimeout !== false || Number.isNaN(watched.userTimeout)) return []
+    watched.userTimeout = Number.NaN
     return before === undefined ? [] : [['TCP_USER_TIMEOUT', before]]
   }
 
   /** @internal */
-  release(subject: WatchedSocket<S>, watcher: Watcher): void {
-    if (!subject.remove(watcher)) return
-    if (subject.count === 0) this.drop(subject)
-    else this.#adopt(subject)
+  release(watched: MonitoredSocket<S>, watcher: Watcher): void {
+    if (!watched.remove(watcher)) return
+    if (watched.count === 0) this.drop(watched)
+    else this.#adoptPlan(watched)
   }
 
   /** @internal */
-  drop(subject: WatchedSocket<S>): void {
-    if (!subject.held) return
-    const last = this.#subjects.pop() as WatchedSocket<S>
-    if (last !== subject) {
-      this.#subjects[subject.index] = last
-      last.index = subject.index
+  drop(watched: MonitoredSocket<S>): void {
+    if (!watched.held) return
+    const last = this.#sockets.pop() as MonitoredSocket<S>
+    if (last !== watched) {
+      this.#sockets[watched.index] = last
+      last.index = watched.index
     }
-    ;(subject.socket as unknown as Marked<S>)[this.#mark] = undefined
-    const { socket, saved } = subject
-    if (saved.length > 0 && !socket.destroyed && subject.get(column.state) !== TCP_CLOSE) {
+    ;(watched.socket as unknown as Marked<S>)[this.#mark] = undefined
+    const { socket, saved } = watched
+    if (saved.length > 0 && !socket.destroyed && watched.get(column.state) !== TCP_CLOSE) {
       this.kernel.set(socket, saved)
     }
-    subject.giveBack()
-    if (this.#subjects.length > 0) return
+    watched.freeRow()
+    if (this.#sockets.length > 0) return
     this.#due = []
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
@@ -207,17 +207,17 @@ export class Monitor<S extends Watchable = Socket> {
   }
 
   /** @internal */
-  hurry(subject: WatchedSocket<S>): void {
-    subject.nextLook = 0
-    subject.deadline = 0
-    this.#scheduleFor(subject)
+  requestSample(watched: MonitoredSocket<S>): void {
+    watched.nextSample = 0
+    watched.deadline = 0
+    this.#scheduleFor(watched)
   }
 
   /** Without a pass over all, where the timer is early enough already. */
-  #scheduleFor({ nextLook, plan }: WatchedSocket<S>): void {
+  #scheduleFor({ nextSample, plan }: MonitoredSocket<S>): void {
     this.#gap = Math.min(this.#gap, plan.urgentPace / 2)
-    this.#next = Math.min(this.#next, nextLook)
-    this.#setTimer(nextLook, this.#clock.now())
+    this.#next = Math.min(this.#next, nextSample)
+    this.#setTimer(nextSample, this.#clock.now())
   }
 
   /** Looks at those that are due, as many as the budget allows; the rest in the next turn. */
@@ -232,7 +232,7 @@ export class Monitor<S extends Watchable = Socket> {
     let seen = 0
     while (seen < this.#due.length && (seen === 0 || this.#clock.now() < now + BUDGET)) {
       const some = this.#due.slice(seen, seen + AT_ONCE)
-      this.#visit(some, now, horizon)
+      this.#sample(some, now, horizon)
       this.#next = some.reduce(sooner, this.#next)
       seen += some.length
     }
@@ -240,7 +240,7 @@ export class Monitor<S extends Watchable = Socket> {
     // The gap between ticks is for sharing looks, not for putting them off.
     const cut = this.#due.length > 0
     this.#lastTick = cut ? Number.NEGATIVE_INFINITY : now
-    if (this.#subjects.length > 0) this.#setTimer(cut ? now : this.#next, this.#clock.now())
+    if (this.#sockets.length > 0) this.#setTimer(cut ? now : this.#next, this.#clock.now())
   }
 
   /** One pass over all sockets. */
@@ -248,44 +248,47 @@ export class Monitor<S extends Watchable = Socket> {
     const horizon = now + this.#gap / 2
     let pace = Number.POSITIVE_INFINITY
     this.#next = Number.POSITIVE_INFINITY
-    for (const subject of this.#subjects) {
-      pace = Math.min(pace, subject.plan.urgentPace)
-      if (subject.nextLook <= horizon) this.#due.push(subject)
-      else this.#next = sooner(this.#next, subject)
+    for (const watched of this.#sockets) {
+      pace = Math.min(pace, watched.plan.urgentPace)
+      if (watched.nextSample <= horizon) this.#due.push(watched)
+      else this.#next = sooner(this.#next, watched)
     }
     this.#gap = pace / 2
     this.kernel.begin?.(this.#due.length)
   }
 
-  #visit(due: readonly WatchedSocket<S>[], now: number, horizon: number): void {
+  #sample(due: readonly MonitoredSocket<S>[], now: number, horizon: number): void {
     const moment: Moment = { now, loopTime: now - this.#blockedFor }
-    const some: WatchedSocket<S>[] = []
-    for (const subject of due) {
+    const some: MonitoredSocket<S>[] = []
+    for (const watched of due) {
       // Whoever was called earlier in this tick may have ended it, and begun another watch of the same socket.
-      if (!subject.held) continue
-      if (subject.socket.destroyed) this.#visitDestroyed(subject)
-      else if (this.#isUnchanged(subject, horizon)) subject.passOver(now, moment.loopTime)
-      else some.push(subject)
+      if (!watched.held) continue
+      if (watched.socket.destroyed) this.#visitDestroyed(watched)
+      else if (this.#isUnchanged(watched, horizon)) watched.skip(now, moment.loopTime)
+      else some.push(watched)
     }
     if (some.length === 0) return
     // With the look: what a watcher writes between the two would never be seen.
     const activities = some.map(({ socket }) => this.kernel.activity(socket))
-    this.kernel.look(
+    this.kernel.sample(
       some.map(({ socket }) => socket),
       table,
       some.map(({ spare }) => spare),
     )
-    for (const [i, subject] of some.entries()) {
+    for (const [i, watched] of some.entries()) {
       isolated(() => {
-        if (!examine(subject, activities[i] as number, moment)) return
-        this.drop(subject)
-        this.kernel.reset(subject.socket)
+        if (!examine(watched, activities[i] as number, moment)) return
+        this.drop(watched)
+        this.kernel.reset(watched.socket)
       })
     }
   }
 
   /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
-  #isUnchanged({ quiet, deadline, activity, socket }: WatchedSocket<S>, horizon: number): boolean {
+  #isUnchanged(
+    { quiet, deadline, activity, socket }: MonitoredSocket<S>,
+    horizon: number,
+  ): boolean {
     return quiet && deadline > horizon && this.kernel.activity(socket) === activity
   }
 
@@ -293,14 +296,14 @@ export class Monitor<S extends Watchable = Socket> {
    * Node tells of a socket's end, but not everybody: a response that waits behind another one hears nothing. Whoever still
    * watches at the second sight has heard nothing.
    */
-  #visitDestroyed(subject: WatchedSocket<S>): void {
-    if (subject.seenDestroyed) {
-      tellOfDestroyed(subject)
-      this.drop(subject)
+  #visitDestroyed(watched: MonitoredSocket<S>): void {
+    if (watched.seenDestroyed) {
+      tellOfDestroyed(watched)
+      this.drop(watched)
       return
     }
-    subject.seenDestroyed = true
-    subject.nextLook = 0
+    watched.seenDestroyed = true
+    watched.nextSample = 0
   }
 }
 

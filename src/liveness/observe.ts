@@ -5,8 +5,8 @@ import {
   ANSWER_PACE,
   answerWithin,
   CLOCK_TOLERANCE,
+  extraPathTime,
   isQueueing,
-  longerThanShort,
   longestPause,
   questionsInDoubt,
   questionsNeeded,
@@ -85,7 +85,7 @@ export function idleQuestions(table: Table, reading: number, plan: MonitorPlan):
   const inDoubt = questionsInDoubt(questions, unanswered)
   if (unanswered > CHANCE_LOSSES) return Math.max(needed, inDoubt)
   // The last answer of a longer path takes the time of some questions.
-  const longer = longerThanShort(table, reading)
+  const longer = extraPathTime(table, reading)
   const fewer = Math.ceil(longer / Math.max(ANSWER_PACE, plan.probePace))
   return Math.max(needed, Math.min(inDoubt, plan.idleQuestions - fewer))
 }

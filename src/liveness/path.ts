@@ -21,7 +21,7 @@ export function answerWithin(table: Table, reading: number): number {
 }
 
 /** How much longer than on a short path that may take, ms. */
-export function longerThanShort(table: Table, reading: number): number {
+export function extraPathTime(table: Table, reading: number): number {
   return Math.max(0, answerWithin(table, reading) - SHORT_PATH) || 0
 }
 

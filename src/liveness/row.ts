@@ -4,7 +4,7 @@ import { column, READING_WIDTH } from './reading.js'
 
 /** What is remembered beside the readings: properties of `Row`. */
 const REMEMBERED = [
-  'nextLook',
+  'nextSample',
   'deadline',
   'activity',
   'progressAt',
@@ -32,7 +32,7 @@ const NOWHERE = 2 ** 29
 /** One socket's row, which reads like an object. */
 export class Row {
   /** When the next look is due. */
-  declare nextLook: number
+  declare nextSample: number
   /** The time of the next look, whatever happens on the connection. */
   declare deadline: number
   /** What the kernel's `activity` said at the last look. */
@@ -94,7 +94,7 @@ export class Row {
   }
 
   /** Gives the row to the next socket. From now on this one reads as empty and takes nothing. */
-  giveBack(): void {
+  freeRow(): void {
     if (this.held) table.release(this.rowStart)
     this.#place = 2 * NOWHERE
   }

@@ -25,7 +25,7 @@ export class StallClock {
   progressAt = 0
 
   /** See `countStall`. */
-  look(waiting: boolean, moved: boolean, loopTime: number): number {
+  update(waiting: boolean, moved: boolean, loopTime: number): number {
     return countStall(this, waiting, moved, loopTime)
   }
 }

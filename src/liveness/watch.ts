@@ -37,7 +37,7 @@ export interface Watcher {
    * @param loopTime - a clock like that of `now`, without the time for which the event loop was blocked: for stalls
    * @returns the time by which to be called again, whatever happens on the connection, or `Infinity`
    */
-  onLook(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number
+  onSample(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number
 }
 
 /** A socket under watch, from a watcher's side. */
@@ -50,7 +50,7 @@ export interface Watch {
   /** What was in force before the watch, of the options that it has set. */
   readonly saved: KernelSettings
   /** Asks for a look at the next tick. */
-  hurry(): void
+  requestSample(): void
   /**
    * Milliseconds for which something has gone unanswered: by the latest look, or as of `now`; `undefined` where the kernel
    * has told nothing.

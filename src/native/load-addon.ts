@@ -30,7 +30,13 @@ export interface Addon {
    * Sends the same bytes to the descriptors of rows `from` up to `to`; returns how many took everything. `shorts` gets the
    * number of the others, and of each its row and what it took or `-errno`.
    */
-  cast(fds: Int32Array, from: number, to: number, bytes: Uint8Array, shorts: Int32Array): number
+  sendToEach(
+    fds: Int32Array,
+    from: number,
+    to: number,
+    bytes: Uint8Array,
+    shorts: Int32Array,
+  ): number
   /** The columns of a row about a socket of anybody: `fields`, then native/diag.h's. */
   readonly diagFields: readonly string[]
   /** Returns how many sockets there are; as many rows are written as fit. */

@@ -36,7 +36,7 @@ export interface PortGuardStats {
   /** Dumps of all connections. */
   readonly dumps: number
   /** Looks at single ones. */
-  readonly looks: number
+  readonly samples: number
   /** Dumps that the kernel refused; the last ones stood in for them. */
   readonly failedDumps: number
 }
@@ -131,7 +131,7 @@ class GuardedPort implements PortGuard, Owner {
       spared: this.#spared,
       failed: this.#failed,
       dumps: this.#dumps,
-      looks: this.#kernel.looks,
+      samples: this.#kernel.samples,
       failedDumps: this.#failedDumps,
     }
   }

@@ -28,7 +28,7 @@ export class OutsideKernel implements Kernel<Connection> {
   readonly #fresh: number
   readonly #arming: Arming | undefined
   readonly #asking: number
-  looks = 0
+  samples = 0
 
   /** @param refresh - makes a dump; does not throw */
   constructor(
@@ -63,7 +63,7 @@ export class OutsideKernel implements Kernel<Connection> {
     return Math.floor((at + this.#slack) / unit) * unit
   }
 
-  look(connections: readonly Connection[], table: Table, starts: readonly number[]): void {
+  sample(connections: readonly Connection[], table: Table, starts: readonly number[]): void {
     if (!this.#isFresh()) {
       this.#ask(connections, table, starts)
       return
@@ -98,7 +98,7 @@ export class OutsideKernel implements Kernel<Connection> {
   }
 
   #ask(connections: readonly Connection[], table: Table, starts: readonly number[]): void {
-    this.looks += connections.length
+    this.samples += connections.length
     // No memory or no descriptor for the question: a look that tells nothing changes nothing.
     for (const start of starts) table.set(start, column.errno, Number.NaN)
     let rows: DiagRows

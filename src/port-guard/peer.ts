@@ -3,7 +3,7 @@ import type { Clock } from '../internal/clock.js'
 import { isolated } from '../internal/rethrow.js'
 import { callAtEndOfTick } from '../internal/scheduling.js'
 import type { PeerEvidence } from '../liveness/evidence.js'
-import type { Monitor, WatchedSocket } from '../liveness/monitor.js'
+import type { Monitor, MonitoredSocket } from '../liveness/monitor.js'
 import type { MonitorPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { Watcher } from '../liveness/watch.js'
@@ -53,7 +53,7 @@ export class Peer {
   readonly #connection: Connection
   readonly remote: Endpoint
   #watcher: Watcher | undefined
-  #watch: WatchedSocket<Connection> | undefined
+  #watch: MonitoredSocket<Connection> | undefined
   /** Given up and not ended: since when, and the last look. */
   #parked: { readonly at: number; readonly evidence: PeerEvidence } | undefined
 
@@ -96,7 +96,7 @@ export class Peer {
       onPeerGone: this.#forget,
       // Whether it still reads is its own affair: a server that has no use for such a client has seen the FIN itself.
       mayHalfClose: () => true,
-      onLook: this.#onLook,
+      onSample: this.#onSample,
     }
     this.#watch = this.#owner.monitor.watch(this.#connection, this.#watcher)
   }
@@ -148,12 +148,12 @@ export class Peer {
     this.#forget()
     this.#end('peer-dead', evidence, undefined, (now) => {
       const judgeAgain = (table: Table, start: number): boolean =>
-        this.#lookAgain(table, start, now)
+        this.#sampleAgain(table, start, now)
       return watch?.judgeAgain(judgeAgain, now) === 'dead'
     })
   }
 
-  readonly #onLook = (now: number, stalledFor: number): number => {
+  readonly #onSample = (now: number, stalledFor: number): number => {
     const { stallTimeout } = this.#owner.settings
     if (stallTimeout === false || stalledFor === 0) return Number.POSITIVE_INFINITY
     if (stalledFor < stallTimeout) return now + stallTimeout - stalledFor
@@ -162,7 +162,7 @@ export class Peer {
     const { bytesAcked } = evidence.tcp
     this.release()
     this.#end('stalled', evidence, stalledFor, (now) => {
-      return this.#lookAgain(again, 0, now) && again.get(0, column.bytesAcked) === bytesAcked
+      return this.#sampleAgain(again, 0, now) && again.get(0, column.bytesAcked) === bytesAcked
     })
     return Number.POSITIVE_INFINITY
   }
@@ -206,7 +206,7 @@ export class Peer {
     isolated(() => this.#owner.report(info))
   }
 
-  #lookAgain(table: Table, start: number, now: number): boolean {
+  #sampleAgain(table: Table, start: number, now: number): boolean {
     try {
       copyRow(findSockets([this.#connection.id]), 0, table, start)
     } catch {

@@ -157,11 +157,11 @@ export function serverOf(socket: Socket | undefined): Server | undefined {
 }
 
 /** A number of its own for each client, from the least to twice that. */
-export function spread(least: number, random = Math.random()): number {
+export function jitter(least: number, random = Math.random()): number {
   return Math.round(least * (1 + random))
 }
 
 /** A number of its own for each, for `Retry-After`, which knows whole seconds only (RFC 9110, 10.2.3). */
 export function secondsFrom(least: number, random = Math.random()): number {
-  return Math.max(1, Math.ceil(spread(least, random) / 1_000))
+  return Math.max(1, Math.ceil(jitter(least, random) / 1_000))
 }

@@ -12,8 +12,8 @@ export class AgingStream extends LiveStream {
     return this
   }
 
-  override onLook(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number {
-    const next = super.onLook(now, stalledFor, verdict, loopTime)
+  override onSample(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number {
+    const next = super.onSample(now, stalledFor, verdict, loopTime)
     if (now < this.#expiresAt) return Math.min(next, this.#expiresAt)
     this.finish('expired')
     return next

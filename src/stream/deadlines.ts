@@ -6,7 +6,7 @@ import type { Writer } from './writer.js'
 const HEARTBEAT = encodeComment('').bytes
 
 /** A stream at a look. */
-interface StreamLook {
+interface StreamSample {
   readonly writer: Writer
   readonly openedAt: number
   readonly now: number
@@ -27,14 +27,14 @@ interface StreamLook {
  *
  * @returns the time by which to check again, or `Infinity`
  */
-export function checkDeadlines(look: StreamLook): number {
+export function checkDeadlines(look: StreamSample): number {
   const { writer, openedAt, now, loopTime } = look
   const { plan } = writer.settings
   // The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over.
   const bodyDue = openedAt + plan.detectWithin / 2
   const discardBody = now >= bodyDue
   const { transport } = writer
-  const stalledFor = transport.look({ loopTime, stalledFor: look.stalledFor, discardBody })
+  const stalledFor = transport.sample({ loopTime, stalledFor: look.stalledFor, discardBody })
   if (stalledFor === undefined) return Number.POSITIVE_INFINITY
   // Where the connection's bytes are not this response's, it can have to wait while the connection is quiet.
   const next = transport.ledger === undefined ? now + plan.pace : Number.POSITIVE_INFINITY
@@ -48,7 +48,7 @@ export function lifetime(maxAge: number, random = Math.random()): number {
 
 const JITTER = 0.2
 
-function checkStall(look: StreamLook, stalledFor: number): number {
+function checkStall(look: StreamSample, stalledFor: number): number {
   const { writer, now } = look
   const { plan, stallTimeout } = writer.settings
   if (stallTimeout === false || stalledFor === 0) return heartbeat(look)
@@ -62,7 +62,7 @@ function checkStall(look: StreamLook, stalledFor: number): number {
 }
 
 /** Skipped when there was traffic, paused while the client is behind. */
-function heartbeat({ writer, now, sentAgo }: StreamLook): number {
+function heartbeat({ writer, now, sentAgo }: StreamSample): number {
   const { heartbeat: pause } = writer.settings.plan
   const last = writer.lastTraffic(now, sentAgo)
   if (pause === false || !writer.hasRoom) return Number.POSITIVE_INFINITY

@@ -34,7 +34,7 @@ export interface Undelivered {
 }
 
 /** Somebody who waits to hear about one event. */
-export type Ticket = Deferred<DeliveryOutcome>
+export type Confirmation = Deferred<DeliveryOutcome>
 
 /**
  * How many unacknowledged events of its own each stream remembers one by one. Of more, the oldest count as undelivered
@@ -120,7 +120,7 @@ export class DeliveryLog {
   /** Made with the first id or range: token streams have none. */
   #entries: Entry[] | undefined
   /** By the number of the event. */
-  #tickets: Map<number, Ticket> | undefined
+  #confirmations: Map<number, Confirmation> | undefined
   /** Numbers of entries: [first, acknowledged) are remembered and acknowledged, [acknowledged, next) are not. */
   #first = 0
   #acknowledged = 0
@@ -156,7 +156,7 @@ export class DeliveryLog {
 
   /** Whether somebody waits for an acknowledgement. */
   get awaited(): boolean {
-    return this.#tickets !== undefined && this.#tickets.size > 0
+    return this.#confirmations !== undefined && this.#confirmations.size > 0
   }
 
   /** Whether the next `record` would grow the ring or forget something: a fresh look may make room. */
@@ -166,9 +166,9 @@ export class DeliveryLog {
   }
 
   /** Notes an event whose last byte ends at `end`. Offsets never decrease. */
-  record(id: string | undefined, end: number, ticket?: Ticket): void {
+  record(id: string | undefined, end: number, confirmation?: Confirmation): void {
     this.#append(id, end)
-    if (ticket !== undefined) this.#wait(this.#recorded, ticket)
+    if (confirmation !== undefined) this.#wait(this.#recorded, confirmation)
     this.#recorded += 1
   }
 
@@ -216,13 +216,13 @@ export class DeliveryLog {
   }
 
   /** The latest event with this id: settled if it is known to be delivered, waiting if not; absent if forgotten. */
-  find(id: string): Ticket | undefined {
+  find(id: string): Confirmation | undefined {
     let number = this.#recorded
     for (let index = this.#next - 1; index >= this.#first; index--) {
       const entry = this.#entryAt(index)
       const inRange = entry instanceof BroadcastRange ? entry.find(id) : entry === id ? 0 : -1
       number -= entry instanceof BroadcastRange ? entry.count : 1
-      if (inRange >= 0) return this.#ticketOf(number + inRange)
+      if (inRange >= 0) return this.#confirmationOf(number + inRange)
     }
     return undefined
   }
@@ -243,7 +243,7 @@ export class DeliveryLog {
   /** Settles the tickets of all that is unacknowledged, and those of later questions. */
   settleAll(outcome: DeliveryOutcome): void {
     this.#outcome = outcome
-    for (const number of [...(this.#tickets?.keys() ?? [])]) this.#settle(number, outcome)
+    for (const number of [...(this.#confirmations?.keys() ?? [])]) this.#settle(number, outcome)
   }
 
   /** These events are the next that are acknowledged. */
@@ -258,24 +258,24 @@ export class DeliveryLog {
     this.#delivered = until
   }
 
-  #ticketOf(number: number): Ticket {
-    const waiting = this.#tickets?.get(number)
+  #confirmationOf(number: number): Confirmation {
+    const waiting = this.#confirmations?.get(number)
     if (waiting !== undefined) return waiting
-    const ticket: Ticket = new Deferred()
-    if (number < this.#delivered) ticket.resolve('delivered')
-    else if (this.#outcome !== undefined) ticket.resolve(this.#outcome)
-    else this.#wait(number, ticket)
-    return ticket
+    const confirmation: Confirmation = new Deferred()
+    if (number < this.#delivered) confirmation.resolve('delivered')
+    else if (this.#outcome !== undefined) confirmation.resolve(this.#outcome)
+    else this.#wait(number, confirmation)
+    return confirmation
   }
 
   #settle(number: number, outcome: DeliveryOutcome): void {
-    this.#tickets?.get(number)?.resolve(outcome)
-    this.#tickets?.delete(number)
+    this.#confirmations?.get(number)?.resolve(outcome)
+    this.#confirmations?.delete(number)
   }
 
-  #wait(number: number, ticket: Ticket): void {
-    this.#tickets ??= new Map()
-    this.#tickets.set(number, ticket)
+  #wait(number: number, confirmation: Confirmation): void {
+    this.#confirmations ??= new Map()
+    this.#confirmations.set(number, confirmation)
   }
 
   #entryAt(index: number): Entry {

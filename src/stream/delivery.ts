@@ -3,10 +3,10 @@ import { acknowledgedOffset } from '../tcp/info.js'
 import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
 import type { Transport } from '../transport/transport.js'
 import {
+  type Confirmation,
   type Delivered,
   DeliveryLog,
   type DeliveryOutcome,
-  type Ticket,
   TRACKED_EVENTS,
   type Undelivered,
 } from './delivery-log.js'
@@ -40,13 +40,13 @@ export class Delivery {
   }
 
   /** An event has been written to the transport. */
-  record(id: string | undefined, ticket: Ticket | undefined): void {
+  record(id: string | undefined, confirmation: Confirmation | undefined): void {
     const end = this.#positionToRecordAt()
     if (end === undefined) {
-      ticket?.resolve('unknown')
+      confirmation?.resolve('unknown')
       return
     }
-    this.#logToRecordIn().record(id, end, ticket)
+    this.#logToRecordIn().record(id, end, confirmation)
     this.#log?.acknowledge(this.#acknowledged)
   }
 
@@ -62,7 +62,7 @@ export class Delivery {
     const position = this.#transport.ledger?.position
     if (position === undefined) this.#forget()
     // That look may find that the position is wrong.
-    else if (this.#log?.full) this.look()
+    else if (this.#log?.full) this.update()
     return this.#known ? position : undefined
   }
 
@@ -73,7 +73,7 @@ export class Delivery {
   }
 
   /** Asks the kernel. Nothing is taken back: what has been acknowledged once stays so. */
-  look(): void {
+  update(): void {
     const { socket } = this.#transport
     if (!this.#known || socket === undefined) return
     const offset = acknowledgedOffset(socket)
@@ -91,9 +91,10 @@ export class Delivery {
   /** A promise for the latest event with this id, queued or sent. */
   of(id: string, queue: EventQueue | undefined): Promise<DeliveryOutcome> {
     if (this.#unsent?.has(id)) return Promise.resolve('undelivered')
-    const ticket = queue?.ticketOf(id) ?? (this.#known ? this.#log?.find(id) : undefined)
+    const confirmation =
+      queue?.confirmationOf(id) ?? (this.#known ? this.#log?.find(id) : undefined)
     return (
-      ticket?.promise ??
+      confirmation?.promise ??
       Promise.resolve(this.#known && this.#log?.lastId === id ? 'delivered' : 'unknown')
     )
   }
@@ -127,7 +128,7 @@ export class Delivery {
   /** The stream has ended: everything that is still waited for is settled. */
   end(queue: EventQueue | undefined): void {
     this.#log?.settleAll(this.#known ? 'undelivered' : 'unknown')
-    queue?.settleTickets('undelivered')
+    queue?.settleConfirmations('undelivered')
     if (queue?.length) this.#unsent = new Set(Array.from(queue.events(), (event) => event.id))
   }
 

@@ -72,11 +72,11 @@ export class EchoStream extends AgingStream implements EchoTarget {
     return true
   }
 
-  override onLook(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number {
-    const next = super.onLook(now, stalledFor, verdict, loopTime)
+  override onSample(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number {
+    const next = super.onSample(now, stalledFor, verdict, loopTime)
     if (this.state !== 'open') return next
     const before = this.verdict
-    const echoDue = this.#watch.look(now)
+    const echoDue = this.#watch.check(now)
     if (echoDue === 'gone') {
       this.cut('no-echo', noEcho(this.#echo.silence))
       return Number.POSITIVE_INFINITY

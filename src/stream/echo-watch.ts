@@ -17,7 +17,7 @@ export class EchoWatch {
   /** Since when an echo is due; `undefined` while none is expected. */
   #since: number | undefined
   #heardAt = Number.NEGATIVE_INFINITY
-  #nextLook = Number.POSITIVE_INFINITY
+  #nextCheck = Number.POSITIVE_INFINITY
   #suspected = false
   #overdue = false
 
@@ -43,11 +43,11 @@ export class EchoWatch {
   }
 
   /** Returns the time of the next look, or `'gone'`. */
-  look(now: number): number | 'gone' {
+  check(now: number): number | 'gone' {
     const { silence } = this.#settings
     if (this.#since === undefined) return Number.POSITIVE_INFINITY
-    if (now - this.#nextLook > LATE) {
-      this.#since += now - this.#nextLook
+    if (now - this.#nextCheck > LATE) {
+      this.#since += now - this.#nextCheck
       this.#suspected = false
     }
     const quiet = now - this.#since
@@ -58,7 +58,7 @@ export class EchoWatch {
       ? now + GRACE
       : this.#since + (this.#overdue ? silence : silence / 2)
     // Never later than the next beat, so that a loop that is blocked shows.
-    this.#nextLook = Math.min(due, now + this.#settings.beat)
-    return this.#nextLook
+    this.#nextCheck = Math.min(due, now + this.#settings.beat)
+    return this.#nextCheck
   }
 }

@@ -1,5 +1,5 @@
 // One client. Data flows down (event -> bytes -> transport), knowledge flows up (kernel -> monitor -> stream).
-//   open --close()--> draining --everything acknowledged--> closed
+//   open --close()--> closing --everything acknowledged--> closed
 //     \-- peer dead or gone, stalled, overflow, abort, error --> closed
 
 import { onAbort } from '../internal/abort.js'
@@ -35,9 +35,9 @@ import {
   stalled,
 } from './close-info.js'
 import { checkDeadlines } from './deadlines.js'
-import type { Delivered, DeliveryOutcome, Ticket } from './delivery-log.js'
+import type { Confirmation, Delivered, DeliveryOutcome } from './delivery-log.js'
 import type { EventStream } from './event-stream.js'
-import * as news from './instrumentation.js'
+import * as instrumentation from './instrumentation.js'
 import { Mute } from './mute.js'
 import type { StreamSettings } from './options.js'
 import type { Dropped, EventQueue } from './queue.js'
@@ -77,19 +77,19 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     this.#writer = new Writer(transport, settings, this, clock)
     this.lastEventId = lastEventId
     if (refusal !== undefined) {
-      news.refused(this, this.#settle(refusal.reason, 0))
+      instrumentation.refused(this, this.#settle(refusal.reason, 0))
       return
     }
     enter(settings, transport.socket)
     if (transport.over !== undefined) {
-      news.opened(this)
+      instrumentation.opened(this)
       this.onClose()
       return
     }
     transport.listen(this.#writer)
     const { signal, opening } = settings
     if (signal?.aborted) {
-      news.opened(this)
+      instrumentation.opened(this)
       this.abort(asError(signal.reason))
       return
     }
@@ -97,7 +97,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     this.#watch = watchOver(transport.socket, this)
     if (transport.socket === undefined) unwatched.add(this)
     if (opening !== undefined) this.#writer.write(opening)
-    news.opened(this)
+    instrumentation.opened(this)
   }
 
   get state(): StreamState {
@@ -131,9 +131,9 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   }
 
   async sendConfirmed(event: EventInput | EncodedEvent): Promise<DeliveryOutcome> {
-    const ticket = new Deferred<DeliveryOutcome>()
-    if (this.#encodeAndSend(event, ticket) === 'closed') return 'undelivered'
-    return ticket.promise
+    const confirmation = new Deferred<DeliveryOutcome>()
+    if (this.#encodeAndSend(event, confirmation) === 'closed') return 'undelivered'
+    return confirmation.promise
   }
 
   comment(text: string): SendResult {
@@ -149,8 +149,8 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   }
 
   /** Sends an event in its final form: the short way, for `Channel`. */
-  sendEncoded(event: EncodedEvent, ticket?: Ticket): SendResult {
-    return this.#isOpen() ? this.#concluded(this.#writer.deliver(event, ticket)) : 'closed'
+  sendEncoded(event: EncodedEvent, confirmation?: Confirmation): SendResult {
+    return this.#isOpen() ? this.#concluded(this.#writer.deliver(event, confirmation)) : 'closed'
   }
 
   /** Ends the stream because of what the application has done: what waits is sent, and the reason is `error`. */
@@ -181,7 +181,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   delivered(): Delivered | undefined {
     if (this.#info !== undefined) return this.#info.delivered
     const { delivery } = this.#writer
-    delivery.look()
+    delivery.update()
     return delivery.delivered
   }
 
@@ -213,19 +213,19 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     return this.#state === 'open' && this.#writer.transport.writable
   }
 
-  #encodeAndSend(event: EventInput | EncodedEvent, ticket?: Ticket): SendResult {
+  #encodeAndSend(event: EventInput | EncodedEvent, confirmation?: Confirmation): SendResult {
     if (this.#state !== 'open') return 'closed'
-    if (isEncoded(event)) return this.sendEncoded(event, ticket)
+    if (isEncoded(event)) return this.sendEncoded(event, confirmation)
     const text = eventText(event, this.#writer.settings.serialize)
     // Asked after it: the application's serializer may have ended the stream.
     return this.#isOpen()
-      ? this.#concluded(this.#writer.deliverText(text, event, ticket))
+      ? this.#concluded(this.#writer.deliverText(text, event, confirmation))
       : 'closed'
   }
 
   #concluded(result: SendResult | 'overflow'): SendResult {
     if (result !== 'overflow') return result
-    news.overflowing({ stream: this, outcome: 'closed', events: 0, bytes: 0 })
+    instrumentation.overflowing({ stream: this, outcome: 'closed', events: 0, bytes: 0 })
     this.#giveUp('overflow', overflowed(this.#writer.queue as EventQueue))
     return 'closed'
   }
@@ -256,8 +256,8 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     else this.#close(reasonOfGone(evidence.verdict, error, socket), error, evidence)
   }
 
-  onLook(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
-    if (this.#writer.inFlight) this.#writer.delivery.look()
+  onSample(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
+    if (this.#writer.inFlight) this.#writer.delivery.update()
     return checkDeadlines({
       writer: this.#writer,
       openedAt: this.#openedAt,
@@ -275,7 +275,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   }
 
   onVerdict(verdict: Verdict, previous: Verdict): void {
-    news.judgedAnew(this, verdict, previous)
+    instrumentation.judgedAnew(this, verdict, previous)
   }
 
   onFailed(error: unknown): void {
@@ -284,7 +284,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   }
 
   onDropped(events: number, bytes: number): void {
-    news.overflowing({ stream: this, outcome: 'dropped', events, bytes })
+    instrumentation.overflowing({ stream: this, outcome: 'dropped', events, bytes })
   }
 
   beforeEnd(): void {
@@ -296,7 +296,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   /** Ends the stream once everything has been sent. */
   #end(reason: CloseReason, error: Error | undefined): void {
     if (this.#state !== 'open') return
-    this.#state = 'draining'
+    this.#state = 'closing'
     this.#ending = { reason, error }
     this.#writer.end()
   }
@@ -315,11 +315,12 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     this.#state = 'closed'
     this.#writer.transport.listen(undefined)
     this.#lastVerdict = reason === 'peer-dead' ? 'dead' : this.verdict
-    const silence = reason === 'peer-dead' ? news.silenceOf(evidence, this.#watch) : undefined
+    const silence =
+      reason === 'peer-dead' ? instrumentation.silenceOf(evidence, this.#watch) : undefined
     const info = this.#settle(reason, this.#writer.now() - this.#openedAt, error, evidence)
     unwatched.delete(this)
     leave(this.#writer.settings, this.#writer.transport.socket)
-    news.closed(this, info, silence)
+    instrumentation.closed(this, info, silence)
   }
 
   #settle(

@@ -2,7 +2,7 @@
 
 import { Deferred } from '../internal/deferred.js'
 import type { EncodedEvent } from '../sse/encode.js'
-import type { DeliveryOutcome, Ticket } from './delivery-log.js'
+import type { Confirmation, DeliveryOutcome } from './delivery-log.js'
 
 /**
  * What happens to an event for which the queue has no room:
@@ -28,13 +28,13 @@ export interface Dropped {
 }
 
 /** What became of an event: `overflow` leaves it out and the decision to the caller. */
-export type Admission = 'queued' | 'dropped' | 'overflow'
+export type QueueResult = 'queued' | 'dropped' | 'overflow'
 
 /** An event that waits. */
 export interface Waiting {
   readonly event: EncodedEvent
   /** Of somebody who wants to know what becomes of it. */
-  ticket: Ticket | undefined
+  confirmation: Confirmation | undefined
 }
 
 interface Node extends Waiting {
@@ -65,8 +65,8 @@ export class EventQueue {
     this.limits = limits
   }
 
-  /** Takes an event, or says why not. What is dropped is told so by its ticket. */
-  push(event: EncodedEvent, ticket?: Ticket): Admission {
+  /** Takes an event, or says why not. What is dropped is told so by its confirmation. */
+  push(event: EncodedEvent, confirmation?: Confirmation): QueueResult {
     const size = event.bytes.length
     const { onOverflow } = this.limits
     if (onOverflow === 'coalesce' && event.key !== undefined) this.#supersede(event.key)
@@ -74,10 +74,16 @@ export class EventQueue {
     if (!this.#fits(size)) {
       this.refused = size
       if (onOverflow === 'close' || onOverflow === 'coalesce') return 'overflow'
-      this.#countDropped(size, ticket)
+      this.#countDropped(size, confirmation)
       return 'dropped'
     }
-    this.#append({ event, ticket, number: this.taken++, previous: this.#last, next: undefined })
+    this.#append({
+      event,
+      confirmation,
+      number: this.taken++,
+      previous: this.#last,
+      next: undefined,
+    })
     return 'queued'
   }
 
@@ -98,19 +104,20 @@ export class EventQueue {
     for (let node = this.#first; node !== undefined; node = node.next) yield node.event
   }
 
-  /** The ticket of the newest event with this id, made if there is none. */
-  ticketOf(id: string): Ticket | undefined {
+  /** The confirmation of the newest event with this id, made if there is none. */
+  confirmationOf(id: string): Confirmation | undefined {
     for (let node = this.#last; node !== undefined; node = node.previous) {
       if (node.event.id !== id) continue
-      node.ticket ??= new Deferred()
-      return node.ticket
+      node.confirmation ??= new Deferred()
+      return node.confirmation
     }
     return undefined
   }
 
   /** Tells everybody who waits for one of the events. */
-  settleTickets(outcome: DeliveryOutcome): void {
-    for (let node = this.#first; node !== undefined; node = node.next) node.ticket?.resolve(outcome)
+  settleConfirmations(outcome: DeliveryOutcome): void {
+    for (let node = this.#first; node !== undefined; node = node.next)
+      node.confirmation?.resolve(outcome)
   }
 
   #makeRoom(size: number): void {
@@ -154,13 +161,13 @@ export class EventQueue {
 
   #drop(node: Node): void {
     this.#remove(node)
-    this.#countDropped(node.event.bytes.length, node.ticket)
+    this.#countDropped(node.event.bytes.length, node.confirmation)
   }
 
-  #countDropped(size: number, ticket: Ticket | undefined): void {
+  #countDropped(size: number, confirmation: Confirmation | undefined): void {
     this.droppedEvents += 1
     this.droppedBytes += size
-    ticket?.resolve('dropped')
+    confirmation?.resolve('dropped')
   }
 
   #remove(node: Node): void {

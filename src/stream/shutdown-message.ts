@@ -1,9 +1,9 @@
 // The last words to a client whose server goes.
 import { EncodedEvent, encodeEvent } from '../sse/encode.js'
-import { spread } from './admission.js'
+import { jitter } from './admission.js'
 
 /** What each client is sent before its end. */
-export class Farewell {
+export class ShutdownMessage {
   readonly #retry: number | false
   readonly #event: EncodedEvent | undefined
 
@@ -15,7 +15,7 @@ export class Farewell {
   /** For one more client, with a time of its own to wait. */
   events(): EncodedEvent[] {
     const events: EncodedEvent[] = []
-    if (this.#retry !== false) events.push(retryOnly(spread(this.#retry)))
+    if (this.#retry !== false) events.push(retryOnly(jitter(this.#retry)))
     if (this.#event !== undefined) events.push(this.#event)
     return events
   }

@@ -6,8 +6,8 @@
  */
 export type SendResult = 'sent' | 'queued' | 'dropped' | 'closed'
 
-/** `draining`: `close()` was called and bytes are still on their way. */
-export type StreamState = 'open' | 'draining' | 'closed'
+/** `closing`: `close()` was called and bytes are still on their way. */
+export type StreamState = 'open' | 'closing' | 'closed'
 
 /** Bytes that wait for the client, by place. */
 export interface BufferedBytes {

@@ -31,7 +31,7 @@ export class TimerWatch implements Watch {
     this.#next(watcher.plan.urgentPace)
   }
 
-  hurry(): void {
+  requestSample(): void {
     this.#cancel?.()
     this.#next(1)
   }
@@ -49,13 +49,13 @@ export class TimerWatch implements Watch {
 
   #next(after: number): void {
     this.#dueAt = this.#clock.now() + after
-    this.#cancel = this.#clock.after(after, () => this.#look())
+    this.#cancel = this.#clock.after(after, () => this.#check())
   }
 
-  #look(): void {
+  #check(): void {
     const now = this.#clock.now()
     this.#blockedFor += Math.max(0, now - this.#dueAt)
-    const due = this.#watcher.onLook(now, 0, 'alive', now - this.#blockedFor)
+    const due = this.#watcher.onSample(now, 0, 'alive', now - this.#blockedFor)
     if (!this.#released) this.#next(Math.max(1, Math.min(due - now, this.#watcher.plan.pace)))
   }
 }

@@ -12,11 +12,10 @@ import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
 import type { Transport, TransportListener } from '../transport/transport.js'
 import type { Account } from './close-info.js'
 import { Delivery } from './delivery.js'
-import type { DeliveryOutcome, Ticket } from './delivery-log.js'
+import type { Confirmation, DeliveryOutcome } from './delivery-log.js'
 import type { StreamSettings } from './options.js'
-import { type Admission, type Dropped, EventQueue } from './queue.js'
+import { type Dropped, EventQueue, type QueueResult } from './queue.js'
 import { Replay } from './replay.js'
-import type { SendResult } from './states.js'
 
 /** What a writer tells its stream. */
 export interface WriterListener {
@@ -114,7 +113,7 @@ export class Writer implements TransportListener {
   /** What became of what was sent, by a last look. */
   account(): Account {
     const { delivery, bytesSent, dropped } = this
-    delivery.look()
+    delivery.update()
     const { delivered } = delivery
     return { bytesSent, dropped, delivered, undelivered: delivery.undelivered(this.#queue) }
   }
@@ -150,35 +149,31 @@ export class Writer implements TransportListener {
   }
 
   /** Writes the event or lets it wait; `overflow` leaves it out. Only while the transport is writable. */
-  deliver(event: EncodedEvent, ticket?: Ticket): Exclude<SendResult, 'closed'> | 'overflow' {
-    if (this.#isBehind()) return this.#enqueue(event, ticket)
-    this.#writeEvent(event, ticket)
+  deliver(event: EncodedEvent, confirmation?: Confirmation): 'sent' | QueueResult {
+    if (this.#isBehind()) return this.#enqueue(event, confirmation)
+    this.#writeEvent(event, confirmation)
     return this.#blocked ? 'queued' : 'sent'
   }
 
-  #enqueue(event: EncodedEvent, ticket: Ticket | undefined): Admission {
+  #enqueue(event: EncodedEvent, confirmation: Confirmation | undefined): QueueResult {
     this.#queue ??= new EventQueue(this.settings.limits)
     const { droppedEvents, droppedBytes } = this.#queue
-    const admission = this.#queue.push(event, ticket)
+    const admission = this.#queue.push(event, confirmation)
     const events = this.#queue.droppedEvents - droppedEvents
     if (events > 0) this.#listener.onDropped(events, this.#queue.droppedBytes - droppedBytes)
     return admission
   }
 
   /** The same for an event that is still text: that is enough, where it can go directly. */
-  deliverText(
-    text: string,
-    event: EventInput,
-    ticket?: Ticket,
-  ): Exclude<SendResult, 'closed'> | 'overflow' {
+  deliverText(text: string, event: EventInput, confirmation?: Confirmation): 'sent' | QueueResult {
     const { fast } = this.transport
     if (fast === undefined || this.#isBehind()) {
-      return this.deliver(encodeText(text, event), ticket)
+      return this.deliver(encodeText(text, event), confirmation)
     }
     const bytes = fast.writeText(text)
     this.#bytesSent += Math.abs(bytes)
     this.#blocked = bytes < 0
-    this.#record(idOf(event.id), ticket)
+    this.#record(idOf(event.id), confirmation)
     return this.#blocked ? 'queued' : 'sent'
   }
 
@@ -214,7 +209,7 @@ export class Writer implements TransportListener {
   }
 
   onPeerEnd(): void {
-    this.delivery.look()
+    this.delivery.update()
   }
 
   onClose(): void {
@@ -274,15 +269,18 @@ export class Writer implements TransportListener {
     return Array.isArray(all) ? all : [all]
   }
 
-  #writeEvent({ bytes, id, isComment }: EncodedEvent, ticket: Ticket | undefined): void {
+  #writeEvent(
+    { bytes, id, isComment }: EncodedEvent,
+    confirmation: Confirmation | undefined,
+  ): void {
     this.write(bytes)
-    if (!isComment || ticket !== undefined) this.#record(id, ticket)
+    if (!isComment || confirmation !== undefined) this.#record(id, confirmation)
   }
 
-  #record(id: string | undefined, ticket: Ticket | undefined): void {
+  #record(id: string | undefined, confirmation: Confirmation | undefined): void {
     counters.events += 1
-    this.delivery.record(id, ticket)
-    if (ticket !== undefined && this.#delivery?.awaited) this.#startPolling()
+    this.delivery.record(id, confirmation)
+    if (confirmation !== undefined && this.#delivery?.awaited) this.#startPolling()
   }
 
   #pump(): void {
@@ -294,7 +292,7 @@ export class Writer implements TransportListener {
       }
       const next = this.#queue?.shift()
       if (next === undefined) return
-      this.#writeEvent(next.event, next.ticket)
+      this.#writeEvent(next.event, next.confirmation)
     }
   }
 
@@ -311,7 +309,7 @@ export class Writer implements TransportListener {
 
   /** News of what somebody waits for, the end among them. Returns whether to ask again. */
   #onPoll(): boolean {
-    this.delivery.look()
+    this.delivery.update()
     if (this.#ending && !this.#replay && !this.#queue?.length && this.transport.writable) {
       const { ledger, buffered } = this.transport
       const drained = ledger === undefined ? buffered === 0 && undefined : ledger.isAcknowledged()

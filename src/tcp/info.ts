@@ -144,7 +144,7 @@ export function acknowledgedOffset(socket: Socket): number | undefined {
 }
 
 /** Whether nothing waits anywhere on our side; `undefined` where the kernel cannot be asked. */
-export function isDrained(socket: Socket): boolean | undefined {
+export function isFullyAcked(socket: Socket): boolean | undefined {
   if (addon === undefined || fdOf(socket) < 0) return undefined
   readInto(single, [0], [socket])
   const outq = single.get(0, column.outq)

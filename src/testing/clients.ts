@@ -1,6 +1,6 @@
 // The module of the child process in which a rig's clients live: many, each with an address of its own.
 import http2 from 'node:http2'
-import { answer } from './peer.js'
+import { answer } from './child-process.js'
 import { Reader, type Reading, type Received, type Target } from './reader.js'
 import { requestFor } from './request.js'
 

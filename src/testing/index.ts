@@ -6,9 +6,9 @@
  */
 
 export type * from '../hub/hub.js'
+export { answer, ChildProcessHandle, startProcess } from './child-process.js'
 export { type ConnectOptions, connectClient, LoopbackClient, type TestClient } from './client.js'
 export { type HubContractOptions, hubContract } from './hub-contract.js'
-export { answer, Peer, startPeer } from './peer.js'
 export type { Reading, Received } from './reader.js'
 export {
   createRig,

@@ -1,6 +1,7 @@
 // A client in a rig.
+
+import type { ChildProcessHandle } from './child-process.js'
 import type { TestClient } from './client.js'
-import type { Peer } from './peer.js'
 import type { Reading, Received } from './reader.js'
 import type { Fault, Path } from './routes.js'
 
@@ -18,24 +19,30 @@ export class RigClient implements TestClient {
   /** IPv4, in the rig's own range. */
   readonly address: string
   readonly #path: Path
-  readonly #peer: Peer
+  readonly #process: ChildProcessHandle
   readonly #index: number
 
   /** @internal */
-  constructor(number: number, address: string, path: Path, peer: Peer, index: number) {
+  constructor(
+    number: number,
+    address: string,
+    path: Path,
+    peer: ChildProcessHandle,
+    index: number,
+  ) {
     this.number = number
     this.address = address
     this.#path = path
-    this.#peer = peer
+    this.#process = peer
     this.#index = index
   }
 
   received(): Promise<Received> {
-    return this.#peer.call('received', this.#index)
+    return this.#process.call('received', this.#index)
   }
 
   read(reading: Reading): Promise<void> {
-    return this.#peer.call('read', this.#index, reading)
+    return this.#process.call('read', this.#index, reading)
   }
 
   stall(): Promise<void> {
@@ -43,15 +50,15 @@ export class RigClient implements TestClient {
   }
 
   halfClose(): Promise<void> {
-    return this.#peer.call('halfClose', [this.#index])
+    return this.#process.call('halfClose', [this.#index])
   }
 
   reset(): Promise<void> {
-    return this.#peer.call('reset', [this.#index])
+    return this.#process.call('reset', [this.#index])
   }
 
   close(): Promise<void> {
-    return this.#peer.call('close', [this.#index])
+    return this.#process.call('close', [this.#index])
   }
 
   /** Gone without a goodbye: its packets and those to it disappear in the middle of the path. */

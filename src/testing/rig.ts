@@ -7,10 +7,10 @@ import { existsSync } from 'node:fs'
 import { TcpSseError } from '../internal/errors.js'
 import { wallClockNow } from '../internal/scheduling.js'
 import { boolean, type Check, type Checks, checkOptions, wrongType } from '../internal/validate.js'
+import { type ChildProcessHandle, startProcess } from './child-process.js'
 import type { ConnectOptions } from './client.js'
 import { busySockets } from './listening.js'
 import { Namespace } from './namespace.js'
-import { type Peer, startPeer } from './peer.js'
 import { RigClient } from './rig-client.js'
 import {
   type Clients,
@@ -64,8 +64,8 @@ export class Rig implements Path {
   readonly #router: Namespace
   readonly #clients: Namespace
   readonly #namespaces: Namespace[] = []
-  readonly #peers: Peer[] = []
-  #clientPeer: Peer | undefined
+  readonly #processes: ChildProcessHandle[] = []
+  #clientProcess: ChildProcessHandle | undefined
   readonly #extensions: { close(): void }[] = []
   #nextClient = 0
   #narrow = false
@@ -108,7 +108,7 @@ export class Rig implements Path {
    * Runs a server of the user's: any module that listens on a TCP port, on all addresses or on the rig's. Settles when
    * it listens; where, the kernel tells.
    *
-   * @param module - a JavaScript or TypeScript file (see `startPeer`)
+   * @param module - a JavaScript or TypeScript file (see `startProcess`)
    * @param options - `env`: variables on top of this process's; `within`: milliseconds, 30 000 by default
    * @throws {TcpSseError} `ERR_CHILD`, as a rejection: it ended, or listens nowhere that a client could reach
    * @example
@@ -119,10 +119,10 @@ export class Rig implements Path {
     module: URL | string,
     options: { env?: Readonly<Record<string, string>>; within?: number } = {},
   ): Promise<RigServer> {
-    const peer = this.spawnServer(module, options.env)
-    const port = await portOf(peer, options.within ?? 30_000)
+    const child = this.spawnServer(module, options.env)
+    const port = await portOf(child, options.within ?? 30_000)
     const host = this.serverAddress
-    return { host, port, url: `http://${host}:${port}`, peer }
+    return { host, port, url: `http://${host}:${port}`, process: child }
   }
 
   /**
@@ -136,27 +136,27 @@ export class Rig implements Path {
     options: ConnectOptions = {},
     family: 4 | 6 = 4,
   ): Promise<RigClient> {
-    this.#clientPeer ??= this.spawnClients(clientsModule())
-    const peer = this.#clientPeer
+    this.#clientProcess ??= this.spawnClients(clientsModule())
+    const child = this.#clientProcess
     const number = this.#nextClient++
     const address = this.clientAddress(number, family)
     const host = family === 4 ? this.serverAddress : this.serverAddress6
-    const [index] = await peer.call<[number]>('open', {
+    const [index] = await child.call<[number]>('open', {
       addresses: [address],
       host,
       port,
       ...options,
     })
-    return new RigClient(number, address, this, peer, index)
+    return new RigClient(number, address, this, child, index)
   }
 
   /** Starts a module on the server's side. It ends with this process, whatever ends it. */
-  spawnServer(module: URL | string, env?: Readonly<Record<string, string>>): Peer {
+  spawnServer(module: URL | string, env?: Readonly<Record<string, string>>): ChildProcessHandle {
     return this.#spawn(this.#server, module, env)
   }
 
   /** Starts a module on the clients' side, where any client's address can be bound to. */
-  spawnClients(module: URL | string, env?: Readonly<Record<string, string>>): Peer {
+  spawnClients(module: URL | string, env?: Readonly<Record<string, string>>): ChildProcessHandle {
     return this.#spawn(this.#clients, module, env)
   }
 
@@ -224,7 +224,10 @@ export class Rig implements Path {
 
   /** The ids of all processes that belong to the rig: what holds its namespaces, and what runs in them. */
   get processes(): number[] {
-    return [...this.#namespaces.map(({ id }) => Number(id)), ...this.#peers.map(({ pid }) => pid)]
+    return [
+      ...this.#namespaces.map(({ id }) => Number(id)),
+      ...this.#processes.map(({ pid }) => pid),
+    ]
   }
 
   /** States of the sockets on the server's side, in the kernel's numbers, but for LISTEN and TIME_WAIT. */
@@ -234,7 +237,7 @@ export class Rig implements Path {
 
   /** Ends all that runs in the rig, and the rig. What is left when this process ends without it goes with the process. */
   close(): void {
-    for (const peer of this.#peers) peer.stop()
+    for (const child of this.#processes) child.stop()
     for (const extension of this.#extensions) extension.close()
     for (const namespace of this.#namespaces) namespace.close()
   }
@@ -277,11 +280,15 @@ export class Rig implements Path {
     })
   }
 
-  #spawn(where: Namespace, module: URL | string, env?: Readonly<Record<string, string>>): Peer {
+  #spawn(
+    where: Namespace,
+    module: URL | string,
+    env?: Readonly<Record<string, string>>,
+  ): ChildProcessHandle {
     // Killed by the kernel when the thread that started it is gone (prctl(2), PR_SET_PDEATHSIG).
-    const peer = startPeer(module, [...where.prefix, 'setpriv', '--pdeathsig', 'KILL'], env)
-    this.#peers.push(peer)
-    return peer
+    const child = startProcess(module, [...where.prefix, 'setpriv', '--pdeathsig', 'KILL'], env)
+    this.#processes.push(child)
+    return child
   }
 }
 

@@ -2,8 +2,8 @@
 
 import { TcpSseError } from '../internal/errors.js'
 import { monotonicNow, sleep } from '../internal/scheduling.js'
+import type { ChildProcessHandle } from './child-process.js'
 import { listenersOf } from './listening.js'
-import type { Peer } from './peer.js'
 
 /** A server that runs in a rig. */
 export interface RigServer {
@@ -14,7 +14,7 @@ export interface RigServer {
   /** `http://host:port` */
   readonly url: string
   /** Its process: for calls, if its module says `answer({ … })`, for signals, and for what it wrote to stderr. */
-  readonly peer: Peer
+  readonly process: ChildProcessHandle
 }
 
 /**
@@ -22,7 +22,7 @@ export interface RigServer {
  *
  * @throws {TcpSseError} `ERR_CHILD`, as a rejection
  */
-export async function portOf(peer: Peer, within: number): Promise<number> {
+export async function portOf(peer: ChildProcessHandle, within: number): Promise<number> {
   const deadline = monotonicNow() + within
   for (;;) {
     const listeners = listenersOf(peer.pid)

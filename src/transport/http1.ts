@@ -10,7 +10,7 @@ import { discardUnread } from '../internal/unread-body.js'
 import { countsFor, fdOf, libuvQueueOf, resetConnection, wireOffset } from '../native/binding.js'
 import { type Occupant, occupy, vacate } from '../native/handle.js'
 import { chunkSize } from '../sse/chunk.js'
-import { isDrained, tellsAcknowledgements } from '../tcp/info.js'
+import { isFullyAcked, tellsAcknowledgements } from '../tcp/info.js'
 import { type BatchSlot, LARGEST_PIECE, sharedBatch } from './fast/batch.js'
 import {
   hasNodesMethods,
@@ -22,7 +22,7 @@ import {
 } from './fast/hooks.js'
 import type { TransportSettings } from './head.js'
 import { type Carrier, corkForThisTick, NodeTransport, TRANSPORT } from './node-transport.js'
-import type { FastPath, Ledger, Seat, TransportListener, TransportLook } from './transport.js'
+import type { FastPath, Ledger, Seat, TransportListener, TransportSample } from './transport.js'
 
 interface PeerEndCarrier extends Omit<Carrier, typeof TRANSPORT> {
   [TRANSPORT]?: Http1Transport | undefined
@@ -118,7 +118,7 @@ export class Http1Transport
   }
 
   /** What the batch could not send goes the ordinary way. */
-  onShort(rest: Buffer, errno: number): void {
+  onPartialWrite(rest: Buffer, errno: number): void {
     this.#short = true
     this.waiting += rest.length
     this.takeRest(rest, errno)
@@ -229,7 +229,7 @@ export class Http1Transport
     this.listener?.onPeerEnd()
   }
 
-  board(): number {
+  claimDescriptor(): number {
     const { res, socket } = this
     // A timer of the application's counts writes through Node's streams, and the batch tells it of ours.
     if (!this.#goesDirectly(0) || !res.chunkedEncoding || socket === undefined || socket.timeout) {
@@ -304,10 +304,10 @@ export class Http1Transport
 
   isAcknowledged(): boolean | undefined {
     this.onTouch()
-    return this.res.writableLength > 0 ? false : isDrained(this.socket as Socket)
+    return this.res.writableLength > 0 ? false : isFullyAcked(this.socket as Socket)
   }
 
-  protected stalledFor({ stalledFor }: TransportLook): number {
+  protected stalledFor({ stalledFor }: TransportSample): number {
     return stalledFor
   }
 

@@ -6,7 +6,7 @@ import { resetConnection } from '../native/binding.js'
 import { isBypassable, isTakenOver, takeOver } from './fast/hooks.js'
 import type { Timed } from './idle-timer.js'
 import { NodeTransport } from './node-transport.js'
-import type { TransportLook } from './transport.js'
+import type { TransportSample } from './transport.js'
 
 /** RFC 9113, 7: the stream is no longer needed. */
 const HTTP2_CANCEL = 8
@@ -95,14 +95,14 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
   }
 
   /** HTTP/2 has a window for each stream, which the connection's progress says nothing of. */
-  protected stalledFor({ loopTime, stalledFor: connection }: TransportLook): number {
+  protected stalledFor({ loopTime, stalledFor: connection }: TransportSample): number {
     const { buffered: pending } = this
     // Somebody else's last writes tell nobody here when they are sent; but then less waits.
     const moved = this.#sent !== this.#sentBefore || pending < this.#pendingBefore
     this.#sentBefore = this.#sent
     this.#pendingBefore = pending
     this.#firstLookAt ??= loopTime
-    const own = this.#stall.look(pending > 0, moved, loopTime)
+    const own = this.#stall.update(pending > 0, moved, loopTime)
     return Math.max(own, Math.min(connection, loopTime - this.#firstLookAt))
   }
 

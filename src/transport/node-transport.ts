@@ -19,7 +19,7 @@ import {
   takeOff,
 } from './head.js'
 import { giveBackIdleTimer, holdIdleTimer, type Timed } from './idle-timer.js'
-import type { Ledger, Transport, TransportListener, TransportLook } from './transport.js'
+import type { Ledger, Transport, TransportListener, TransportSample } from './transport.js'
 
 /** A request of `node:http`, `node:https` or `node:http2`. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest
@@ -71,7 +71,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   abstract destroy(entirely: boolean): void
   /** Whether everything was handed over and the end was sent. */
   protected abstract readonly finished: boolean
-  protected abstract stalledFor(look: TransportLook): number
+  protected abstract stalledFor(look: TransportSample): number
   /** What has the idle timer: the socket, or the session. */
   protected abstract readonly timed: Timed | undefined
   /** Whether the response itself is over. */
@@ -165,7 +165,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
     this.res.on('close', onClose)
   }
 
-  look(look: TransportLook): number | undefined {
+  sample(look: TransportSample): number | undefined {
     if (this.#isGone()) return undefined
     if (look.discardBody) this.discardBody()
     return this.stalledFor(look)

@@ -14,7 +14,7 @@ export interface TransportListener {
 }
 
 /** A response at a look of the monitor. */
-export interface TransportLook {
+export interface TransportSample {
   /** A clock that stands while the event loop is blocked: what the client takes then is not seen. */
   readonly loopTime: number
   /** Milliseconds for which bytes have waited on the connection as a whole and none has moved. */
@@ -44,7 +44,7 @@ export interface Transport {
    *
    * @returns milliseconds for which this response's bytes have waited and none has moved; `undefined`: it is gone
    */
-  look(look: TransportLook): number | undefined
+  sample(look: TransportSample): number | undefined
   /** Takes the bytes. `false`: taken, and no more until `onDrain`. */
   write(bytes: Buffer): boolean
   /** Ends the response properly. */
@@ -80,7 +80,7 @@ export interface FastPath {
    */
   writeText(text: string): number
   /** Whether a cohort may send here: nothing waits, and nothing of the application's would be left out. Returns the descriptor, or -1. */
-  board(): number
+  claimDescriptor(): number
   /** The cohort has sent so many bytes, as chunks. */
   credit(bytes: number): void
   /** So many of the bytes that are about to be credited were not taken by the kernel. */

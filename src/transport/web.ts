@@ -4,7 +4,7 @@ import { TcpSseError } from '../internal/errors.js'
 import { StallClock } from '../liveness/stall-clock.js'
 import { FIRST_BYTES } from './head.js'
 import type { AnyNodeTransport } from './node-transport.js'
-import type { Ledger, Transport, TransportListener, TransportLook } from './transport.js'
+import type { Ledger, Transport, TransportListener, TransportSample } from './transport.js'
 
 /** A large event goes in pieces, so that its reader has something to wait between. */
 const PIECE = 16_384
@@ -39,7 +39,7 @@ export class WebTransport implements Transport, Ledger {
   #written = 0
   /** What had been read out, at the last question of each kind. */
   #readAtDrain = 0
-  #readAtLook = 0
+  #readBefore = 0
   readonly #stall = new StallClock()
 
   constructor(below: AnyNodeTransport | undefined, options: WebTransportOptions) {
@@ -91,14 +91,14 @@ export class WebTransport implements Transport, Ledger {
   }
 
   /** A reader waits with reason while the response below is full; else it has itself to blame. */
-  look(look: TransportLook): number | undefined {
+  sample(look: TransportSample): number | undefined {
     const read = this.#written - this.#queued
     const busy = this.#below !== undefined && this.#below.buffered > 0
-    const moved = read !== this.#readAtLook
-    this.#readAtLook = read
+    const moved = read !== this.#readBefore
+    this.#readBefore = read
     if (moved) this.#below?.noteProgress()
-    const below = this.#below === undefined ? 0 : this.#below.look(look)
-    const own = this.#stall.look(this.#queued > 0 && !busy, moved, look.loopTime)
+    const below = this.#below === undefined ? 0 : this.#below.sample(look)
+    const own = this.#stall.update(this.#queued > 0 && !busy, moved, look.loopTime)
     return below === undefined ? undefined : Math.max(own, below)
   }
 

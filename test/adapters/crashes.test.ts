@@ -9,7 +9,7 @@ import { eventStream as fastifyStream } from '../../src/adapters/fastify.js'
 import { eventStream as honoStream } from '../../src/adapters/hono.js'
 import { eventStream as koaStream } from '../../src/adapters/koa.js'
 import type { EventInput, EventStream } from '../../src/index.js'
-import { type Peer, startPeer } from '../../src/testing/index.js'
+import { type ChildProcessHandle, startProcess } from '../../src/testing/index.js'
 import { adaptorServer, frameworks, listen, serverOf } from '../support/framework-servers.js'
 import { connect, type ProtocolClient } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
@@ -150,9 +150,9 @@ describe('a handler that throws after its stream was made', () => {
 })
 
 describe('a listener that throws', () => {
-  let peer: Peer
+  let peer: ChildProcessHandle
   beforeAll(() => {
-    peer = startPeer(new URL('../support/listener-peer.ts', import.meta.url))
+    peer = startProcess(new URL('../support/listener-peer.ts', import.meta.url))
   })
   afterAll(() => peer.stop())
 

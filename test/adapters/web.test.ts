@@ -72,7 +72,7 @@ describe('a Response without a socket', () => {
     const { stream, reader } = open({ maxBufferedBytes: 50_000_000 })
     for (let id = 0; id < 500; id++) stream.send({ id, data: 'x'.repeat(id * 10) })
     const closed = stream.close()
-    expect(stream.state).toBe('draining')
+    expect(stream.state).toBe('closing')
     let text = ''
     for (;;) {
       const { done, value } = await reader.read()

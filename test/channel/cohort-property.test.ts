@@ -64,10 +64,10 @@ const KINDS = ['send', 'res.write', 'comment', 'pause', 'resume', 'reset', 'leav
 describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')('a cohort', () => {
   it('leaves no gap and sends nothing twice, whatever its members do between its slices', async () => {
     const native = addon as NonNullable<typeof addon>
-    const { cast } = native
+    const { sendToEach } = native
     let afterSlice: () => void = () => {}
-    vi.spyOn(native, 'cast').mockImplementation((...args) => {
-      const whole = cast(...args)
+    vi.spyOn(native, 'sendToEach').mockImplementation((...args) => {
+      const whole = sendToEach(...args)
       // The slice uses up its turn of the event loop, so that others come before the next one.
       for (const until = performance.now() + 2; performance.now() < until; );
       afterSlice()

@@ -183,7 +183,7 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
 
   it('is left by a client whose kernel takes a part only, and found again once it has caught up; nothing is said too early', async () => {
     const { broadcast, channel, stream, client, ids } = await subscribed()
-    const cast = vi.spyOn(addon as NonNullable<typeof addon>, 'cast')
+    const cast = vi.spyOn(addon as NonNullable<typeof addon>, 'sendToEach')
     client.pause()
     const sent: string[] = []
     let tally = { queued: 0 }
@@ -281,11 +281,11 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
     // Out of the cohort, and into it again.
     stream.comment('x')
     const native = addon as NonNullable<typeof addon>
-    const { cast } = native
+    const { sendToEach } = native
     let rows: number[] = []
-    vi.spyOn(native, 'cast').mockImplementation((fds, from, to, ...rest) => {
+    vi.spyOn(native, 'sendToEach').mockImplementation((fds, from, to, ...rest) => {
       rows = [...fds.subarray(from, to)]
-      return cast(fds, from, to, ...rest)
+      return sendToEach(fds, from, to, ...rest)
     })
     await channel.broadcast({ data: 'x' })
     expect(rows).toEqual([fd])

@@ -54,23 +54,25 @@ interface Seen {
 /** Compares the socket behind each row with the one of its joining, at every call. */
 function watchRows(): Seen {
   const joined = new Map<number, string>()
-  const board = Http1Transport.prototype.board
-  vi.spyOn(Http1Transport.prototype, 'board').mockImplementation(function (this: Http1Transport) {
+  const board = Http1Transport.prototype.claimDescriptor
+  vi.spyOn(Http1Transport.prototype, 'claimDescriptor').mockImplementation(function (
+    this: Http1Transport,
+  ) {
     const fd = board.call(this)
     if (fd >= 0) joined.set(fd, socketBehind(fd))
     return fd
   })
   const seen: Seen = { wrong: [], rows: 0, afterSlice: undefined }
   const native = addon as NonNullable<typeof addon>
-  const { cast } = native
-  vi.spyOn(native, 'cast').mockImplementation((fds, from, to, bytes, shorts) => {
+  const { sendToEach } = native
+  vi.spyOn(native, 'sendToEach').mockImplementation((fds, from, to, bytes, shorts) => {
     for (const fd of fds.subarray(from, to)) {
       if (fd < 0) continue
       seen.rows += 1
       const now = socketBehind(fd)
       if (now !== joined.get(fd)) seen.wrong.push(`${fd}: ${joined.get(fd)} is ${now}`)
     }
-    const whole = cast(fds, from, to, bytes, shorts)
+    const whole = sendToEach(fds, from, to, bytes, shorts)
     // So long that each slice uses up its turn of the event loop.
     for (const until = performance.now() + 3; performance.now() < until; );
     seen.afterSlice?.()

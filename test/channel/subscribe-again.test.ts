@@ -152,7 +152,7 @@ describe('what a subscription says', () => {
     ending.transport.room = 1
     for (const data of ['fills', 'waits']) ending.stream.send({ data })
     void ending.stream.close()
-    expect(ending.stream.state).toBe('draining')
+    expect(ending.stream.state).toBe('closing')
     for (const { stream } of [gone, ending])
       expect(channel.subscribe(stream)).toEqual({ replay: 'closed', replayed: 0 })
     expect(channel.size).toBe(0)

@@ -1,6 +1,6 @@
 // A rig with one server and its clients, which several claims share: each claim has clients, paths and cuts of its own.
 import { existsSync } from 'node:fs'
-import { type Peer, Rig } from '../../src/testing/index.js'
+import { type ChildProcessHandle, Rig } from '../../src/testing/index.js'
 import { HALT } from './claim.js'
 
 /** The time at which a halted server was at work again. */
@@ -11,8 +11,8 @@ export interface Halt {
 /** What the claims of one rig share. */
 export class House {
   readonly rig: Rig
-  readonly server: Peer
-  readonly clients: Peer
+  readonly server: ChildProcessHandle
+  readonly clients: ChildProcessHandle
   readonly #halts: ((returned: Promise<number>) => void)[] = []
   #waitedFor: number
   #claims = 0

@@ -79,7 +79,7 @@ it('metrics are Prometheus’s text: each family has help, type and samples, fix
     spared: 0,
     failed: 0,
     dumps: 12,
-    looks: 3,
+    samples: 3,
     failedDumps: 0,
   })
   expect(text).toContain('tcp_sse_port_guard_connections{verdict="slow"} 1\n')

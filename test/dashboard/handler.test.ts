@@ -1,4 +1,4 @@
-// The dashboard as a handler: who gets what, and what it costs while nobody looks.
+// The dashboard as a handler: who gets what, and what it costs while no page is open.
 import { channel } from 'node:diagnostics_channel'
 import http from 'node:http'
 import express from 'express'
@@ -34,7 +34,7 @@ async function watched(url: string): Promise<() => Promise<Look[]>> {
   cleanup.push(() => void client.close())
   return async () => {
     const { text } = await client.received()
-    return [...text.matchAll(/event: look\ndata: (.+)\n\n/g)].map(
+    return [...text.matchAll(/event: sample\ndata: (.+)\n\n/g)].map(
       ([, json]) => JSON.parse(json as string) as Look,
     )
   }
@@ -76,10 +76,10 @@ describe('the dashboard', () => {
         throw Object.create(null)
       },
     })
-    const looks = await watched(await listening((req, res) => handler(req, res)).then(eventsOf))
+    const samples = await watched(await listening((req, res) => handler(req, res)).then(eventsOf))
     fakeStream('alive')
-    await waitFor('a look', async () => (await looks()).at(-1)?.rows[0]?.label !== undefined)
-    expect((await looks()).at(-1)?.rows[0]?.label).toMatch(/^describe: /)
+    await waitFor('a look', async () => (await samples()).at(-1)?.rows[0]?.label !== undefined)
+    expect((await samples()).at(-1)?.rows[0]?.label).toMatch(/^describe: /)
   })
 
   for (const [title, mount] of [
@@ -185,13 +185,13 @@ describe('the dashboard', () => {
       stream = createEventStream(req, res)
       stream.send({ id: 'first', data: 'x' })
     })
-    const looks = await watched(`${url}/_sse/events`)
+    const samples = await watched(`${url}/_sse/events`)
     const client = await connectClient(`${url}/stream`)
-    const row = await waitFor('its row', async () => (await looks()).at(-1)?.rows[0])
+    const row = await waitFor('its row', async () => (await samples()).at(-1)?.rows[0])
     expect(row).toMatchObject({ id: 1, label: 'one of mine', verdict: 'alive' })
     await client.close()
     const last = await waitFor('its end', async () =>
-      (await looks()).findLast(({ ended }) => ended?.length === 1),
+      (await samples()).findLast(({ ended }) => ended?.length === 1),
     )
     expect(last).toMatchObject({ live: 0, rows: [], reasons: { 'client-closed': 1 } })
     expect(last.ended).toEqual([
@@ -211,16 +211,16 @@ describe('the dashboard', () => {
     const wait = () => new Promise((resolve) => setTimeout(resolve, 600))
     await wait()
     expect(asked()).toEqual([0, 0, 0, 0])
-    const looks = await watched(`${url}/events`)
-    const two = await waitFor('three looks', async () => {
-      const all = await looks()
+    const samples = await watched(`${url}/events`)
+    const two = await waitFor('three samples', async () => {
+      const all = await samples()
       return all.length >= 3 && all.at(-1)
     })
     expect(two).toMatchObject({ live: 4, verdicts: { alive: 2, slow: 1, dead: 1 } })
     expect(two.rows.map(({ verdict }) => verdict)).toEqual(['slow', 'dead'])
     expect(asked().slice(0, 2)).toEqual([0, 0])
     for (const each of cleanup.splice(-1)) each()
-    const settled = await waitFor('the end of the looks', async () => {
+    const settled = await waitFor('the end of the samples', async () => {
       const before = asked()
       await wait()
       return asked().join() === before.join()
@@ -236,8 +236,8 @@ describe('the dashboard', () => {
       const info = { reason: 'stalled', openedFor: 5, error: new Error('x'.repeat(10_000)) }
       channel('tcp-sse:stream:close').publish({ stream, info })
     }
-    const looks = await watched(`${url}/events`)
-    const [first] = await waitFor('a look', async () => (await looks()).length > 0 && looks())
+    const samples = await watched(`${url}/events`)
+    const [first] = await waitFor('a look', async () => (await samples()).length > 0 && samples())
     expect(first?.ended?.map(({ id, verdict }) => [id, verdict])).toEqual([
       [8, 'slow'],
       [9, 'slow'],
@@ -270,8 +270,8 @@ describe('the dashboard', () => {
       const describe = async () => Promise.reject(new Error('later'))
       const url = await listening(made({ describe: describe as never }))
       fakeStream('alive')
-      const looks = await watched(`${url}/events`)
-      await waitFor('its row', async () => (await looks()).at(-1)?.rows[0])
+      const samples = await watched(`${url}/events`)
+      await waitFor('its row', async () => (await samples()).at(-1)?.rows[0])
       await new Promise(setImmediate)
       expect(unhandled).toEqual([])
     } finally {
@@ -288,8 +288,8 @@ describe('the dashboard', () => {
       }),
     )
     fakeStream('alive')
-    const looks = await watched(`${url}/events`)
-    const row = await waitFor('its row', async () => (await looks()).at(-1)?.rows[0])
+    const samples = await watched(`${url}/events`)
+    const row = await waitFor('its row', async () => (await samples()).at(-1)?.rows[0])
     expect(row.label).toBe('describe: Error: no label')
   })
 

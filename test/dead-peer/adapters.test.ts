@@ -1,7 +1,7 @@
 // The promise on every server of the compatibility table: one black hole for all of them.
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
-import type { Peer } from '../../src/testing/index.js'
+import type { ChildProcessHandle } from '../../src/testing/index.js'
 import { type Fault, Rig } from '../../src/testing/index.js'
 import { delay } from '../support/delay.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
@@ -17,7 +17,7 @@ const withKernel = it.runIf(capabilities().detectionGuaranteed)
 
 describeWithRig('a black-holed client of any server', () => {
   let rig: Rig
-  let server: Peer
+  let server: ChildProcessHandle
   let streams: ServedStream[]
   let cut: Fault
 

@@ -1,6 +1,6 @@
 // Behind proxies with their default settings: who notices what, and when, with clients that others wrote.
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type Peer, Rig } from '../../src/testing/index.js'
+import { type ChildProcessHandle, Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import type { Seen } from '../support/proxied-clients.js'
 import type { Served } from '../support/proxied-server.js'
@@ -18,8 +18,8 @@ if (skip) console.warn(`SKIPPED: echoes behind proxies: ${missing}`)
 
 describeWithRig('echoes through nginx, HAProxy and Caddy at their defaults', () => {
   let rig: Rig
-  let server: Peer
-  let clients: Peer
+  let server: ChildProcessHandle
+  let clients: ChildProcessHandle
   let names: string[]
 
   beforeAll(async () => {

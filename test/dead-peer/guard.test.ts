@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import type { OpenOptions } from '../../src/testing/clients.js'
-import type { Peer } from '../../src/testing/index.js'
+import type { ChildProcessHandle } from '../../src/testing/index.js'
 import { type Fault, Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import type { LibraryServer, LibraryStream } from '../support/library-servers.js'
@@ -57,7 +57,12 @@ describeWithRig('libraries that we did not write', () => {
   )
 })
 
-async function open(rig: Rig, servers: LibraryServer[], raw: Peer, secure: Peer): Promise<void> {
+async function open(
+  rig: Rig,
+  servers: LibraryServer[],
+  raw: ChildProcessHandle,
+  secure: ChildProcessHandle,
+): Promise<void> {
   let client = 0
   for (const { library, port, requests } of servers) {
     const protocol = PROTOCOLS[library]
@@ -98,7 +103,11 @@ function check(all: LibraryStream[], cut: Fault): void {
 }
 
 /** An MCP client that comes back is refused while the SDK takes its old stream for alive: 409. */
-async function reconnect(rig: Rig, servers: LibraryServer[], raw: Peer): Promise<void> {
+async function reconnect(
+  rig: Rig,
+  servers: LibraryServer[],
+  raw: ChildProcessHandle,
+): Promise<void> {
   rig.heal('all')
   for (const { library, guarded, port, requests } of servers) {
     if (library !== 'MCP SDK, Streamable HTTP') continue

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
-import { type Peer, Rig } from '../../src/testing/index.js'
+import { type ChildProcessHandle, Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import type { Served, ServedStream } from '../support/framework-peer.js'
 import { frameworks } from '../support/framework-servers.js'
@@ -25,7 +25,7 @@ const peer = new URL('../support/framework-peer.ts', import.meta.url)
 const FATES = ['vanishes idle', 'vanishes busy', 'lives idle', 'lives busy'] as const
 
 /** @returns when the server was at work again */
-async function halt(server: Peer, how: 'stopped' | 'blocked'): Promise<number> {
+async function halt(server: ChildProcessHandle, how: 'stopped' | 'blocked'): Promise<number> {
   if (how === 'blocked') await server.call('block', HALT)
   else {
     server.signal('SIGSTOP')

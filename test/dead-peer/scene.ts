@@ -1,14 +1,14 @@
 // One server and its clients in a rig.
 import type { EventStreamOptions } from '../../src/index.js'
 import type { OpenOptions } from '../../src/testing/clients.js'
-import type { Fault, Peer, Rig } from '../../src/testing/index.js'
+import type { ChildProcessHandle, Fault, Rig } from '../../src/testing/index.js'
 import type { Opened } from '../support/server.js'
 import { waitFor } from '../support/wait-for.js'
 
 /** A running server with clients connected to it. */
 export interface Scene {
-  server: Peer
-  clients: Peer
+  server: ChildProcessHandle
+  clients: ChildProcessHandle
   indexes: number[]
 }
 
@@ -30,11 +30,12 @@ export async function stage(
   return { server, clients, indexes }
 }
 
-export const opened = (server: Peer): Promise<Opened[]> => server.call<Opened[]>('streams')
+export const opened = (server: ChildProcessHandle): Promise<Opened[]> =>
+  server.call<Opened[]>('streams')
 
 /** Waits until every stream (or those of some addresses) is closed, and returns them. */
 export async function allClosed(
-  server: Peer,
+  server: ChildProcessHandle,
   within: number,
   addresses?: string[],
 ): Promise<Opened[]> {

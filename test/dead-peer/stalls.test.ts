@@ -2,7 +2,7 @@
 // that open and shut never look like a death, nor hide one.
 import { expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
-import type { Peer } from '../../src/testing/index.js'
+import type { ChildProcessHandle } from '../../src/testing/index.js'
 import { Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import type { Opened } from '../support/server.js'
@@ -11,7 +11,7 @@ import { allClosed, delay, opened, reasons, stage, times } from './scene.js'
 
 const SMALL = { tcpRmem: '4096 16384 16384' }
 
-async function noProblems(server: Peer): Promise<void> {
+async function noProblems(server: ChildProcessHandle): Promise<void> {
   const { problems } = await server.call<{ problems: number }>('rest')
   expect([problems, server.stderr]).toEqual([0, ''])
 }

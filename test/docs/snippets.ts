@@ -79,7 +79,7 @@ const GIVEN: Readonly<Record<string, string>> = {
   http: "import http from 'node:http'",
   it: "import { it } from 'vitest'",
   news: "declare const news: import('tcp-sse').Channel",
-  peer: "declare const peer: import('tcp-sse/testing').Peer",
+  child: "declare const child: import('tcp-sse/testing').ChildProcessHandle",
   port: 'declare const port: number',
   req: "declare const req: import('node:http').IncomingMessage",
   request: 'declare const request: Request',

@@ -47,7 +47,7 @@ describe('a connection under guard with thousands of responses', () => {
     }
     for (let i = 0; i < MANY; i++) connection.add(response())
     expect(connection.streams).toBe(MANY)
-    connection.onLook(openedAt + 1_500, 0, 'alive', openedAt + 1_500)
+    connection.onSample(openedAt + 1_500, 0, 'alive', openedAt + 1_500)
     expect(infos.length).toBe(MANY)
     expect(connection.streams).toBe(0)
     // A pass over all of them for each would be some millions.

@@ -15,7 +15,7 @@ import {
   type EventStream,
   metrics,
 } from '../../src/index.js'
-import { secondsFrom, spread } from '../../src/stream/admission.js'
+import { jitter, secondsFrom } from '../../src/stream/admission.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -195,7 +195,7 @@ describe('the time that a client is told to wait', () => {
     [0.5, 3_000, 3],
     [1, 4_000, 4],
   ])('is the least of 2 s plus %d of it', (random, milliseconds, seconds) => {
-    expect(spread(2_000, random)).toBe(milliseconds)
+    expect(jitter(2_000, random)).toBe(milliseconds)
     expect(secondsFrom(2_000, random)).toBe(seconds)
   })
 

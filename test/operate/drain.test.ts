@@ -157,7 +157,7 @@ describe('drain', () => {
     client.pause()
     const ids = await fillUp(stream)
     const result = drain(stream)
-    expect(stream.state).toBe('draining')
+    expect(stream.state).toBe('closing')
     client.resume()
     expect(await result).toMatchObject({ streams: 1, drained: 1 })
     const { reason, delivered, undelivered } = await stream.closed

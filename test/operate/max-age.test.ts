@@ -44,7 +44,7 @@ describe('maxAge', () => {
     client.pause()
     const ids = await fillUp(stream)
     await waitFor('its age', () => stream.state !== 'open')
-    expect(stream.state).toBe('draining')
+    expect(stream.state).toBe('closing')
     client.resume()
     const info = await stream.closed
     expect(info.reason).toBe('expired')

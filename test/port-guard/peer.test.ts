@@ -59,7 +59,7 @@ describeWithDestroy('a dump that takes its time', () => {
     )
     const into = new Table(COLUMNS.length, rows.length)
     const starts = rows.map((_, index) => index * COLUMNS.length)
-    kernel.look(rows, into, starts)
+    kernel.sample(rows, into, starts)
     const ages = rows.map(
       (row, index) =>
         into.get(starts[index] as number, column.lastAckReceived) -
@@ -105,7 +105,7 @@ describeWithDestroy('a peer that the monitor takes for dead', () => {
     let spared = 0
     const clock = { now: () => 100_000, after: () => () => {} }
     const kernel: Kernel<Connection> = {
-      look: (_, into, [start]) => write(into, start as number, healthy),
+      sample: (_, into, [start]) => write(into, start as number, healthy),
       exchange: () => [],
       set() {},
       reset() {},

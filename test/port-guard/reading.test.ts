@@ -35,7 +35,7 @@ function looker(of: Connection): (now: number, numbers: Numbers) => number {
   }
 }
 
-/** The same, as the first look. */
+/** The same, as the first sample. */
 function answeredAt(start: number, now: number): number {
   observe(readings, undefined, start, plainPlan, now)
   return numberOf(start, 'answeredAt')
@@ -44,13 +44,13 @@ function answeredAt(start: number, now: number): number {
 describe('a silence on a connection that was quiet for an hour', () => {
   const HOUR = 3_600_000
 
-  /** The verdict of a look each `urgentPace` from the first write on, nothing of which is answered. */
+  /** The verdict of a sample each `urgentPace` from the first write on, nothing of which is answered. */
   function deadAfter(
     of: Connection,
     plan: typeof armedPlan,
     unanswered: 'write' | 'probe',
   ): number {
-    const look = looker(of)
+    const sample = looker(of)
     let previous: number | undefined
     for (let at = HOUR; at < HOUR + 30_000; at += plan.urgentPace) {
       const since = at - HOUR
@@ -60,7 +60,7 @@ describe('a silence on a connection that was quiet for an hour', () => {
       const quiet = { lastAckReceived: at, lastDataReceived: at, lastDataSent: lastSent }
       const written = { unackedSegments: 1, outq: 10, retransmits, rto: 200 * 2 ** retransmits }
       const asked = unanswered === 'write' ? written : { probes: 1 + Math.floor(since / 1_000) }
-      const current = look(at, { ...quiet, ...asked })
+      const current = sample(at, { ...quiet, ...asked })
       observe(readings, previous, current, plan, at)
       if (judge(readings, previous, current, plan, at) === 'dead') return since
       previous = current
@@ -90,9 +90,9 @@ describe('a silence on a connection that was quiet for an hour', () => {
   })
 
   it('counts from the first sight, where the guard came later than the write', () => {
-    const look = looker(connection(50_000))
+    const sample = looker(connection(50_000))
     const first = { unackedSegments: 1, lastDataSent: 20_000, retransmits: 7, rto: 25_600 }
-    const seen = look(50_000, { ...first, lastAckReceived: 45_000, lastDataReceived: 45_000 })
+    const seen = sample(50_000, { ...first, lastAckReceived: 45_000, lastDataReceived: 45_000 })
     expect(answeredAt(seen, 50_000)).toBe(50_000)
   })
 
@@ -100,10 +100,10 @@ describe('a silence on a connection that was quiet for an hour', () => {
     for (const armed of [false, true]) {
       const one = connection()
       one.armed = armed
-      const look = looker(one)
-      look(10_000, { unackedSegments: 1, lastAckReceived: 9_000, lastDataReceived: 9_000 })
+      const sample = looker(one)
+      sample(10_000, { unackedSegments: 1, lastAckReceived: 9_000, lastDataReceived: 9_000 })
       // Answered at 12 s, and written to at 24 s: that has gone unanswered.
-      const later = look(25_000, {
+      const later = sample(25_000, {
         unackedSegments: 1,
         lastDataSent: 1_000,
         lastAckReceived: 13_000,

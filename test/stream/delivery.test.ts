@@ -203,7 +203,7 @@ for (const fastPath of [true, false]) {
       }
       const closed = stream.close()
       expect([stream.state, stream.send(event('late')), await stream.writable()]).toEqual([
-        'draining',
+        'closing',
         'closed',
         false,
       ])

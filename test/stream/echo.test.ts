@@ -2,8 +2,8 @@
 import http from 'node:http'
 import net from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { look } from '../../src/dashboard/look.js'
 import { Registry } from '../../src/dashboard/registry.js'
+import { takeSample } from '../../src/dashboard/sample.js'
 import {
   acceptEcho,
   createEventStream,
@@ -86,7 +86,7 @@ describe('a stream with echo', () => {
     const stream = await server.stream(0)
     expect(stream.confirmedId).toBe('7')
     expect(Date.now() - (stream.lastEcho ?? 0)).toBeLessThan(800)
-    expect(look(registry, 5, () => '').rows.at(-1)?.lastEcho).toBeLessThan(800)
+    expect(takeSample(registry, 5, () => '').rows.at(-1)?.lastEcho).toBeLessThan(800)
     await waitFor('the overdue echo', () => stream.verdict === 'congested')
     const info = await stream.closed
     const took = performance.now() - answeredAt

@@ -15,7 +15,7 @@ export class MemoryTransport implements Transport {
     this.#listener = listener
   }
 
-  look(): number {
+  sample(): number {
     return 0
   }
 

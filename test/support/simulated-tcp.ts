@@ -86,7 +86,7 @@ export class SimulatedTcp {
     return writes.filter((at) => at <= time).length + (time >= shutAt ? 1 : 0)
   }
 
-  look(time: number): Numbers {
+  sample(time: number): Numbers {
     this.#run(time)
     const shut = time >= this.#course.shutAt
     return {

@@ -1,7 +1,7 @@
 // The paths of our own tests do to packets what their shape says.
 import { afterEach, expect, it } from 'vitest'
 import { capabilities, type SocketSnapshot } from '../../src/index.js'
-import { type Peer, Rig } from '../../src/testing/index.js'
+import { type ChildProcessHandle, Rig } from '../../src/testing/index.js'
 import { allClosed, type Scene, stage } from '../dead-peer/scene.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import { addPath } from '../support/paths.js'
@@ -18,14 +18,18 @@ describeWithRig('a path of a rig', () => {
     await addPath(rig, [0], shape)
     return await stage(rig, 2, { detectWithin, heartbeat: false })
   }
-  const snapshots = (server: Peer): Promise<SocketSnapshot[]> => server.call('snapshots')
-  const acknowledged = (server: Peer): Promise<SocketSnapshot[]> =>
+  const snapshots = (server: ChildProcessHandle): Promise<SocketSnapshot[]> =>
+    server.call('snapshots')
+  const acknowledged = (server: ChildProcessHandle): Promise<SocketSnapshot[]> =>
     waitFor('every ACK', async () => {
       const all = await snapshots(server)
       return all.every(({ unacked, unsent }) => unacked === 0 && unsent === 0) && all
     })
   /** In the order of the clients, whichever had its stream first. */
-  const onPathFirst = async (server: Peer, all: SocketSnapshot[]): Promise<SocketSnapshot[]> => {
+  const onPathFirst = async (
+    server: ChildProcessHandle,
+    all: SocketSnapshot[],
+  ): Promise<SocketSnapshot[]> => {
     const [first] = await server.call<{ address: string }[]>('streams')
     return first?.address === rig.clientAddress(0) ? all : all.reverse()
   }

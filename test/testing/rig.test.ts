@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { createRig, type Rig, type RigServer, rigMissing, startPeer } from 'tcp-sse/testing'
+import { createRig, type Rig, type RigServer, rigMissing, startProcess } from 'tcp-sse/testing'
 import { afterEach, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { delay } from '../support/delay.js'
@@ -29,7 +29,7 @@ describeWithRig('a rig', () => {
   }
   const closeOf = (server: RigServer, address: string): Promise<string> =>
     waitFor(`the close of ${address}`, async () => {
-      const closes = await server.peer.call<Close[]>('closes')
+      const closes = await server.process.call<Close[]>('closes')
       return closes.find((each) => each.address?.endsWith(address))?.reason
     })
 
@@ -157,7 +157,7 @@ it('rigMissing gives a reason or nothing, and makes no noise', () => {
 })
 
 it('a call to a child that has ended is refused with what it said last', async () => {
-  const peer = startPeer(new URL('./no-server.ts', import.meta.url))
+  const peer = startProcess(new URL('./no-server.ts', import.meta.url))
   await waitFor('its end', () => peer.ended)
   await expect(peer.call('anything')).rejects.toMatchObject({
     code: 'ERR_CHILD',

@@ -3,14 +3,14 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { addon } from '../../src/native/binding.js'
 import { encodeEvent } from '../../src/sse/encode.js'
 import { type BroadcastPage, PAGE } from '../../src/transport/fast/broadcast-page.js'
-import { Cohort, type Rider } from '../../src/transport/fast/cohort.js'
+import { Cohort, type CohortMember } from '../../src/transport/fast/cohort.js'
 import type { FastPath } from '../../src/transport/transport.js'
 
 afterEach(() => void vi.restoreAllMocks())
 
 let nextFd = 100
 
-class Member implements Rider {
+class Member implements CohortMember {
   readonly fd = nextFd++
   readonly ids: (string | undefined)[] = []
   readonly left: boolean[] = []
@@ -19,7 +19,7 @@ class Member implements Rider {
   held = 0
   readonly fast: FastPath = {
     seat: undefined,
-    board: () => this.fd,
+    claimDescriptor: () => this.fd,
     credit: () => {},
     holdBack: (bytes) => {
       this.held += bytes
@@ -47,7 +47,7 @@ describe.runIf(addon !== undefined)('Cohort', () => {
   /** The descriptors that each call was for; those of `short` take the chunk's length, those of `broken` none. */
   function native(short: ReadonlySet<number> = new Set(), broken: ReadonlySet<number> = new Set()) {
     const sent: number[] = []
-    vi.spyOn(addon as NonNullable<typeof addon>, 'cast').mockImplementation(
+    vi.spyOn(addon as NonNullable<typeof addon>, 'sendToEach').mockImplementation(
       (fds, from, to, _bytes, shorts) => {
         let whole = 0
         shorts[0] = 0
@@ -80,7 +80,7 @@ describe.runIf(addon !== undefined)('Cohort', () => {
     const outcome = { sent: 0, queued: 0, closed: 0 }
     cohort.begin(event(id))
     while (cohort.isCasting) {
-      cohort.cast(2, outcome)
+      cohort.sendSlice(2, outcome)
       between()
     }
     return outcome

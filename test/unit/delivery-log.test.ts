@@ -78,8 +78,8 @@ describe('DeliveryLog', () => {
   it('beyond its size is exact for those that it remembers, and tells of the others that it cannot know', async () => {
     const log = new DeliveryLog()
     const tickets = Array.from({ length: 10_000 }, () => new Deferred<DeliveryOutcome>())
-    tickets.forEach((ticket, index) => {
-      log.record(String(index), (index + 1) * 10, ticket)
+    tickets.forEach((confirmation, index) => {
+      log.record(String(index), (index + 1) * 10, confirmation)
     })
     log.acknowledge((10_000 - TRACKED_EVENTS) * 10 - 1)
     expect([log.delivered, log.lastId, log.overflowed]).toEqual([0, undefined, true])
@@ -96,11 +96,11 @@ describe('DeliveryLog', () => {
     expect(outcomes.indexOf('undelivered')).toBe(8_500)
   })
 
-  it('settles each ticket once, with what became of the event', async () => {
+  it('settles each confirmation once, with what became of the event', async () => {
     const log = new DeliveryLog()
     const tickets = [1, 2, 3].map(() => new Deferred<DeliveryOutcome>())
-    tickets.forEach((ticket, index) => {
-      log.record(String(index), index + 1, ticket)
+    tickets.forEach((confirmation, index) => {
+      log.record(String(index), index + 1, confirmation)
     })
     expect(log.awaited).toBe(true)
     log.acknowledge(2)

@@ -4,7 +4,7 @@ import { encodeEvent, type TcpSseError } from '../../src/index.js'
 import { Drain, type DrainSettings } from '../../src/lifecycle/drain.js'
 import { LiveStream } from '../../src/stream/live-stream.js'
 import { streamSettings } from '../../src/stream/options.js'
-import { Farewell } from '../../src/stream/shutdown-message.js'
+import { ShutdownMessage } from '../../src/stream/shutdown-message.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { MemoryTransport } from '../support/memory-transport.js'
 
@@ -20,8 +20,8 @@ function start(all: { stream: LiveStream }[], settings: Partial<DrainSettings> =
   const drain = new Drain(
     all.map(({ stream }) => stream),
     {
-      farewell: new Farewell(1_000, undefined),
-      hangUp: true,
+      shutdownMessage: new ShutdownMessage(1_000, undefined),
+      closeConnections: true,
       retry: 1_000,
       spreadOver: 1_000,
       timeout: 2_000,
@@ -78,7 +78,7 @@ describe('a drain', () => {
   it('tells each client a time of its own, between the least and twice that, and the last event after it', () => {
     const all = clients(200)
     const event = encodeEvent({ event: 'bye', data: 'soon back' })
-    const { clock } = start(all, { farewell: new Farewell(1_000, event) })
+    const { clock } = start(all, { shutdownMessage: new ShutdownMessage(1_000, event) })
     clock.run(1_100)
     const retries = all.map(({ transport }) => {
       const [, retry, rest] = /^retry: (\d+)\n\n([\s\S]*)$/.exec(transport.text) ?? []
@@ -97,7 +97,7 @@ describe('a drain', () => {
 
   it('says nothing of a time where none is wanted', () => {
     const all = clients(1)
-    start(all, { farewell: new Farewell(false, undefined) })
+    start(all, { shutdownMessage: new ShutdownMessage(false, undefined) })
     expect(all[0]?.transport.text).toBe('')
     expect(all[0]?.stream.state).toBe('closed')
   })
@@ -110,7 +110,7 @@ describe('a drain', () => {
     slow.stream.send({ data: 'fills it' })
     const { clock, result } = start(all)
     clock.run(1_999)
-    expect(slow.stream.state).toBe('draining')
+    expect(slow.stream.state).toBe('closing')
     clock.run(2_000)
     expect(slow.stream.state).toBe('closed')
     const info = await slow.stream.closed
@@ -141,7 +141,7 @@ describe('a drain', () => {
     full.stream.send({ data: 'fills it' })
     expect(full.stream.send({ data: 'waits' })).toBe('queued')
     const { result } = start(all)
-    expect(full.stream.state).toBe('draining')
+    expect(full.stream.state).toBe('closing')
     full.transport.drain(10)
     expect(full.transport.text).toMatch(/waits\n\n$/)
     expect(await result).toMatchObject({ drained: 1 })

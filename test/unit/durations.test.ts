@@ -1,7 +1,7 @@
 // Durations are differences of one clock: however short, none is negative.
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { look } from '../../src/dashboard/look.js'
 import { Registry } from '../../src/dashboard/registry.js'
+import { takeSample } from '../../src/dashboard/sample.js'
 import { systemClock } from '../../src/internal/clock.js'
 import { client } from '../support/memory-clients.js'
 
@@ -36,7 +36,7 @@ it('the dashboard shows no negative age when the wall clock is set back', () => 
   const wall = vi.spyOn(Date, 'now').mockReturnValue(10_000_000)
   const { stream } = client()
   wall.mockReturnValue(9_000_000)
-  const [row] = look(registry, 10, () => '').rows
+  const [row] = takeSample(registry, 10, () => '').rows
   stream.abort()
   registry.close()
   expect(row?.age).toBeGreaterThanOrEqual(0)

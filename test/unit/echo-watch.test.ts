@@ -12,7 +12,7 @@ function goneAt(
 ): number | undefined {
   let now = from
   while (now < until) {
-    const next = watch.look(now)
+    const next = watch.check(now)
     if (next === 'gone') return now
     if (next <= now) throw new Error(`asked again for ${next} at ${now}`)
     now = Math.min(next, now + 5_000)
@@ -50,19 +50,19 @@ describe("a client's echoes", () => {
 
   it('count again right after the look that found them missing', () => {
     const watch = new EchoWatch({ ...settings, required: true }, 0)
-    for (const now of [5_000, 10_000, 15_000]) watch.look(now)
-    expect(watch.look(20_000)).toBe(20_500)
+    for (const now of [5_000, 10_000, 15_000]) watch.check(now)
+    expect(watch.check(20_000)).toBe(20_500)
     expect(watch.hear(20_100)).toBe(true)
-    expect(watch.look(20_500)).toBe(25_500)
+    expect(watch.check(20_500)).toBe(25_500)
   })
 
   it('are overdue when half of the silence is over, and no more with the next', () => {
     const watch = new EchoWatch(settings, 0)
     watch.hear(1_000)
-    for (const now of [5_000, 9_000, 13_000]) watch.look(now)
-    expect(watch.look(15_999)).toBe(16_000)
+    for (const now of [5_000, 9_000, 13_000]) watch.check(now)
+    expect(watch.check(15_999)).toBe(16_000)
     expect(watch.overdue).toBe(false)
-    expect(watch.look(16_000)).toBe(21_000)
+    expect(watch.check(16_000)).toBe(21_000)
     expect(watch.overdue).toBe(true)
     watch.hear(17_000)
     expect(watch.overdue).toBe(false)

@@ -6,8 +6,8 @@ import { redisHub } from '../../src/hub/redis/index.js'
 import {
   entriesByKey,
   entriesOf,
-  isPassing,
   isReply,
+  isTransient,
   lastDeliveredOf,
 } from '../../src/hub/redis/replies.js'
 import { before, beyond, compareIds, placeOf } from '../../src/hub/redis/stream-id.js'
@@ -172,6 +172,6 @@ test("a server's answer is told from a broken connection", () => {
   expect(isReply(new Error('ERR syntax error'))).toBe(true)
   expect(isReply(new Error('Socket closed unexpectedly'))).toBe(false)
   expect(isReply(new Error('Connection is closed.'))).toBe(false)
-  expect(isPassing(new Error("READONLY You can't write against a read only replica."))).toBe(true)
-  expect(isPassing(new Error('OOM command not allowed when used memory > maxmemory'))).toBe(false)
+  expect(isTransient(new Error("READONLY You can't write against a read only replica."))).toBe(true)
+  expect(isTransient(new Error('OOM command not allowed when used memory > maxmemory'))).toBe(false)
 })

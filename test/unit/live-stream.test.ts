@@ -10,11 +10,11 @@ function open(options = {}) {
   clock.time = 1_000.7
   const transport = new MemoryTransport()
   const stream = new LiveStream(transport, streamSettings(options), '', undefined, clock)
-  const look = (at: number, stalledFor = 0): number => {
+  const sample = (at: number, stalledFor = 0): number => {
     clock.run(at)
-    return stream.onLook(at, stalledFor, 'alive', at)
+    return stream.onSample(at, stalledFor, 'alive', at)
   }
-  return { clock, transport, stream, look }
+  return { clock, transport, stream, sample }
 }
 
 describe('a stream', () => {
@@ -26,31 +26,31 @@ describe('a stream', () => {
   })
 
   it('sends a heartbeat after a pause without traffic, and none before', () => {
-    const { stream, transport, look } = open({ heartbeat: 10_000 })
+    const { stream, transport, sample } = open({ heartbeat: 10_000 })
     stream.send({ data: 'x' })
-    look(5_000)
+    sample(5_000)
     const before = transport.text
-    look(14_999)
+    sample(14_999)
     expect(transport.text).toBe(before)
-    look(15_001)
+    sample(15_001)
     expect(transport.text).toBe(`${before}: \n\n`)
     stream.abort()
   })
 
   it('gives up a client that takes nothing for its stallTimeout, by what its transport says', async () => {
-    const { stream, transport, look } = open({ stallTimeout: 5_000 })
-    transport.look = () => 4_999
-    look(10_000)
+    const { stream, transport, sample } = open({ stallTimeout: 5_000 })
+    transport.sample = () => 4_999
+    sample(10_000)
     expect(stream.state).toBe('open')
-    transport.look = () => 5_000
-    look(10_001)
+    transport.sample = () => 5_000
+    sample(10_001)
     expect(await stream.closed).toMatchObject({ reason: 'stalled', openedFor: 9_001 })
   })
 
-  it('asks for no look at a response that is gone', () => {
-    const { stream, transport, look } = open()
-    Object.assign(transport, { look: () => undefined })
-    expect(look(2_000)).toBe(Number.POSITIVE_INFINITY)
+  it('asks for no sample at a response that is gone', () => {
+    const { stream, transport, sample } = open()
+    Object.assign(transport, { sample: () => undefined })
+    expect(sample(2_000)).toBe(Number.POSITIVE_INFINITY)
     stream.abort()
   })
 })

@@ -22,14 +22,14 @@ const healthy: Numbers = {
 }
 
 class FakeKernel implements Kernel {
-  looks = 0
+  samples = 0
   sweeps = 0
   readonly resets: Socket[] = []
   answer: (socket: Socket) => Numbers | undefined = () => ({})
   pendingBytes = 0
-  look(sockets: readonly Socket[], table: Table, starts: readonly number[]): void {
+  sample(sockets: readonly Socket[], table: Table, starts: readonly number[]): void {
     this.sweeps += 1
-    this.looks += sockets.length
+    this.samples += sockets.length
     for (const [index, socket] of sockets.entries()) {
       const answer = this.answer(socket)
       write(table, starts[index] as number, answer ? { ...healthy, ...answer } : { errno: 95 })
@@ -138,7 +138,7 @@ describe('Monitor', () => {
       calls.push('gone')
       release?.().release()
     },
-    onLook: (_now, stalledFor) => {
+    onSample: (_now, stalledFor) => {
       stalls.push(stalledFor)
       return Number.POSITIVE_INFINITY
     },
@@ -152,39 +152,39 @@ describe('Monitor', () => {
     })
     slow.answer = () => unanswered(clock.time)
     const monitor = new Monitor(clock, slow)
-    const looks: [number, number][] = []
-    const onLook = (now: number): number => {
-      looks.push([now, clock.time])
+    const samples: [number, number][] = []
+    const onSample = (now: number): number => {
+      samples.push([now, clock.time])
       return Number.POSITIVE_INFINITY
     }
-    watch(monitor, new Socket(), plan, { ...watcher(), onLook })
+    watch(monitor, new Socket(), plan, { ...watcher(), onSample })
     clock.run(3_000)
-    expect(looks.length).toBeGreaterThan(1)
-    for (const [now, made] of looks) expect(now).toBe(made)
+    expect(samples.length).toBeGreaterThan(1)
+    for (const [now, made] of samples) expect(now).toBe(made)
   })
 
-  it('tells the kernel once a tick how many are due, before it looks', () => {
+  it('tells the kernel once a tick how many are due, before it samples', () => {
     const due: [number, number][] = []
     const telling = Object.assign(kernel, {
-      begin: (count: number) => void due.push([count, kernel.looks]),
+      begin: (count: number) => void due.push([count, kernel.samples]),
     })
     // Anything that says when it has ended can be watched, by a kernel that knows it.
     const others = new Monitor<{ readonly destroyed: boolean }>(clock, telling as never)
     for (let i = 0; i < 100; i++) others.watch({ destroyed: false }, { ...watcher(), plan })
-    const looks = kernel.looks
+    const samples = kernel.samples
     clock.run(plan.urgentPace + 10)
-    expect(due).toEqual([[100, looks]])
-    expect(kernel.looks).toBe(looks + 100)
+    expect(due).toEqual([[100, samples]])
+    expect(kernel.samples).toBe(samples + 100)
   })
 
-  it('looks at all due sockets with one sweep, at the plan’s pace, and has no timer without sockets', () => {
+  it('samples at all due sockets with one sweep, at the plan’s pace, and has no timer without sockets', () => {
     const watches = [new Socket(), new Socket()].map((each) =>
       watch(monitor, each, plan, watcher()),
     )
-    const before = { sweeps: kernel.sweeps, looks: kernel.looks }
+    const before = { sweeps: kernel.sweeps, samples: kernel.samples }
     clock.run(6_000)
     const sweeps = kernel.sweeps - before.sweeps
-    expect(kernel.looks - before.looks).toBe(2 * sweeps)
+    expect(kernel.samples - before.samples).toBe(2 * sweeps)
     expect(sweeps).toBeGreaterThanOrEqual(10)
     expect(sweeps).toBeLessThanOrEqual(13)
     for (const each of watches) each.release()
@@ -263,7 +263,7 @@ describe('Monitor', () => {
     const slow = planFor(30_000, {}, true)
     const write: Omit<Watcher, 'plan'> = {
       ...watcher(),
-      onLook: () => {
+      onSample: () => {
         if (written === 5) written = 6
         return Number.POSITIVE_INFINITY
       },
@@ -272,14 +272,14 @@ describe('Monitor', () => {
     watch(monitor, second, slow, watcher())
     clock.run(slow.urgentPace + 10)
     expect(written).toBe(6)
-    const lookedAt: Socket[] = []
-    const { look } = kernel
-    kernel.look = (sockets, table, starts) => {
-      lookedAt.push(...sockets)
-      return look.call(kernel, sockets, table, starts)
+    const checkedAt: Socket[] = []
+    const { sample } = kernel
+    kernel.sample = (sockets, table, starts) => {
+      checkedAt.push(...sockets)
+      return sample.call(kernel, sockets, table, starts)
     }
     clock.run(slow.urgentPace + slow.checkPace + 500)
-    expect(lookedAt).toEqual([second])
+    expect(checkedAt).toEqual([second])
   })
 
   it('does not count the time for which the event loop was blocked as a stall', () => {
@@ -390,10 +390,10 @@ describe('Monitor', () => {
       kernel.written = 5
       watch(monitor, socket(), slow, watcher())
       clock.run(1_000)
-      const before = kernel.looks
+      const before = kernel.samples
       clock.run(1_000 + 10 * slow.quietPace)
-      expect(kernel.looks - before).toBeLessThanOrEqual(13)
-      expect(kernel.looks - before).toBeGreaterThanOrEqual(9)
+      expect(kernel.samples - before).toBeLessThanOrEqual(13)
+      expect(kernel.samples - before).toBeGreaterThanOrEqual(9)
     })
 
     it('that falls silent right after a look is dead within D + 1 s, found by the age of its last ACK', () => {
@@ -418,7 +418,7 @@ describe('Monitor', () => {
         expect(calls).toEqual([])
         clock.run(silentAt + slow.detectWithin + 1_000)
         expect(calls).toEqual(['dead'])
-        expect(kernel.looks).toBeLessThan(60)
+        expect(kernel.samples).toBeLessThan(60)
       }
     })
 
@@ -426,11 +426,11 @@ describe('Monitor', () => {
       kernel.written = 5
       watch(monitor, socket(), slow, watcher())
       clock.run(20_000)
-      const before = kernel.looks
+      const before = kernel.samples
       kernel.written = 6
       kernel.answer = () => ({ unackedSegments: 1, bytesAcked: 0 })
       clock.run(20_000 + slow.checkPace + slow.urgentPace)
-      expect(kernel.looks).toBeGreaterThan(before)
+      expect(kernel.samples).toBeGreaterThan(before)
       expect(stalls.at(-1)).toBeLessThanOrEqual(slow.checkPace + slow.urgentPace)
     })
 
@@ -439,7 +439,7 @@ describe('Monitor', () => {
       const at: number[] = []
       const asking = (): Omit<Watcher, 'plan'> => ({
         ...watcher(),
-        onLook: (now) => {
+        onSample: (now) => {
           at.push(now)
           return now + 4_000
         },
@@ -458,18 +458,18 @@ describe('Monitor', () => {
     it('is looked at as ever while Node does not read, or the kernel holds something', () => {
       watch(monitor, socket(), slow, watcher())
       clock.run(1_000)
-      const paused = kernel.looks
+      const paused = kernel.samples
       clock.run(1_000 + 10 * slow.pace)
-      expect(kernel.looks - paused).toBeGreaterThanOrEqual(9)
+      expect(kernel.samples - paused).toBeGreaterThanOrEqual(9)
       kernel.written = 5
       kernel.answer = () => ({ state: 8 })
       const halfClosed: Omit<Watcher, 'plan'> = { ...watcher(), mayHalfClose: () => true }
       const other = new Monitor(clock, kernel)
       monitor = other
       watch(other, socket(), slow, halfClosed)
-      const before = kernel.looks
+      const before = kernel.samples
       clock.run(30_000 + 10 * slow.pace)
-      expect(kernel.looks - before).toBeGreaterThanOrEqual(9)
+      expect(kernel.samples - before).toBeGreaterThanOrEqual(9)
     })
   })
 
@@ -540,11 +540,11 @@ describe('Monitor', () => {
       }
       let last: { release(): void } | undefined
       for (const [index, socket] of sockets.entries()) {
-        const onLook = (): number => {
+        const onSample = (): number => {
           if (index === 0) renew()
           return Number.POSITIVE_INFINITY
         }
-        last = watch(monitor, socket, plan, { ...watcher(), onLook })
+        last = watch(monitor, socket, plan, { ...watcher(), onSample })
       }
       const told = kernel.userTimeouts.length
       clock.run(2_000)
@@ -563,7 +563,7 @@ describe('Monitor', () => {
     let times = 0
     watch(monitor, socket, plan, {
       ...watcher(),
-      onLook: () => {
+      onSample: () => {
         times += 1
         if (times === 1) throw problem
         return Number.POSITIVE_INFINITY
@@ -583,26 +583,26 @@ describe('Monitor', () => {
     for (const socket of sockets) watch(monitor, socket, plan, watcher())
     const seen = new Set<Socket>()
     const turns: number[] = []
-    const { look } = kernel
-    kernel.look = (some, table, starts) => {
+    const { sample } = kernel
+    kernel.sample = (some, table, starts) => {
       for (const socket of some) seen.add(socket)
       turns.push(some.length)
       // As slow as a thousand system calls.
       clock.time += 3
-      return look.call(kernel, some, table, starts)
+      return sample.call(kernel, some, table, starts)
     }
     const { after } = clock
-    const looksBetweenTimers: number[] = []
+    const samplesBetweenTimers: number[] = []
     clock.after = (ms, callback) =>
       after.call(clock, ms, () => {
         const before = turns.length
         callback()
-        looksBetweenTimers.push(turns.length - before)
+        samplesBetweenTimers.push(turns.length - before)
       })
     clock.run(plan.urgentPace * 3)
     expect(seen.size).toBe(300)
     expect(Math.max(...turns)).toBeLessThan(100)
-    expect(Math.max(...looksBetweenTimers)).toBe(1)
+    expect(Math.max(...samplesBetweenTimers)).toBe(1)
   })
 
   it('keeps the bound for every D beside every other, at any moment', () => {

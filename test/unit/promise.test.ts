@@ -13,7 +13,7 @@ const NEVER = Number.POSITIVE_INFINITY
 
 function kernelOver(tcp: SimulatedTcp, clock: FakeClock): Kernel {
   return {
-    look: (_sockets, table, [start]) => write(table, start as number, tcp.look(clock.time)),
+    sample: (_sockets, table, [start]) => write(table, start as number, tcp.sample(clock.time)),
     exchange(_socket, settings) {
       tcp.set(settings)
       return []
@@ -44,7 +44,7 @@ function closedAt(
     plan: planFor(detectWithin, {}, hasRetransmitMax),
     onPeerDead: close,
     onPeerGone: close,
-    onLook: () => NEVER,
+    onSample: () => NEVER,
   })
   clock.run(until)
   return at

@@ -5,10 +5,10 @@ import { type Numbers, numberOf, observed as observedOne, readings } from '../su
 
 const plan = planFor(6_000, {}, true)
 
-/** Looks a second apart; each row changes what it names. */
-function observed(looks: readonly Numbers[], apart = 1_000): number[] {
+/** Samples a second apart; each row changes what it names. */
+function observed(samples: readonly Numbers[], apart = 1_000): number[] {
   const all: number[] = []
-  for (const look of looks) all.push(observedOne(all.at(-1), look, plan, all.length * apart))
+  for (const sample of samples) all.push(observedOne(all.at(-1), sample, plan, all.length * apart))
   return all
 }
 
@@ -17,15 +17,15 @@ const judged = (all: readonly number[]): Verdict => {
   return judge(readings, all.at(-2), current, plan, numberOf(current, 'at'))
 }
 
-const lastVerdict = (looks: readonly Numbers[]): Verdict => judged(observed(looks))
+const lastVerdict = (samples: readonly Numbers[]): Verdict => judged(observed(samples))
 
-/** So many seconds without an answer, after a healthy look. */
-const unanswered = (seconds: number, look: (second: number) => Numbers): Numbers[] => [
+/** So many seconds without an answer, after a healthy sample. */
+const unanswered = (seconds: number, sample: (second: number) => Numbers): Numbers[] => [
   {},
   ...Array.from({ length: seconds }, (_, index) => ({
     lastAckReceived: 1_010 + index * 1_000,
     lastDataReceived: 9_000 + index * 1_000,
-    ...look(index + 1),
+    ...sample(index + 1),
   })),
 ]
 
@@ -98,8 +98,8 @@ describe('judge', () => {
       'congested',
     ],
   ]
-  for (const [title, looks, verdict] of rows) {
-    it(`says ${verdict} of ${title}`, () => expect(lastVerdict(looks)).toBe(verdict))
+  for (const [title, samples, verdict] of rows) {
+    it(`says ${verdict} of ${title}`, () => expect(lastVerdict(samples)).toBe(verdict))
   }
 
   it('counts what was in flight at the first look, and timeouts since the last answer: as many as there was time for', () => {
@@ -119,8 +119,8 @@ describe('judge', () => {
   })
 
   it('counts probes that a living peer had unanswered at the first look', () => {
-    const looks = [{ probes: 9, lastAckReceived: 5_900, lastDataReceived: 8_000 }]
-    const all = observed([...looks, { ...looks[0], probes: 10, lastAckReceived: 6_900 }])
+    const samples = [{ probes: 9, lastAckReceived: 5_900, lastDataReceived: 8_000 }]
+    const all = observed([...samples, { ...samples[0], probes: 10, lastAckReceived: 6_900 }])
     expect(judged(all)).toBe('dead')
   })
 })
@@ -190,10 +190,12 @@ describe('a path that needs more', () => {
     const overflow = Array.from({ length: 20 }, (_, index) => dropped(index))
     const queued = overflow.map((look) => ({ ...look, rtt: 900, minRtt: 40 }))
     const limited = overflow.map((look, index) => ({ ...look, windowLimited: index }))
-    const needed = (looks: Numbers[]): number =>
-      numberOf(observed(looks).at(-1) as number, 'needed')
+    const needed = (samples: Numbers[]): number =>
+      numberOf(observed(samples).at(-1) as number, 'needed')
     expect(
-      [overflow, queued, limited].map((looks) => needed([...looks, { unackedSegments: 1 }]) > 3),
+      [overflow, queued, limited].map(
+        (samples) => needed([...samples, { unackedSegments: 1 }]) > 3,
+      ),
     ).toEqual([true, false, false])
   })
 })

@@ -14,7 +14,7 @@ function watch(next: (now: number) => number) {
     plan,
     onPeerDead() {},
     onPeerGone() {},
-    onLook(now) {
+    onSample(now) {
       looks.push(now)
       return next(now)
     },
@@ -33,7 +33,7 @@ describe('TimerWatch', () => {
     const { clock, looks, watch: own } = watch((now) => now + 10)
     clock.run(clock.now() + plan.urgentPace + 20)
     expect(looks).toEqual([0, 10, 20].map((n) => plan.urgentPace + n))
-    own.hurry()
+    own.requestSample()
     clock.run(clock.now() + 1)
     expect(looks.length).toBe(4)
   })

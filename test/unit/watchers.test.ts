@@ -15,13 +15,13 @@ function watcherWith(plan: MonitorPlan, notSentLowWater?: number): Watcher {
     notSentLowWater,
     onPeerDead() {},
     onPeerGone() {},
-    onLook: () => Number.POSITIVE_INFINITY,
+    onSample: () => Number.POSITIVE_INFINITY,
   }
 }
 
 /** A kernel that tells nothing and takes everything. */
 const silent: Kernel = {
-  look() {},
+  sample() {},
   exchange: () => [],
   set() {},
   reset() {},

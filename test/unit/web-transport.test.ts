@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/internal/clock.js'
 import type { AnyNodeTransport } from '../../src/transport/node-transport.js'
-import type { TransportLook } from '../../src/transport/transport.js'
+import type { TransportSample } from '../../src/transport/transport.js'
 import { WebTransport } from '../../src/transport/web.js'
 
 class Below {
@@ -13,7 +13,7 @@ class Below {
   buffered = 0
   progress = 0
   readonly ledger = { isAcknowledged: (): boolean => true }
-  look = ({ stalledFor }: TransportLook): number => stalledFor
+  sample = ({ stalledFor }: TransportSample): number => stalledFor
   noteProgress(): void {
     this.progress += 1
   }
@@ -34,7 +34,7 @@ function over(below: Below) {
 const bytes = Buffer.alloc(200)
 
 const stalledFor = (transport: WebTransport, loopTime: number, stalledFor: number) =>
-  transport.look({ loopTime, stalledFor, discardBody: false })
+  transport.sample({ loopTime, stalledFor, discardBody: false })
 
 describe('WebTransport over a response of Node’s', () => {
   it('is not drained while bytes wait, nor at the first question after they were read out', async () => {

@@ -33,7 +33,7 @@ class FastTransport extends MemoryTransport {
   readonly texts: string[] = []
   readonly fast: FastPath = {
     seat: undefined,
-    board: () => -1,
+    claimDescriptor: () => -1,
     credit: () => {},
     holdBack: () => {},
     takeRest: () => true,

@@ -11,8 +11,8 @@ import type {
   Position,
   ReadRequest,
 } from '../hub.js'
-import type { Desk } from './desk.js'
 import { type FromPrimary, sizeOf } from './messages.js'
+import type { WorkerLink } from './worker-link.js'
 
 /** What a feed opens. */
 export interface Opening {
@@ -25,15 +25,15 @@ type ForFeed = Extract<FromPrimary, { feed: number }>
 
 /** A feed of the primary's. */
 export class WorkerFeed implements Feed {
-  readonly #desk: Desk
+  readonly #link: WorkerLink
   readonly #opening: Opening
   readonly #listener: FeedListener
   #state: FeedState = 'catching-up'
   #started = false
   #closed = false
 
-  constructor(desk: Desk, opening: Opening, listener: FeedListener) {
-    this.#desk = desk
+  constructor(link: WorkerLink, opening: Opening, listener: FeedListener) {
+    this.#link = link
     this.#opening = opening
     this.#listener = listener
   }
@@ -45,7 +45,7 @@ export class WorkerFeed implements Feed {
 
   ask(): void {
     const { number: feed, channel, keep } = this.#opening
-    this.#desk.send({ kind: 'open', feed, channel, keep }, (error) => this.down(error))
+    this.#link.send({ kind: 'open', feed, channel, keep }, (error) => this.down(error))
   }
 
   askAgain(): void {
@@ -71,8 +71,8 @@ export class WorkerFeed implements Feed {
   async publish(entry: NewEntry, timeout: number): Promise<Position> {
     this.#checkOpen()
     const { number: feed } = this.#opening
-    const answer = await this.#desk.requests.ask({
-      clock: this.#desk.clock,
+    const answer = await this.#link.requests.ask({
+      clock: this.#link.clock,
       feed,
       bytes: sizeOf(entry),
       timeout,
@@ -82,7 +82,7 @@ export class WorkerFeed implements Feed {
           `The primary may have taken the event or not: ${cause.message}`,
           { cause },
         ),
-      send: (request, failed) => this.#desk.send({ kind: 'publish', feed, request, entry }, failed),
+      send: (request, failed) => this.#link.send({ kind: 'publish', feed, request, entry }, failed),
     })
     return answer.kind === 'published' ? answer.position : ''
   }
@@ -90,8 +90,8 @@ export class WorkerFeed implements Feed {
   async read({ after, upTo, limit, timeout }: ReadRequest): Promise<Page> {
     this.#checkOpen()
     const { number: feed } = this.#opening
-    const answer = await this.#desk.requests.ask({
-      clock: this.#desk.clock,
+    const answer = await this.#link.requests.ask({
+      clock: this.#link.clock,
       feed,
       bytes: after.length,
       timeout,
@@ -100,7 +100,7 @@ export class WorkerFeed implements Feed {
           cause,
         }),
       send: (request, failed) =>
-        this.#desk.send({ kind: 'read', feed, request, after, upTo, limit }, failed),
+        this.#link.send({ kind: 'read', feed, request, after, upTo, limit }, failed),
     })
     return answer.kind === 'page' ? answer.page : { outcome: 'unknown', entries: [], more: false }
   }
@@ -115,9 +115,9 @@ export class WorkerFeed implements Feed {
     if (this.#closed) return
     this.#closed = true
     const { number: feed } = this.#opening
-    this.#desk.send({ kind: 'close', feed }, () => {})
-    this.#desk.requests.abandon(new Error('The channel has been closed.'), feed)
-    this.#desk.forget(feed)
+    this.#link.send({ kind: 'close', feed }, () => {})
+    this.#link.requests.abandon(new Error('The channel has been closed.'), feed)
+    this.#link.forget(feed)
   }
 
   /** Tells the primary when the listener has room for more: until then it keeps the rest. */
@@ -129,7 +129,7 @@ export class WorkerFeed implements Feed {
       if (pause !== undefined) pauses.push(pause)
     }
     if (pauses.length > 0) await Promise.all(pauses)
-    this.#desk.taken(batch)
+    this.#link.taken(batch)
   }
 
   #become(state: FeedState, cause?: Error): void {

@@ -2,16 +2,16 @@
 import { type Clock, systemClock } from '../../internal/clock.js'
 import { hubClosed } from '../failures.js'
 import type { Feed, FeedListener, Hub, Keep } from '../hub.js'
-import type { Desk } from './desk.js'
 import { type FromPrimary, type FromWorker, type Line, MARK, opened } from './messages.js'
 import { Requests } from './requests.js'
 import { WorkerFeed } from './worker-feed.js'
+import type { WorkerLink } from './worker-link.js'
 
 /** After so long without an answer to `open` the primary is asked again, ms: it may have no hub yet. */
 const ASK_AGAIN = 5_000
 
 /** The hub of a worker or thread. */
-export class WorkerHub implements Hub, Desk {
+export class WorkerHub implements Hub, WorkerLink {
   readonly scope: string
   readonly requests: Requests
   readonly clock: Clock

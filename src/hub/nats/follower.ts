@@ -224,12 +224,12 @@ export class Follower {
     run.count = count
     if (run.waiting !== undefined) run.waiting.push(message)
     else if (pending + 2 >= this.#options.api.roomFor(this.#options.keep.maxEvents)) {
-      void this.#look(run, message)
+      void this.#check(run, message)
     } else this.#hand(message)
   }
 
   /** So many are behind it that what was before it may have been trimmed. */
-  async #look(run: Run, message: Message): Promise<void> {
+  async #check(run: Run, message: Message): Promise<void> {
     run.waiting = [message]
     try {
       const { sequence: at } = this.place as Place

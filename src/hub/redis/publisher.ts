@@ -9,7 +9,7 @@ import { hubDown, publishUnknown } from '../failures.js'
 import type { NewEntry, Position } from '../hub.js'
 import { type Ask, openLog } from './log.js'
 import type { Settings } from './options.js'
-import { entriesOf, isPassing, isReply } from './replies.js'
+import { entriesOf, isReply, isTransient } from './replies.js'
 import type { Session } from './session.js'
 import { compareIds, type Place, positionOf, type StreamId } from './stream-id.js'
 
@@ -176,7 +176,7 @@ export class Publisher {
 
   #failed(session: Session, pending: Pending, error: Error): void {
     if (!isReply(error)) return
-    if (isPassing(error)) {
+    if (isTransient(error)) {
       pending.sent = false
       return
     }

@@ -90,7 +90,7 @@ export class Reader {
       for (const tail of this.#tails.values()) {
         tail.state('catching-up')
         tail.suspect = true
-        tail.lookedAt = Number.NEGATIVE_INFINITY
+        tail.checkedAt = Number.NEGATIVE_INFINITY
       }
       let wakeId = await this.#once(session, ask, '0-0', false)
       while (session.lost === undefined) wakeId = await this.#once(session, ask, wakeId, true)
@@ -103,7 +103,7 @@ export class Reader {
   /** One round; returns up to where the wake-up stream was read. */
   async #once(session: Session, ask: Ask, wakeId: string, block: boolean): Promise<string> {
     const { wakeKey, settings } = this.#options
-    await this.#look(ask)
+    await this.#check(ask)
     const tails = [...this.#tails.values()].filter((tail) => tail.ready)
     const keys = [wakeKey, ...tails.map(({ key }) => key)]
     const ids = [wakeId, ...tails.map(({ place }) => place?.id ?? '$')]
@@ -122,14 +122,14 @@ export class Reader {
   }
 
   /** Opens what is new, and looks at what was away or has been quiet for a while; again where more has come meanwhile. */
-  async #look(ask: Ask): Promise<void> {
+  async #check(ask: Ask): Promise<void> {
     do {
       this.#changed = false
       const due = monotonicNow() - this.#options.settings.checkEvery
       const tails = [...this.#tails.values()].filter(
-        ({ place, lookedAt }) => place === undefined || lookedAt < due,
+        ({ place, checkedAt }) => place === undefined || checkedAt < due,
       )
-      await Promise.all(tails.map((tail) => tail.look(ask)))
+      await Promise.all(tails.map((tail) => tail.check(ask)))
     } while (this.#changed)
   }
 }

@@ -29,7 +29,7 @@ export function isReply(error: unknown): error is Error {
 }
 
 /** Whether the server cannot do it now, and another one may, or the same one soon. */
-export function isPassing(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   return (
     isReply(error) &&
     /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED) /.test(error.message)

@@ -1,7 +1,7 @@
 // One connection, from its beginning to its loss. Every command settles: with an answer, or when the connection is given up.
 import { callAfter, monotonicNow } from '../../internal/scheduling.js'
 import type { RedisConnection } from './connector.js'
-import { isPassing, isReply } from './replies.js'
+import { isReply, isTransient } from './replies.js'
 
 /** How the server knows a connection, so that another one can end it. */
 export interface Identity {
@@ -54,7 +54,7 @@ export class Session {
           if (!this.#pending.delete(number)) return
           const cause = error instanceof Error ? error : new Error(String(error))
           reject(cause)
-          if (!isReply(cause) || isPassing(cause)) this.fail(cause)
+          if (!isReply(cause) || isTransient(cause)) this.fail(cause)
         },
       )
     })

@@ -19,7 +19,7 @@ export class Tail {
   place: Cursor | undefined
   /** Whether entries that were behind the cursor may be gone. */
   suspect = false
-  lookedAt = 0
+  checkedAt = 0
   #touchedAt = Number.NEGATIVE_INFINITY
   readonly #listener: FeedListener
   readonly #keep: Keep
@@ -54,11 +54,11 @@ export class Tail {
   }
 
   /** Opens the log, or looks whether what is behind the cursor is still there. */
-  async look(ask: Ask): Promise<void> {
+  async check(ask: Ask): Promise<void> {
     if (this.#closed) return
     if (this.place === undefined) await this.#open(ask)
     else await this.#verify(ask, this.place)
-    this.lookedAt = monotonicNow()
+    this.checkedAt = monotonicNow()
     this.#touch(ask)
   }
 
@@ -68,7 +68,7 @@ export class Tail {
     if (place === undefined) return
     const full = raw.length >= Math.min(BATCH, this.#keep.maxEvents)
     const marked = raw.some(({ fields }) => fields.o !== undefined)
-    this.lookedAt = monotonicNow()
+    this.checkedAt = monotonicNow()
     if (full || marked || this.suspect) {
       if (!(await this.#verify(ask, place))) return
     }

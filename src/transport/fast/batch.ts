@@ -23,7 +23,7 @@ export interface BatchSlot {
    * @param rest - what the kernel has not taken, a copy
    * @param errno - why nothing was taken, negative; 0 where the kernel has taken a part
    */
-  onShort(rest: Buffer, errno: number): void
+  onPartialWrite(rest: Buffer, errno: number): void
 }
 
 /** Bytes of one event that the batch takes; larger ones gain nothing from it. */
@@ -34,13 +34,13 @@ const SLAB = 1024 * 1024
 const STRIDE = 3
 const NONE = -1
 
-interface Short {
+interface PartialWrite {
   readonly slot: BatchSlot
   readonly rest: Buffer
   readonly errno: number
 }
 
-const NO_SHORTS: readonly Short[] = []
+const NO_SHORTS: readonly PartialWrite[] = []
 
 /** Frames of one tick. One for the process. */
 class Batch {
@@ -206,8 +206,8 @@ class Batch {
     this.#used = this.#end
   }
 
-  #collectShorts(): Short[] {
-    const shorts: Short[] = []
+  #collectShorts(): PartialWrite[] {
+    const shorts: PartialWrite[] = []
     for (let row = 0; row < this.#rowCount; row++) {
       const slot = this.#slots[row] as BatchSlot
       const result = this.#rows[row * STRIDE + 2] as number
@@ -239,8 +239,8 @@ export const sharedBatch = new Batch()
  * What an owner does in answer may add again, so everything is empty by now. Whoever has flushed need not be one of them: what
  * one does wrong harms no other.
  */
-function tellOwners(shorts: readonly Short[]): void {
-  for (const { slot, rest, errno } of shorts) isolated(() => slot.onShort(rest, errno))
+function tellOwners(shorts: readonly PartialWrite[]): void {
+  for (const { slot, rest, errno } of shorts) isolated(() => slot.onPartialWrite(rest, errno))
 }
 
 function flushAtEndOfTick(batch: Batch): void {

@@ -15,7 +15,7 @@ import { BroadcastPage, PAGE } from './broadcast-page.js'
 import { grown } from './grown.js'
 
 /** Who can be a member. */
-export interface Rider {
+export interface CohortMember {
   readonly fast: FastPath | undefined
   /** These broadcasts of the page were sent to it, from `first` up to `next`. */
   credit(page: BroadcastPage, first: number, next: number): void
@@ -34,7 +34,7 @@ const NO_ROW = -1
 const EMPTY = new BroadcastPage()
 
 /** One member's row. */
-class CohortSeat<R extends Rider> implements Seat {
+class CohortSeat<R extends CohortMember> implements Seat {
   readonly rider: R
   readonly #cohort: Cohort<R>
   row: number
@@ -55,7 +55,7 @@ class CohortSeat<R extends Rider> implements Seat {
 }
 
 /** Members in rows. One broadcast is under way at a time. */
-export class Cohort<R extends Rider> {
+export class Cohort<R extends CohortMember> {
   #fds = new Int32Array(64)
   /** Of each row, where on the page the broadcasts begin that its member has not been told of. */
   #firsts = new Int32Array(64)
@@ -90,7 +90,7 @@ export class Cohort<R extends Rider> {
     const { fast } = rider
     if (fast === undefined || addon === undefined) return undefined
     fast.seat?.leave()
-    const fd = fast.board()
+    const fd = fast.claimDescriptor()
     if (fd < 0) return undefined
     const row = this.#seats.length
     if (row === this.#fds.length) {
@@ -119,14 +119,14 @@ export class Cohort<R extends Rider> {
   }
 
   /** Sends to the next rows, `count` at most. */
-  cast(count: number, outcome: Outcome): void {
+  sendSlice(count: number, outcome: Outcome): void {
     const from = this.#at
     const to = Math.min(from + count, this.#end)
     if (this.#page.length === 1) this.#turnPage(from, to)
     if (this.#shorts.length <= 2 * count) this.#shorts = new Int32Array(2 * count + 1)
     // Whatever becomes of it, it is not sent a second time.
     this.#at = to
-    const whole = addon?.cast(this.#fds, from, to, this.#chunk, this.#shorts) ?? 0
+    const whole = addon?.sendToEach(this.#fds, from, to, this.#chunk, this.#shorts) ?? 0
     const short = this.#shorts[0] as number
     outcome.sent += whole
     counters.events += whole + short

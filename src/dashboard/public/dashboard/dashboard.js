@@ -26,7 +26,7 @@ source.addEventListener('hello', ({ data }) => {
   byId('actions-head').hidden = actions.length === 0
   for (const each of [...rows.keys()]) forget(each)
 })
-source.addEventListener('look', ({ data }) => {
+source.addEventListener('sample', ({ data }) => {
   const look = JSON.parse(data)
   // The list of ended ones comes only when it changes.
   look.ended ??= latest?.ended ?? []

@@ -20,9 +20,9 @@ interface Answer {
  * A child process, and the calls that it answers if its module says `answer({ … })`.
  *
  * @example
- * const open = await peer.call<number>('open')
+ * const open = await child.call<number>('open')
  */
-export class Peer {
+export class ChildProcessHandle {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, (answer: Omit<Answer, 'id'>) => void>()
   #stderr = ''
@@ -107,20 +107,20 @@ function gone(how: string): TcpSseError {
  * @param prefix - a command to start it behind, such as a rig's `prefix`
  * @param env - variables on top of this process's
  * @example
- * const peer = startPeer(new URL('./server.js', import.meta.url))
+ * const child = startProcess(new URL('./server.js', import.meta.url))
  */
-export function startPeer(
+export function startProcess(
   module: URL | string,
   prefix: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
-): Peer {
+): ChildProcessHandle {
   const path = module instanceof URL ? fileURLToPath(module) : module
   const command = [...prefix, process.execPath, ...loaderFor(path), path]
   const child = spawn(command[0] as string, command.slice(1), {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
   })
-  return new Peer(child)
+  return new ChildProcessHandle(child)
 }
 
 /** Node strips types itself since 22.18, but not what tests under a TypeScript loader often use beyond them. */

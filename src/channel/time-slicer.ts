@@ -3,7 +3,7 @@ import { callNextTurn, inRootContext, monotonicNow } from '../internal/schedulin
 import type { Broadcast } from './broadcast.js'
 
 /** Does the work that it is given in order, and gives the event loop its turn when the budget of one is used up. */
-export class Turns {
+export class TimeSlicer {
   readonly #queue: Broadcast[] = []
   #left: number
   readonly #budget: number

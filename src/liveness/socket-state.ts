@@ -7,7 +7,7 @@ import { evidenceOf, evidenceWithoutKernel, type PeerEvidence } from './evidence
 import type { Kernel } from './kernel.js'
 import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
 import { idleQuestions, observe } from './observe.js'
-import { ANSWER_PACE, longerThanShort, retransmitAfter } from './path.js'
+import { ANSWER_PACE, extraPathTime, retransmitAfter } from './path.js'
 import type { MonitorPlan } from './plan.js'
 import { column, isIdle, isWindowShut } from './reading.js'
 import { Row, table } from './row.js'
@@ -16,7 +16,7 @@ import type { Watchable, Watcher } from './watch.js'
 import { Watchers } from './watchers.js'
 
 /** A socket and what is remembered of it. */
-export abstract class Subject<S extends Watchable = Socket> extends Row {
+export abstract class SocketState<S extends Watchable = Socket> extends Row {
   abstract readonly kernel: Kernel<S>
   readonly socket: S
   /** The strictest of its watchers'. */
@@ -34,7 +34,7 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
     this.socket = socket
     this.plan = plan
     this.saved = saved
-    this.nextLook = now + plan.urgentPace
+    this.nextSample = now + plan.urgentPace
     this.progressAt = loopTime
     this.progress = 0
     this.deadline = 0
@@ -97,38 +97,38 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
   }
 
   /**
-   * Judges one more look beside the latest one, and keeps neither it nor the verdict.
+   * Judges one more sample beside the latest one, and keeps neither it nor the verdict.
    *
-   * @param look - writes a record into the table and says whether there was one to write
+   * @param sample - writes a record into the table and says whether there was one to write
    * @returns `undefined` where there was none
    */
-  judgeAgain(look: (table: Table, start: number) => boolean, now: number): Verdict | undefined {
+  judgeAgain(sample: (table: Table, start: number) => boolean, now: number): Verdict | undefined {
     const { current, spare, plan } = this
-    if (!look(table, spare)) return undefined
+    if (!sample(table, spare)) return undefined
     const previous = this.observed ? current : undefined
     observe(table, previous, spare, plan, now)
     return previous === undefined ? 'dead' : judge(table, previous, spare, plan, now)
   }
 
-  /** Takes over the reading that has been observed in `spare`, or at the first look in `current`. */
+  /** Takes over the reading that has been observed in `spare`, or at the first sample in `current`. */
   advance(reading: number): void {
     if (reading === this.spare) this.swap()
     this.quiet = isQuiet(this)
     noteClear(this, this.get(column.at))
   }
 
-  /** What a look would have noted, without it: nothing was written since the last one, and that one was quiet. */
-  passOver(now: number, loopTime: number): void {
+  /** What a sample would have noted, without it: nothing was written since the last one, and that one was quiet. */
+  skip(now: number, loopTime: number): void {
     this.progressAt = loopTime
     noteClear(this, now)
-    this.nextLook = Math.min(now + this.plan.checkPace, this.deadline)
+    this.nextSample = Math.min(now + this.plan.checkPace, this.deadline)
     this.align(now)
   }
 
-  /** Lets the kernel choose a better time near the next look's, or before it. */
+  /** Lets the kernel choose a better time near the next sample's, or before it. */
   align(now: number): void {
-    const at = this.kernel.align?.(this.nextLook, now)
-    if (at !== undefined) this.nextLook = at
+    const at = this.kernel.align?.(this.nextSample, now)
+    if (at !== undefined) this.nextSample = at
   }
 
   /** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
@@ -215,26 +215,26 @@ export abstract class Subject<S extends Watchable = Socket> extends Row {
 
 // Functions, because a private method costs each instance a field.
 
-function noteClear(subject: Subject<Watchable>, at: number): void {
-  if (subject.get(column.windowLimited) === 0) subject.windowClearAt = at
-  if (subject.get(column.totalRetransmits) === 0) subject.lossClearAt = at
+function noteClear(watched: SocketState<Watchable>, at: number): void {
+  if (watched.get(column.windowLimited) === 0) watched.windowClearAt = at
+  if (watched.get(column.totalRetransmits) === 0) watched.lossClearAt = at
 }
 
 /** Whether nothing is outstanding: without a write only keepalive can change that. */
-function isQuiet(subject: Subject<Watchable>): boolean {
+function isQuiet(watched: SocketState<Watchable>): boolean {
   const outstanding =
-    subject.get(column.unackedSegments) +
-    subject.get(column.unsent) +
-    subject.get(column.retransmits) +
-    subject.get(column.probes)
-  return subject.get(column.state) === TCP_ESTABLISHED && outstanding === 0
+    watched.get(column.unackedSegments) +
+    watched.get(column.unsent) +
+    watched.get(column.retransmits) +
+    watched.get(column.probes)
+  return watched.get(column.state) === TCP_ESTABLISHED && outstanding === 0
 }
 
 /**
- * Milliseconds until the next look: soon while something waits or goes unanswered, and right when the peer would be
+ * Milliseconds until the next sample: soon while something waits or goes unanswered, and right when the peer would be
  * dead.
  */
-export function paceOf({ current, plan }: Subject<Watchable>): number {
+export function paceOf({ current, plan }: SocketState<Watchable>): number {
   const told = (of: number): number => table.get(current, of)
   const probing = told(column.probes) > 0 && isIdle(table, current)
   const urgentPace = probing ? Math.min(plan.urgentPace, plan.probePace) : plan.urgentPace
@@ -248,20 +248,20 @@ export function paceOf({ current, plan }: Subject<Watchable>): number {
 }
 
 /**
- * The latest time of the next look at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
- * the last answer tells since when it has been silent, however late the look.
+ * The latest time of the next sample at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
+ * the last answer tells since when it has been silent, however late the sample.
  */
-export function quietUntil({ current, plan }: Subject<Watchable>): number {
+export function quietUntil({ current, plan }: SocketState<Watchable>): number {
   const at = table.get(current, column.at)
   if (plan.keepAlive === false) return at + plan.quietPace
   // The plan has the time that an answer takes on a short path.
-  const longest = quietFor(current, plan) - longerThanShort(table, current)
+  const longest = quietFor(current, plan) - extraPathTime(table, current)
   return Math.max(at + plan.urgentPace, table.get(current, column.answeredAt) + longest)
 }
 
 /**
- * How old the last answer of an idle peer may be at a look, so that it can be asked as often as its path needs: by keepalive
- * before this look, and by the monitor, which asks more often, after it.
+ * How old the last answer of an idle peer may be at a sample, so that it can be asked as often as its path needs: by keepalive
+ * before this sample, and by the monitor, which asks more often, after it.
  */
 function quietFor(current: number, plan: MonitorPlan): number {
   const { keepAlive, quietPace, probePace } = plan
@@ -274,7 +274,7 @@ function quietFor(current: number, plan: MonitorPlan): number {
   return Math.min(quietPace, Math.max(keepAlive.idle + probePace, latest))
 }
 
-/** A subject that has just been dropped has no next look any more: NaN, which is never less. */
-export function sooner(next: number, { nextLook }: Subject<Watchable>): number {
-  return nextLook < next ? nextLook : next
+/** A watched that has just been dropped has no next sample any more: NaN, which is never less. */
+export function sooner(next: number, { nextSample }: SocketState<Watchable>): number {
+  return nextSample < next ? nextSample : next
 }

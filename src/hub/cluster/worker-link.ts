@@ -4,7 +4,7 @@ import type { FromPrimary, FromWorker } from './messages.js'
 import type { Requests } from './requests.js'
 
 /** What its feeds need of a worker's hub. */
-export interface Desk {
+export interface WorkerLink {
   readonly requests: Requests
   readonly clock: Clock
   send(message: FromWorker, failed: (error: Error) => void): void

@@ -6,7 +6,7 @@
 
 namespace tcp_sse {
 
-std::size_t Cast(const std::int32_t* fds, std::size_t from, std::size_t to,
+std::size_t SendToEach(const std::int32_t* fds, std::size_t from, std::size_t to,
                  const unsigned char* bytes, std::size_t length, std::int32_t* shorts) {
   std::size_t whole = 0;
   std::int32_t short_count = 0;

@@ -48,7 +48,7 @@ const MOST_PAGES = 2_000
 const PAGE_SIZE = 200
 
 /** The reads of one hub in this process. */
-export class ReplayDesk {
+export class ReplayReader {
   readonly #clock: Clock
   /** The oldest answer first. */
   readonly #known = new Map<string, Known>()
@@ -160,11 +160,11 @@ async function read(
   return { outcome, events: entries.map((entry) => tag.encode(entry)), reached }
 }
 
-const desks = new WeakMap<Hub, ReplayDesk>()
+const readers = new WeakMap<Hub, ReplayReader>()
 
 /** The one of this hub. */
-export function replayDesk(hub: Hub): ReplayDesk {
-  const desk = desks.get(hub) ?? new ReplayDesk()
-  desks.set(hub, desk)
-  return desk
+export function replayReader(hub: Hub): ReplayReader {
+  const reader = readers.get(hub) ?? new ReplayReader()
+  readers.set(hub, reader)
+  return reader
 }

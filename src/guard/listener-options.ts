@@ -8,7 +8,7 @@ import { applyToListener, type KeepAliveOptions } from '../tcp/options.js'
 import type { GuardSettings } from './options.js'
 
 /** The options of one server's listening socket, through all its listens and closes. */
-export class Inheritance {
+export class ListenerOptions {
   readonly #server: Server
   readonly #settings: GuardSettings
   #before: KernelSettings | undefined

@@ -24,7 +24,7 @@ export interface Row {
 }
 
 /** What a watcher gets each tick. */
-export interface Look {
+export interface DashboardSample {
   /** `Date.now()` milliseconds. */
   readonly at: number
   readonly live: number
@@ -43,7 +43,11 @@ const VERDICTS: readonly Verdict[] = ['dead', 'half-closed', 'slow', 'congested'
 /**
  * Asks the kernel about `maxRows` streams at most. The verdicts of all are counted: they are known without asking.
  */
-export function look(registry: Registry, maxRows: number, describe: Describe): Look {
+export function takeSample(
+  registry: Registry,
+  maxRows: number,
+  describe: Describe,
+): DashboardSample {
   const groups: Record<Verdict, [EventStream, Entry][]> = {
     dead: [],
     'half-closed': [],
