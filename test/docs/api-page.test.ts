@@ -138,7 +138,7 @@ describe('docs/api.md', () => {
       }
     }
     expect(without).toEqual([])
-  })
+  }, 180_000)
 
   it('names each error code, and no other', () => {
     const codes = literalsIn(byKey.get('tcp-sse: ErrorCode')?.type ?? '')
