@@ -1,6 +1,60 @@
 /**
  * Server-sent events that know the state of the TCP connection beneath them.
  *
+ * **Data flows down: request, stream, transport, socket.** `createEventStream(req, res)`, or the
+ * adapter of a framework, answers a request and returns an `EventStream`. The stream encodes an
+ * event and passes it to its transport: a response over HTTP/1 or HTTP/2, or a web `Response`.
+ * While the client is behind, events wait in the stream's own queue, which has limits. The
+ * transport writes to the socket. Over plain HTTP/1, one native call sends the events that all
+ * streams have written in one tick.
+ *
+ * **Information flows up: kernel, TCP_INFO, verdict, monitor, stream.** The kernel knows what the
+ * client has acknowledged, how long ago it last answered, and how many retransmits and probes it
+ * has left unanswered (TCP_INFO, tcp(7)). One monitor per process samples the sockets and derives
+ * a `Verdict` from two samples: `alive`, `congested`, `slow`, `half-closed` or `dead`. The stream
+ * gets the verdict, and closes when the client is dead.
+ *
+ * **One number is the promise.** A client that has fallen silent is closed within `detectWithin` +
+ * 1 s. A client that still answers is not closed for this, however slow it is; a path that needs
+ * more time gets it. `livenessPlan` returns the numbers that follow: keepalive, heartbeats, and
+ * the kernel's timeouts. The promise needs Linux and the addon; `capabilities` reports what the
+ * running system has. A client that answers but reads nothing is a different case, for
+ * `stallTimeout`.
+ *
+ * The other parts build on this:
+ *
+ * - A **channel** (`createChannel`) has many streams that get the same events. Its history sends
+ *   clients that reconnect what they missed.
+ * - A **hub** (`localHub`, `tcp-sse/cluster`, `tcp-sse/redis`, `tcp-sse/nats`) carries and
+ *   remembers the events of channels, so that all channels of one name in several processes are
+ *   one channel.
+ * - A **guard** applies the liveness rules to connections whose responses this library does not
+ *   write: `guardServer` for a server in this process, `guardPort` for servers in other processes.
+ * - A **drain** (`drain`) ends the streams of a server that shuts down one after the other, and
+ *   gives each client its own time to reconnect. An **admission** (`createAdmission`) limits the
+ *   number of open streams.
+ * - An **echo** (`echo`, and `liveFetch` of `tcp-sse/client`) is an answer of the client itself,
+ *   for clients behind a proxy.
+ * - The **socket functions** (`applySocketOptions`, `inspectSocket`) are the layer below, for any
+ *   `net.Socket`.
+ *
+ * **Results and errors have different sources.** The condition of a client is never an exception.
+ * `send` returns `sent`, `queued`, `dropped` or `closed`. `stream.closed` resolves once, with the
+ * reason and what was delivered. `TcpSseError` reports a mistake of the caller or a system call
+ * that failed. It is thrown by the call that was wrong, before the call has an effect. A function
+ * that returns a promise rejects instead. Match on `code`; messages may change. `metrics`, and the
+ * channels of `node:diagnostics_channel` (`DiagnosticsMessages`), report on all streams.
+ *
+ * docs/api.md describes every export, docs/errors.md every code.
+ *
+ * @example
+ * http.createServer(async (req, res) => {
+ *   const stream = createEventStream(req, res, { detectWithin: 10_000 })
+ *   // The client's pace: nothing is taken from `rows` while the client is behind.
+ *   const { sent } = await stream.sendAll(rows)
+ *   const { reason, undelivered } = await stream.close()
+ *   console.log(sent, reason, undelivered?.ids) // 3 'ended' []
+ * })
  * @packageDocumentation
  */
 export { type EchoRouteOptions, echo } from './adapters/echo.js'

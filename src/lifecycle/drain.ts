@@ -30,8 +30,8 @@ export type DrainTarget = EventStream | Channel | HubChannel | Server | 'all'
 export interface DrainOptions {
   /**
    * The least that clients are told to wait before they connect again (`retry`, and `Retry-After` for those that come
-   * now). Each is told a number of its own, up to twice as long, so that they do not come back together. `false`: nothing
-   * is said, and clients come back as they would after any end.
+   * now). Each is told a number of its own, up to twice as long, so that they do not come back together. `false`: streams
+   * end without a `retry`, and clients come back as they would after any end; those that come now get `Retry-After: 1`.
    * @defaultValue 2 000
    */
   retry?: number | false | undefined

@@ -20,7 +20,7 @@ export interface Metrics {
   readonly active: number
   /** Streams that were opened. */
   readonly opened: number
-  /** Requests that were answered with 503: `admission` was full, or a drain had begun. */
+  /** Requests that were answered with 503: `admission` or `maxStreamsPerConnection` was reached, or a drain had begun. */
   readonly refused: number
   /** Streams that have ended, by reason; each reason is there from the start. */
   readonly closed: Readonly<Record<CloseReason, number>>

@@ -40,7 +40,7 @@ export const CLOSE_REASONS = [
  * - `overflow`: the client's queue outgrew its limit.
  * - `expired`: the stream reached its `maxAge`. - `drained`: by `drain`, or the request came while that was going on and got
  * 503. An `error` with it says that it was cut off at the end of the drain's time.
- * - `refused`: the stream's `admission` was full, and the request got 503.
+ * - `refused`: the stream's `admission` was full, or its connection had `maxStreamsPerConnection` streams; the request got 503.
  * - `aborted`: by the `signal` option or `abort()`. - `error`: something of the application's threw.
  */
 export type CloseReason = (typeof CLOSE_REASONS)[number]

@@ -21,7 +21,7 @@ export interface StreamMessages {
   readonly 'tcp-sse:stream:refused': {
     /** The application's own. */
     readonly stream: EventStream
-    /** `drained`: its server is shutting down. `refused`: its `admission` was full. */
+    /** `drained`: its server is shutting down. `refused`: `admission` or `maxStreamsPerConnection` was reached. */
     readonly reason: CloseReason
   }
   /** The stream has ended. */

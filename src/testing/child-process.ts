@@ -104,7 +104,7 @@ function gone(how: string): TcpSseError {
  * Starts a module in a child process. TypeScript needs `tsx` to be installed, or a Node that strips types.
  *
  * @param module - a JavaScript or TypeScript file
- * @param prefix - a command to start it behind, such as a rig's `prefix`
+ * @param prefix - a command to start it behind, such as `['nice', '-n', '19']`
  * @param env - variables on top of this process's
  * @example
  * const child = startProcess(new URL('./server.js', import.meta.url))

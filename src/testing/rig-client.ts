@@ -16,7 +16,7 @@ import type { Fault, Path } from './routes.js'
 export class RigClient implements TestClient {
   /** Its number in the rig: for `rig.cut([…])`. */
   readonly number: number
-  /** IPv4, in the rig's own range. */
+  /** In the rig's own range: IPv4, or IPv6 if it was connected with family 6. */
   readonly address: string
   readonly #path: Path
   readonly #process: ChildProcessHandle

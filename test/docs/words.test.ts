@@ -10,6 +10,7 @@ const PAGES: readonly string[] = [
   'CONTRIBUTING.md',
   'SECURITY.md',
   'docs/adapters.md',
+  'docs/api.md',
   'docs/back-pressure.md',
   'docs/benchmarks.md',
   'docs/channels.md',
