@@ -8,6 +8,7 @@ import { settingsOf } from '../tcp/options.js'
 import { examine, type Moment, tellOfDestroyed } from './examiner.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { observe } from './observe.js'
+import { CLOCK_TOLERANCE } from './path.js'
 import type { MonitorPlan } from './plan.js'
 import { column } from './reading.js'
 import { table } from './row.js'
@@ -19,6 +20,8 @@ import { isSamePlan } from './watchers.js'
 const BUDGET = 1
 /** So many looks are made with one native call. */
 const AT_ONCE = 64
+/** How often one sample is taken at most if the process gets interrupted. */
+const MOST_READS = 3
 /** A tick that comes later than this after its time, ms: the event loop was blocked. */
 const BLOCKED = 50
 
@@ -258,29 +261,46 @@ export class Monitor<S extends Watchable = Socket> {
   }
 
   #sample(due: readonly MonitoredSocket<S>[], now: number, horizon: number): void {
-    const moment: Moment = { now, loopTime: now - this.#blockedFor }
+    const loopTime = now - this.#blockedFor
     const some: MonitoredSocket<S>[] = []
     for (const watched of due) {
-      // Whoever was called earlier in this tick may have ended it, and begun another watch of the same socket.
+      // A watcher that was called earlier in this tick may have ended this one and begun another watch of the same socket.
       if (!watched.held) continue
       if (watched.socket.destroyed) this.#visitDestroyed(watched)
-      else if (this.#isUnchanged(watched, horizon)) watched.skip(now, moment.loopTime)
+      else if (this.#isUnchanged(watched, horizon)) watched.skip(now, loopTime)
       else some.push(watched)
     }
     if (some.length === 0) return
-    // With the look: what a watcher writes between the two would never be seen.
-    const activities = some.map(({ socket }) => this.kernel.activity(socket))
-    this.kernel.sample(
-      some.map(({ socket }) => socket),
-      table,
-      some.map(({ spare }) => spare),
-    )
+    const { activities, moment } = this.#read(some, now)
     for (const [i, watched] of some.entries()) {
       isolated(() => {
         if (!examine(watched, activities[i] as number, moment)) return
         this.drop(watched)
         this.kernel.reset(watched.socket)
       })
+    }
+  }
+
+  /**
+   * Asks the kernel. Its ages mean something only beside the time at which it was asked, so a process that was interrupted
+   * in between (by another process, or by SIGSTOP) asks again.
+   */
+  #read(
+    some: readonly MonitoredSocket<S>[],
+    since: number,
+  ): { readonly activities: readonly number[]; readonly moment: Moment } {
+    const sockets = some.map(({ socket }) => socket)
+    const starts = some.map(({ spare }) => spare)
+    let now = since
+    for (let left = MOST_READS; ; left--) {
+      // Before the reading: a later one shows what a watcher writes after it.
+      const activities = sockets.map((socket) => this.kernel.activity(socket))
+      this.kernel.sample(sockets, table, starts)
+      const after = this.#clock.now()
+      if (after - now <= CLOCK_TOLERANCE || left === 1)
+        return { activities, moment: { now, loopTime: now - this.#blockedFor } }
+      if (after - now > BLOCKED) this.#blockedFor += after - now
+      now = after
     }
   }
 
