@@ -174,6 +174,56 @@ describe('a channel with a hub', () => {
     expect((await ready).replay).toBe('unknown')
   })
 
+  it('reads anew after a gap what it remembered of the log before', async () => {
+    const { engine, channel, feed } = simulated({ history: { maxEvents: 1 } })
+    const first = client()
+    channel.subscribe(first.stream)
+    await publish(channel, 3)
+    feed.deliver(3)
+    const [id] = dispatchedIdsOf(first.transport.text)
+    const outcomes: string[] = []
+    const comeBack = async (): Promise<void> => {
+      const { ready } = channel.subscribe(client(id).stream)
+      await turn()
+      for (const read of feed.held.splice(0)) read.answer()
+      outcomes.push((await ready).replay)
+    }
+    await comeBack()
+    engine.forget()
+    await publish(channel, 1)
+    feed.deliver(1)
+    await comeBack()
+    expect(outcomes).toEqual(['complete', 'unknown'])
+  })
+
+  for (const [engineIs, answer, replay, told] of [
+    ['there', (read: { answer(): void }) => read.answer(), 'complete', []],
+    ['away', (read: { fail(): void }) => read.fail(), 'unavailable', ['{"reason":"unavailable"}']],
+  ] as const) {
+    it(`gives a client that is ahead of this process nothing twice, while the engine is ${engineIs}`, async () => {
+      const { engine, channel, feed } = simulated()
+      const late = new SimulatedHub(engine)
+      const behind = createChannel({ hub: late, name: 'news' })
+      const lateFeed = late.feeds[0] as SimulatedFeed
+      lateFeed.deliver(0)
+      const here = client()
+      channel.subscribe(here.stream)
+      await publish(channel, 5)
+      feed.deliver(5)
+      const back = client(dispatchedIdsOf(here.transport.text)[2])
+      const { ready } = behind.subscribe(back.stream)
+      await turn()
+      for (const read of lateFeed.held.splice(0)) answer(read)
+      // It has all that this process knows, so it waits for nothing.
+      expect((await ready).replay).toBe(replay)
+      lateFeed.deliver(2)
+      await turn()
+      lateFeed.deliver(3)
+      await waitFor('the rest', () => dataOf(back.transport.text).includes('5'))
+      expect(dataOf(back.transport.text)).toEqual([...told, '4', '5'])
+    })
+  }
+
   it("ends its subscribers over some time after a gap with onGap: 'close', and sends them nothing more", async () => {
     const { engine, channel, feed } = simulated({ onGap: 'close', spreadOver: 200 })
     const clients = Array.from({ length: 20 }, () => client())
