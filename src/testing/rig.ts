@@ -159,7 +159,7 @@ export class Rig implements Path {
     return this.#spawn(this.#server, module, env)
   }
 
-  /** Starts a module on the clients' side, where it can bind any client's address. */
+  /** Starts a module on the clients' side. It can bind the address of any client. */
   spawnClients(module: URL | string, env?: Readonly<Record<string, string>>): ChildProcessHandle {
     return this.#spawn(this.#clients, module, env)
   }
