@@ -35,7 +35,10 @@ export class Connection implements Watchable {
   dump: number
   /** Whether keepalive probes the peer according to the plan. */
   armed = false
-  /** The earliest time from which a silence of its peer counts, on the guard's clock. See `readRow`. */
+  /**
+   * The earliest time from which a silence of its peer counts, on the guard's clock. See
+   * `readRow`.
+   */
   silenceCountsFrom = Number.NEGATIVE_INFINITY
   /** Whether data was unanswered at the last sample, while it was not armed. */
   outstanding = false
