@@ -1,6 +1,7 @@
 // Several servers, one channel: `npm run demo:machines [-- --clients 60] [--seconds 30]`.
 //
-// Three servers share a channel over Redis. One of them is killed, then Redis itself; the table shows who has got what.
+// Three servers share a channel over Redis. One server is killed, then Redis itself. The table
+// shows which events arrived.
 import { parseArgs } from 'node:util'
 import type { ClientsReport } from '../bench/engines/clients.js'
 import { Cluster } from '../bench/engines/cluster.js'
@@ -41,7 +42,7 @@ async function demo(): Promise<void> {
     for (let index = 0; index < 3; index++) await cluster.start(index)
     await clients.call('open', cluster.ports, count)
     await waitFor('all clients', async () => (await clients.call('primed')) === count, 30_000)
-    console.log(`${count} clients on three servers, ${RATE} events a second.\n`)
+    console.log(`${count} clients on three servers, ${RATE} events per second.\n`)
     console.log('second | server 1  server 2  server 3 | published  received by all |  lost  twice')
     const channel = createChannel({ hub, name: 'news', history: { maxEvents: 10_000 } })
     let published = 0
@@ -105,6 +106,6 @@ async function row(
 function wholeNumber(name: string, text: string, min: number, max: number): number {
   const value = Number(text)
   if (Number.isInteger(value) && value >= min && value <= max) return value
-  console.error(`--${name} must be a whole number from ${min} to ${max}.`)
+  console.error(`--${name} must be an integer from ${min} to ${max}.`)
   process.exit(2)
 }

@@ -1,6 +1,7 @@
-// The incident, replayed: `npm run demo [-- --clients 4000] [--seconds short|N]`.
+// Replays the incident: `npm run demo [-- --clients 4000] [--seconds short|N]`.
 //
-// Two servers get the same clients and send the same events. Then half the clients vanish without a goodbye.
+// Two servers get the same clients and send the same events. Then half of the clients vanish
+// without FIN or RST.
 import { parseArgs } from 'node:util'
 import { capabilities } from '../src/index.js'
 import { type ChildProcessHandle, Rig, rigMissing, startProcess } from '../src/testing/index.js'
@@ -40,9 +41,11 @@ try {
 async function demo(): Promise<void> {
   const { addon, reason } = capabilities()
   if (!addon)
-    console.log(`No native addon: ${reason} Nothing can be promised, and the table will show it.`)
+    console.log(
+      `No native addon: ${reason} Detection is not guaranteed, and the table will show that.`,
+    )
   if (rig === undefined) {
-    console.log(`No network namespaces here (${missing}).`)
+    console.log(`Network namespaces are not available (${missing}).`)
     console.log('Instead of vanishing, half the clients stop reading, on loopback.')
   }
   const plain = await start(false)
@@ -80,7 +83,7 @@ async function start(library: boolean): Promise<ChildProcessHandle> {
   children.push(server, clients)
   const port = await server.call<number>('listen', { library, detectWithin })
   const host = rig?.serverAddress ?? '127.0.0.1'
-  // Each server's clients have addresses of their own; the first half of each will vanish.
+  // Each server's clients have their own addresses. The first half of each will vanish.
   const offset = library ? 4_000 : 0
   const addresses = Array.from(
     { length: count },
@@ -124,7 +127,7 @@ function report([plain, ours]: [Stats, Stats], freedAfter: number | undefined): 
 function wholeNumber(name: string, text: string, min: number, max: number): number {
   const value = Number(text)
   if (!Number.isInteger(value) || value < min || value > max) {
-    throw new Error(`--${name} takes a whole number from ${min} to ${max}, not '${text}'`)
+    throw new Error(`--${name} must be an integer from ${min} to ${max}, not '${text}'`)
   }
   return value
 }

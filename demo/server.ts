@@ -1,4 +1,5 @@
-// One of the demo's two servers: the same events to everybody, with plain node:http or with tcp-sse.
+// One of the demo's two servers. It sends the same events to all clients, with plain node:http or
+// with tcp-sse.
 import http from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createEventStream, inspectSockets } from '../src/index.js'
@@ -42,7 +43,7 @@ answer({
     await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
     return (server.address() as AddressInfo).port
   },
-  /** What this server holds now, and the CPU share since the last call. */
+  /** What this server holds now, and its share of CPU since the last call. */
   stats() {
     const snapshots = inspectSockets([...sockets])
     const sum = (of: (index: number) => number): number =>

@@ -3,7 +3,7 @@ import sse from '@fastify/sse'
 import fastify, { type FastifyReply } from 'fastify'
 import { type Driver, listen, type Service, shut } from './driver.js'
 
-/** A reply has a `then`: handed through a promise, it would be waited for. */
+/** A reply has a `then`. If it were passed through a promise, the promise would wait for it. */
 interface Handle {
   readonly reply: FastifyReply
 }
@@ -43,7 +43,7 @@ export const driver: Driver<Handle> = {
   },
 }
 
-/** A client that left in the middle of a broadcast is no error of the bench. */
+/** A client that left during a broadcast is not an error of the benchmark. */
 function ignore(): void {}
 
 async function* messages(source: AsyncIterable<string>): AsyncGenerator<{ data: string }> {

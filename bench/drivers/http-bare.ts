@@ -1,4 +1,4 @@
-// What both drivers of node:http share: they differ in what they write only.
+// The common part of both drivers of node:http. They differ only in what they write.
 import http, { type ServerResponse } from 'node:http'
 import { type Driver, listen, type Service, shut } from './driver.js'
 
@@ -26,7 +26,7 @@ export function serveBare(encode: (data: string) => string | Buffer): Driver<Ser
           for (const res of handles) res.write(chunk)
         },
         send: (res, data) => (res.write(encode(data)) ? 'sent' : 'queued'),
-        // As the documentation of Node shows it; it says nothing of a client that leaves meanwhile.
+        // As in Node's documentation, which does not mention clients that leave in the meantime.
         room: (res) => new Promise<void>((resolve) => res.once('drain', resolve)),
         onClose: (res, listener) => void res.on('close', () => listener()),
         close: () => shut(server),

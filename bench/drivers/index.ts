@@ -1,4 +1,5 @@
-// The drivers by name. Imported one at a time: a child process loads one library and no other.
+// The drivers by name. They are imported separately, so that a child process loads one library and
+// no other.
 import type { Driver } from './driver.js'
 
 const loaders = {

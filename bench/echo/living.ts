@@ -1,5 +1,6 @@
-// `tsx bench/echo/living.ts [minutes]`: 200 clients that live, behind nginx at its defaults, and what lives badly: outages of 12 s,
-// loops that are blocked for 15 s, readers that are slow. Every end is a false one. As root, or where namespaces are allowed.
+// `tsx bench/echo/living.ts [minutes]`: 200 living clients behind nginx with default settings. Some
+// have outages of 12 s, event loops that are blocked for 15 s, or read slowly. Every closed stream
+// is a mistake. Run it as root, or where namespaces are permitted.
 import { type ChildProcessHandle, createRig } from '../../src/testing/index.js'
 import type { Seen } from '../../test/support/proxied-clients.js'
 import type { Served } from '../../test/support/proxied-server.js'

@@ -37,7 +37,7 @@ async function trial(mode: string): Promise<Answer> {
   try {
     for (let s = 0; (await ask(server, 'look')).open < Number(values.clients) && s < 30; s++)
       await pause(1)
-    // The first echo, and whatever else a beginning brings.
+    // The first echo, and other work at the start.
     await pause(6)
     await ask(server, 'start')
     await pause(seconds)

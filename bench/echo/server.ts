@@ -1,4 +1,4 @@
-// A server with echoes, in a process of its own, for the run beside it.
+// A server with echoes, in a separate process.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createEventStream, echo } from '../../dist/index.js'

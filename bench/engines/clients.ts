@@ -1,16 +1,17 @@
-// Many clients that come back with their last id, and note what is missing, what comes twice, and what they are told.
+// Many clients that reconnect with their last id, and record missing and repeated events, and gap
+// events.
 import net from 'node:net'
 import { answer } from '../../src/testing/index.js'
 
 export interface ClientsReport {
   /** Clients whose last number is this one or a greater one. */
   readonly there: number
-  /** The number that all clients have come to. */
+  /** The number that all clients have reached. */
   readonly least: number
   readonly received: number
   readonly doubles: number
   readonly reconnects: number
-  /** Times a client was told that it may have missed something. */
+  /** How many gap events clients received. */
   readonly told: number
   /** Numbers that a client did not see, with the count of such clients. */
   readonly missing: [number: number, clients: number][]
@@ -81,7 +82,7 @@ answer({
   open(ports: number[], count: number) {
     for (let index = 0; index < count; index++) clients.push(new Client(ports, index))
   },
-  /** How many have been told where the channel stands. */
+  /** How many clients have received the channel's position. */
   primed: () => sum(({ id }) => (id === undefined ? 0 : 1)),
   report: (last: number): ClientsReport => ({
     there: sum((client) => (client.last >= last ? 1 : 0)),

@@ -1,4 +1,4 @@
-// Which engine a run is about, and a hub over it.
+// The engine of a run, and a hub over it.
 import { jetstream } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { createClient } from 'redis'

@@ -1,4 +1,5 @@
-// Servers are killed and the engine is restarted while clients follow one channel: who misses what?
+// Kills servers and restarts the engine while clients follow one channel, and reports which clients
+// miss which events.
 //
 //   npx tsx bench/engines/run.ts redis|nats [clients a server] [seconds] [events a second]
 import { createChannel } from '../../src/index.js'
@@ -36,7 +37,7 @@ async function disturb(cluster: Cluster, server: EngineServer, until: number): P
   return log
 }
 
-/** Publishes numbers at an even rate; those that are not certainly in the log are returned. */
+/** Publishes numbers at an even rate. Returns those that are not certainly in the log. */
 async function publish(server: EngineServer, until: number) {
   const hub = await openHub(engine as EngineName, server.port)
   const channel = createChannel({ hub, name: 'news', history: { maxEvents: 20_000 } })

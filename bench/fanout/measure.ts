@@ -12,13 +12,16 @@ import { measureNchan } from './nchan.js'
 import type { Used } from './server.js'
 import type { Trial } from './trials.js'
 
-/** The numbers of one round. CPU (and time, in a race) in microseconds for each event (or ms a second of one core, idle); bytes a connection. */
+/**
+ * The results of one round. CPU (and time, in a race) in microseconds per event, or, when idle, in
+ * milliseconds per second of one core. Memory in bytes per connection.
+ */
 export type Sample = Record<string, number>
 
 const SERVER_CORE = '0'
 const LOAD_CORE = availableParallelism() > 1 ? '1' : '0'
 
-/** What a driver's name stands for beside its library. */
+/** What a driver's name means beside its library. */
 const VARIANTS: Record<string, { driver: string; env: Record<string, string> }> = {
   'tcp-sse-slow': { driver: 'tcp-sse', env: { TCP_SSE_NO_FAST_PATH: '1' } },
   'tcp-sse-no-heartbeat': { driver: 'tcp-sse', env: { BENCH_HEARTBEAT: 'off' } },
@@ -107,7 +110,7 @@ async function take(
   const before = clients.cpu()
   const used = await server.call<Used>(what, trial)
   const load = (clients.cpu() - before) / (used.wall / 1_000)
-  // Once more for the delays, whose clock would be part of the CPU time.
+  // A second run for the delays, whose clock would add to the CPU time.
   const delays = await server.call<Used>(what, {
     ...trial,
     rounds: warmUp(rounds),
@@ -127,7 +130,7 @@ async function take(
   }
 }
 
-/** As many rounds as it takes until nothing of the code is new to the compiler. */
+/** Runs rounds until the compiler has optimized all code. */
 function warmUp(rounds: number): number {
   return Math.max(5, Math.ceil(rounds / 2))
 }

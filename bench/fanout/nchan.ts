@@ -1,4 +1,5 @@
-// nginx with the nchan module, a server in C: the same broadcasts through its publisher's endpoint, where Debian's package is installed.
+// nginx with the nchan module, a server in C. It makes the same broadcasts through its publisher
+// endpoint, if Debian's package is installed.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -11,7 +12,7 @@ import type { Trial } from './trials.js'
 
 const NGINX = '/usr/sbin/nginx'
 const MODULE = '/usr/lib/nginx/modules/ngx_nchan_module.so'
-/** Ticks of the kernel's clock a second in proc(5), whatever HZ is (USER_HZ). */
+/** Clock ticks per second in proc(5), independent of HZ (USER_HZ). */
 const USER_HZ = 100
 
 /** CPU microseconds. */
@@ -59,7 +60,10 @@ export class Nchan {
     return nchan
   }
 
-  /** Settles when nginx has taken the message; it sends it out before it answers the next request. */
+  /**
+   * Settles when nginx has accepted the message. nginx sends it out before it answers the next
+   * request.
+   */
   broadcast(data: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const options = { port: this.port, method: 'POST', path: '/publish', agent: this.#agent }
@@ -114,7 +118,7 @@ export async function measureNchan(
   }
 }
 
-/** One process, so that its accounting is all there is; nothing on disk but in its own folder. */
+/** One process, so that its accounting covers everything. It writes to its own folder only. */
 function configuration(folder: string, port: number): string {
   return `
 load_module ${MODULE};

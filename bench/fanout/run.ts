@@ -1,6 +1,7 @@
 // `npm run bench [-- --only "fan-out 2 000,unicast"] [--drivers tcp-sse,floor] [--rounds 5] [--json FILE]`
 //
-// Paired rounds: every driver once, then every driver again, so that what changes on the machine changes for all. Medians.
+// Paired rounds: each round runs all drivers once, so that changes on the machine affect all of
+// them. Reports medians.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { commandLine, describeMachine, machine } from '../report/machine.js'

@@ -1,4 +1,4 @@
-// One driver in a process of its own: sends, and measures itself.
+// One driver in a separate process. It sends, and measures itself.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { answer } from '../../src/testing/index.js'
 import type { Need, Service } from '../drivers/driver.js'
@@ -14,7 +14,7 @@ export interface Used {
   readonly max: number
 }
 
-/** What is sent: so many times, so many bytes, with a pause between. */
+/** What is sent: how many times, how many bytes, with which pause. */
 interface Sending {
   readonly rounds: number
   readonly bytes: number
@@ -26,7 +26,9 @@ let service: Service<unknown>
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** @param delaysToo - with the clock of the event loop's delays, whose timer is 2 % of a core by itself */
+/**
+ * @param delaysToo - also measures the event loop's delays, with a timer that takes 2 % of a core
+ */
 async function measured(work: () => Promise<void>, delaysToo = false): Promise<Used> {
   const delays = monitorEventLoopDelay({ resolution: 1 })
   if (delaysToo) delays.enable()
@@ -46,7 +48,7 @@ answer({
     return { port: service.port, path: service.path }
   },
   connected: () => service.connected?.() ?? service.handles.size,
-  /** Broadcasts, one after the other, with a pause between them. */
+  /** Broadcasts one after another, with a pause between them. */
   broadcast: ({ rounds, bytes, gapMs, delaysToo }: Sending) => {
     const data = 'x'.repeat(bytes)
     return measured(async () => {
@@ -56,7 +58,7 @@ answer({
       }
     }, delaysToo)
   },
-  /** One event of its own to each client, so many times a second: a token stream. */
+  /** Sends a different event to each client, a number of times per second, like a token stream. */
   unicast: ({ rounds, bytes, gapMs, delaysToo }: Sending) =>
     measured(async () => {
       let number = 0
@@ -69,7 +71,10 @@ answer({
         await pause(gapMs)
       }
     }, delaysToo),
-  /** As fast as one client takes it: waits where the library says that it is behind, in the library's own way. */
+  /**
+   * Sends as fast as one client takes events. If the library reports back-pressure, it waits in the
+   * library's own way.
+   */
   stream: ({ rounds, bytes, delaysToo }: Sending) =>
     measured(async () => {
       const data = 'x'.repeat(bytes)
@@ -78,11 +83,11 @@ answer({
         const answer = service.send(handle, data)
         if (typeof answer === 'object') await answer
         else if (answer === 'queued') await service.room?.(handle)
-        // A turn for the rest of the process now and then, as any application has it.
+        // Yields to the rest of the process from time to time, as any application does.
         if (round % 1_000 === 999) await new Promise(setImmediate)
       }
     }, delaysToo),
-  /** Does nothing: what is left is timers, heartbeats, looks. */
+  /** Does nothing, to measure timers, heartbeats and samples. */
   idle: (ms: number) => measured(() => pause(ms)),
   cpu: () => process.cpuUsage(),
   collect: () => globalThis.gc?.(),

@@ -1,6 +1,6 @@
 // The trials, as data.
 
-/** One thing to measure, with every driver. */
+/** One measurement, for all drivers. */
 export interface Trial {
   readonly name: string
   readonly what: 'broadcast' | 'unicast' | 'stream' | 'churn' | 'idle' | 'memory'
@@ -23,7 +23,7 @@ const RIVALS = [
   'http-string',
   'http-buffer',
 ] as const
-/** Ours, with the fast path on and off, and the bare floor in C. */
+/** tcp-sse with the fast path on and off, and the bare loop in C. */
 const OURS = ['tcp-sse', 'tcp-sse-slow', 'floor', 'nchan'] as const
 
 /** 170 bytes on the wire. */
@@ -100,7 +100,7 @@ export const trials: readonly Trial[] = [
     clients: 10_000,
     rounds: 0,
     bytes: 0,
-    // Two of the longest times between two looks at a quiet connection.
+    // Twice the longest time between two samples of a quiet connection.
     gapMs: 41_000,
     drivers: ['tcp-sse', 'tcp-sse-no-heartbeat', 'http-string'],
   },

@@ -1,7 +1,7 @@
 // `npm run bench:incident [-- --clients 2000] [--drivers tcp-sse,better-sse] [--within 10000] [--patience 60]`
 //
-// All clients of a server vanish at once while it sends to them. How long does it hold their sockets, and what does it do
-// after? Needs network namespaces (root, or a user namespace).
+// All clients of a server vanish at once while it sends to them. Measures how long the server holds
+// their sockets, and what it does afterwards. Needs network namespaces (root, or a user namespace).
 import { parseArgs } from 'node:util'
 import { Rig } from '../../src/testing/index.js'
 import { waitFor } from '../../test/support/wait-for.js'
@@ -16,9 +16,9 @@ const { values } = parseArgs({
       type: 'string',
       default: 'tcp-sse,better-sse,fastify-sse,express-sse,sse-channel,http-string',
     },
-    /** `detectWithin` of ours, ms. */
+    /** `detectWithin` of tcp-sse, in milliseconds. */
     within: { type: 'string', default: '10000' },
-    /** How long the others are watched, s. */
+    /** How long the other libraries are watched, in seconds. */
     patience: { type: 'string', default: '60' },
   },
 })

@@ -1,4 +1,4 @@
-// One library under the incident: it sends to everybody, ten times a second, whoever is still there.
+// One library in the incident. It sends to all clients, ten times a second.
 import type { Socket } from 'node:net'
 import { inspectSockets } from '../../src/index.js'
 import { answer } from '../../src/testing/index.js'

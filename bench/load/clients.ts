@@ -1,4 +1,4 @@
-// The load generator, from the side of the bench.
+// The interface to the load generator.
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { program } from './build.js'
 
-/** What it has seen and used. */
+/** What it has counted and used. */
 export interface LoadReport {
   readonly bytes: number
   /** Connections that the server closed. */
@@ -16,7 +16,7 @@ export interface LoadReport {
   readonly system: number
 }
 
-/** Connections that are open, and read everything. */
+/** Open connections, which read everything. */
 export class Clients {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #lines: AsyncIterator<string>
@@ -27,7 +27,7 @@ export class Clients {
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }
 
-  /** Opens connections; settles when each has had its head. */
+  /** Opens connections. Settles when each has received its response head. */
   static async open(core: string, port: number, count: number, path: string): Promise<Clients> {
     const clients = new Clients(core, port, count, path)
     const { value } = await clients.#lines.next()

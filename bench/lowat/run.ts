@@ -1,5 +1,5 @@
-// `npm run bench:lowat [-- --rounds 7] [--seconds 2]`: what TCP_NOTSENT_LOWAT costs one fast reader, and what it
-// saves with one that does not read. In namespaces of its own.
+// `npm run bench:lowat [-- --rounds 7] [--seconds 2]`: what TCP_NOTSENT_LOWAT costs with a fast
+// reader, and what it saves with one that does not read. It uses its own network namespaces.
 import { parseArgs } from 'node:util'
 import { Rig } from '../../src/testing/index.js'
 import { commandLine, describeMachine, machine } from '../report/machine.js'

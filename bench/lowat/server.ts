@@ -23,7 +23,9 @@ answer({
     await new Promise<void>((resolve) => server.listen(0, host, resolve))
     return (server.address() as AddressInfo).port
   },
-  /** Sends for so long; bytes that the client's kernel has acknowledged, a second. */
+  /**
+   * Sends for this long. Returns the bytes per second that the client's kernel has acknowledged.
+   */
   async throughput(ms: number) {
     const one = stream as EventStream
     const signal = AbortSignal.timeout(ms)
@@ -33,7 +35,7 @@ answer({
     const after = one.delivered()?.bytes ?? 0
     return ((after - before) * 1_000) / (performance.now() - startedAt)
   },
-  /** Sends to a client that does not read, until the stream says that it is behind and stays so. */
+  /** Sends to a client that does not read, until back-pressure lasts. */
   async taken() {
     const one = stream as EventStream
     let bytes = 0

@@ -14,7 +14,7 @@ function primary(): void {
   const news = createChannel({ hub: clusterHub(), name: CHANNEL, history: HISTORY })
   let reads = 0
   let port = 0
-  /** Those that listen: one that is still starting is not worth a kill. */
+  /** The workers that listen. A worker that is still starting is not worth killing. */
   const listening = new Set<Worker>()
   const fork = (): Promise<Worker> =>
     new Promise((resolve) => {
@@ -52,7 +52,8 @@ function primary(): void {
   })
   process.on('disconnect', () => process.exit())
   void (async () => {
-    // Port 0 is one port for all workers, but another one when all that had it are gone.
+    // Port 0 is the same port for all workers, but another one once all workers that had it are
+    // gone.
     port = await freePort()
     for (let index = 0; index < servers; index++) await fork()
     process.send?.({ ports: [port] })

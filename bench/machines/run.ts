@@ -16,7 +16,7 @@ const { values } = parseArgs({
   },
 })
 
-/** An engine is a row here. */
+/** One row per engine. */
 const engines: Record<string, (servers: number) => Promise<Fleet>> = { cluster: clusterFleet }
 
 const open = engines[values.engine]

@@ -1,11 +1,12 @@
-// Clients on several servers, events at a rate, servers that are killed: what was lost, what came twice.
+// Clients on several servers, events at a rate, and servers that are killed. Counts lost and
+// repeated events.
 import type { Fleet } from './fleet.js'
 import { Tally, Viewer } from './viewer.js'
 
 export interface TrialOptions {
-  /** Of all servers together. */
+  /** Summed over all servers. */
   readonly clients: number
-  /** Events a second. */
+  /** Events per second. */
   readonly rate: number
   readonly seconds: number
   /** Seconds between kills; 0 for none. */
@@ -14,7 +15,7 @@ export interface TrialOptions {
 
 export interface TrialResult {
   readonly published: number
-  /** Publishes that were refused and made again, and those of which nobody knows. */
+  /** Publications that were refused and repeated, and those with an unknown outcome. */
   readonly refused: number
   readonly uncertain: number
   readonly kills: number
@@ -24,7 +25,7 @@ export interface TrialResult {
   readonly reads: number
 }
 
-/** How long clients have for the last event, ms. */
+/** How long clients may take to get the last event, in milliseconds. */
 const PATIENCE = 30_000
 
 export async function trial(fleet: Fleet, options: TrialOptions): Promise<TrialResult> {

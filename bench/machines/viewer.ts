@@ -1,21 +1,21 @@
-// Clients that count: each event once, in order, over all of their connections.
+// Clients that check that they get each event once and in order, over all of their connections.
 import http from 'node:http'
 
-/** What all clients together have seen. */
+/** The counts of all clients. */
 export class Tally {
   events = 0
   lost = 0
   double = 0
-  /** Times that a client was told that it may have missed something. */
+  /** How many gap events clients received. */
   told = 0
   connections = 0
   /** Milliseconds from publishing to a client, a sample. */
   readonly delays: number[] = []
 }
 
-/** One client: comes back after each end, with its Last-Event-ID, to the next of the ports. */
+/** One client. After each end, it reconnects with its Last-Event-ID, to the next port. */
 export class Viewer {
-  /** The number of the last event that it has. */
+  /** The number of the last event that it has received. */
   last: number | undefined
   readonly #tally: Tally
   readonly #ports: () => number[]
@@ -51,7 +51,7 @@ export class Viewer {
       over = true
       setTimeout(() => this.#connect(), 50 + Math.random() * 200)
     }
-    // A connection that was handed to a server just as it died is answered by none.
+    // A connection that was handed to a server just as it died is never answered.
     const unanswered = setTimeout(() => request.destroy(), 5_000)
     request.on('close', () => clearTimeout(unanswered))
     request.on('error', again)

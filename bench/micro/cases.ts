@@ -1,4 +1,4 @@
-// The three steps that every event and every look goes through, each as many operations as the process can do.
+// The three steps of every event and every sample, each repeated as often as the process can.
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { type EventInput, encodeEvent, inspectSockets } from '../../src/index.js'
 import { systemKernel } from '../../src/liveness/kernel.js'
@@ -56,7 +56,7 @@ export function microCases(sockets: readonly Socket[]): MicroCase[] {
   return cases
 }
 
-/** Connections over loopback: the server's ends, and what ends them all. */
+/** Connections over loopback: the server's ends, and a function that closes them. */
 export async function connectedSockets(): Promise<{ sockets: Socket[]; close(): void }> {
   const sockets: Socket[] = []
   const server = net.createServer((socket) => void sockets.push(socket))

@@ -1,4 +1,4 @@
-// `npm run bench:micro [-- --only encode]`: one core, one process, no network to speak of.
+// `npm run bench:micro [-- --only encode]`: one core, one process, almost no network.
 import { parseArgs } from 'node:util'
 import Benchmark from 'benchmark'
 import { commandLine, describeMachine, machine } from '../report/machine.js'

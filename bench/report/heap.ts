@@ -1,4 +1,4 @@
-// Memory that is really in use: counted after a full collection.
+// Memory that is really in use, measured after a full collection.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
@@ -13,7 +13,7 @@ export interface Memory {
   readonly resident: number
 }
 
-/** Collects until nothing more goes away: buffers are freed only a turn after their owners. */
+/** Collects until nothing more is freed. Buffers are freed only a turn after their owners. */
 export async function memoryInUse(): Promise<Memory> {
   for (let round = 0; round < 4; round++) {
     collect()

@@ -1,4 +1,4 @@
-// Where and when figures were taken: a figure without them is none.
+// Describes when and on which machine figures were measured. A figure is of no use without this.
 import { execFileSync } from 'node:child_process'
 import { cpus, release, totalmem, type } from 'node:os'
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,5 @@
-// The soak's clients. Each reads, pauses, leaves in one way or another and comes back with the last id that it has seen: the
-// next one must be the one after it, whatever has happened meanwhile.
+// The soak test's clients. Each reads, pauses, leaves in some way and reconnects with the last id
+// that it has seen. The next id must follow that one, regardless of what happened in between.
 import net from 'node:net'
 import { answer } from 'tcp-sse/testing'
 
@@ -21,7 +21,7 @@ export interface Tally {
   readonly left: Readonly<Record<string, number>>
 }
 
-/** The last id of a session that is over. */
+/** The last id of a session that has ended. */
 export interface Final {
   readonly key: string
   readonly last: number
@@ -30,7 +30,7 @@ export interface Final {
 const WAYS = ['fin', 'rst', 'vanish', 'vanish', 'outage', 'stay'] as const
 const READS = ['all', 'all', 'all', 'slow', 'slow', 'never'] as const
 const STAY = 9_000
-/** So long without a byte, and a kernel has been read out. */
+/** After this long without a byte, the kernel's buffer has been read completely. */
 const READ_OUT = 250
 
 const faults: Fault[] = []
@@ -52,7 +52,7 @@ class Decoder {
   #text = ''
   #head = true
 
-  /** The ids in what has come. @throws where it is no chunked event stream */
+  /** The ids in the received text. @throws {Error} if it is not a chunked event stream */
   take(chunk: Buffer): number[] {
     this.#bytes = Buffer.concat([this.#bytes, chunk])
     if (this.#head && !this.#skipHead()) return []
@@ -107,7 +107,9 @@ class Client {
     }
   }
 
-  /** The cut is made: what lies in this kernel is read, and the connection forgotten. */
+  /**
+   * Called when the path is cut. Reads what this kernel still holds, and forgets the connection.
+   */
   vanished(): void {
     this.#forget()
     const socket = this.#socket
@@ -115,7 +117,7 @@ class Client {
     socket.resume()
     let before = -1
     const timer = setInterval(() => {
-      // A busy process comes to its timers late, and then perhaps before it has read.
+      // The timers of a busy process are late, and may fire before it has read.
       if (socket.bytesRead === before) {
         clearInterval(timer)
         socket.destroy()
@@ -129,7 +131,7 @@ class Client {
   }
 
   stop(): void {
-    // One that has vanished is still being read out.
+    // A client that has vanished is still being read.
     if (this.#healed === undefined) this.#socket?.destroy()
     this.healed()
   }
@@ -143,7 +145,7 @@ class Client {
     let vanishes: Promise<void> | undefined
     socket.on('error', () => {})
     socket.on('connect', () => {
-      // Not the port: another connection has it again some minutes later.
+      // Not the port, because another connection gets it some minutes later.
       key = `${this.address}-${tally.sessions}`
       const resume = this.#last > 0 ? `last-event-id: ${this.#last}\r\n` : ''
       socket.write(`GET /?kind=${this.#kind++}&key=${key} HTTP/1.1\r\nhost: soak\r\n${resume}\r\n`)
@@ -151,7 +153,7 @@ class Client {
     socket.on('data', (chunk: Buffer) => this.#take(decoder, chunk))
     this.#pace(socket)
     this.#later(between(200, 7_000), () => {
-      // Whoever has no connection yet cannot vanish from it.
+      // A client without a connection cannot vanish.
       const way = key === '' ? 'rst' : pick(WAYS)
       left[way] = (left[way] ?? 0) + 1
       if (way === 'vanish') vanishes = new Promise((resolve) => (this.#healed = resolve))
@@ -160,7 +162,7 @@ class Client {
     await new Promise((resolve) => socket.once('close', resolve))
     this.#forget()
     finals.push({ key, last: this.#last })
-    // Until then no packet of this address arrives.
+    // Until then, no packet of this address arrives.
     await vanishes
   }
 

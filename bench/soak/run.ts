@@ -1,7 +1,8 @@
 // `npm run soak -- [SECONDS] [DETECT_WITHIN] [CLIENTS]`
 //
-// Clients that come, read at all paces, leave in every way, vanish, are cut off for a while and come back, for as long as you
-// like. Nothing may be late, closed for nothing, lost, doubled or called delivered that was not; memory has to stay flat.
+// Clients connect, read at all paces, leave in every way, vanish, are cut off for a while and
+// reconnect, for as long as you like. The run fails if a stream is closed late or without cause, if
+// an event is lost, repeated or wrongly reported as delivered, or if memory grows.
 import { livenessPlan } from 'tcp-sse'
 import { createRig } from 'tcp-sse/testing'
 import { commandLine, describeMachine, machine } from '../report/machine.js'
@@ -9,7 +10,7 @@ import type { Fault, Final, Tally } from './clients.js'
 import type { Account, Closed } from './server.js'
 
 const [seconds = 300, detectWithin = 5_000, count = 100] = process.argv.slice(2).map(Number)
-/** How long after its time a vanished client's address is used again. */
+/** How long after its deadline a vanished client's address is used again. */
 const MARGIN = 2_500
 const REPORT = 30_000
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
@@ -27,14 +28,14 @@ const server = rig.spawnServer(here('server'), {
 })
 const clients = rig.spawnClients(here('clients'))
 
-/** What is known of clients that vanished, by the name of their connection. */
+/** Clients that vanished, by the name of their connection. */
 const vanished = new Map<string, { at: number; closed?: Closed; last?: number }>()
-/** Other streams that have ended: a client may be about to vanish from one. */
+/** Other streams that have ended. A client may be about to vanish from one. */
 const ended = new Set<string>()
 const healAt: { index: number; key: string; from: number; at: number }[] = []
 /** Clients whose outage was longer than is tolerated. */
 const overlong = new Set<string>()
-/** By client: when it was cut off for a while, and for how many milliseconds. */
+/** By client: when it was cut off, and for how many milliseconds. */
 const outages = new Map<string, { from: number; lasted: number }>()
 const times: number[] = []
 const found = { late: [] as string[], falseKills: [] as string[], over: [] as string[] }
@@ -61,13 +62,13 @@ async function soak(): Promise<Account> {
     if (Date.now() < nextReport) continue
     nextReport += REPORT
     const account = await server.call<Account>('account')
-    // The first one has all caches filled.
+    // The first sample is taken when all caches are filled.
     first ??= account
     await progress(account, end)
     for (const each of found.falseKills) console.log(`  ${each}`)
   }
   await clients.call('stop')
-  // Those that vanished last have their time, too.
+  // Those that vanished last get their time, too.
   for (let left = detectWithin + 2 * MARGIN; left > 0; left -= 100) {
     await pause(100)
     await turn()
@@ -76,7 +77,7 @@ async function soak(): Promise<Account> {
   return first ?? (await server.call<Account>('account'))
 }
 
-/** Makes the faults that clients ask for, ends those that are over, and looks at what has been closed. */
+/** Makes the faults that clients request, ends those that are over, and checks what was closed. */
 async function turn(): Promise<void> {
   const asked = await clients.call<Fault[]>('faults')
   const gone = asked.filter(({ kind }) => kind === 'vanish')
@@ -111,7 +112,7 @@ async function heal(): Promise<void> {
   const indexes = due.map(({ index }) => index)
   for (const each of due) healAt.splice(healAt.indexOf(each), 1)
   rig.heal(indexes)
-  // A busy machine heals late, and the outage was longer than is tolerated.
+  // A busy machine heals late, so the outage was longer than is tolerated.
   const { toleratedOutage } = livenessPlan(detectWithin)
   for (const { key, from } of due) {
     const lasted = Date.now() - from
@@ -175,7 +176,7 @@ async function report(first: Account): Promise<void> {
   const { gaps, doubles, garbled, sessions, events, left } = tally
   const sorted = times.sort((a, b) => a - b)
   const { late, falseKills, over } = found
-  // Still without a close: the loop above has given them their time.
+  // Still not closed, although the loop above has waited long enough.
   for (const key of vanished.keys()) late.push(`${key} not settled`)
   console.log(`sessions ${sessions}, events ${events}, left by ${JSON.stringify(left)}`)
   console.log(`closed as ${JSON.stringify(last.reasons)}, replays ${JSON.stringify(last.replays)}`)

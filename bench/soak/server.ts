@@ -1,4 +1,4 @@
-// The soak's server: one channel with a history, streams of every kind on it.
+// The soak test's server: one channel with a history, and streams of every kind.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createChannel, createEventStream, MemoryHistory } from 'tcp-sse'
@@ -10,13 +10,13 @@ export interface Closed {
   readonly key: string
   readonly at: number
   readonly reason: string
-  /** The last event that is said to be acknowledged. */
+  /** The last event that was reported as acknowledged. */
   readonly delivered: number | undefined
-  /** What the monitor saw, where it found the client dead. */
+  /** The monitor's evidence, if it found the client dead. */
   readonly evidence: string | undefined
 }
 
-/** What the process weighs, and what went wrong. */
+/** The memory of the process, and its errors. */
 export interface Account {
   readonly heap: number
   readonly rss: number
@@ -83,7 +83,7 @@ answer({
     return (server.address() as AddressInfo).port
   },
   stop: () => clearInterval(timer),
-  /** Those that have ended since the last call. */
+  /** The streams that have ended since the last call. */
   closed: () => closed.splice(0),
   account(): Account {
     ;(globalThis as { gc?: () => void }).gc?.()

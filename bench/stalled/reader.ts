@@ -4,13 +4,19 @@ import { inspectSocket } from '../../src/index.js'
 
 /** One such client. */
 export interface StalledReader {
-  /** Bytes that its kernel has taken and nobody will read; `undefined` where the kernel cannot be asked. */
+  /**
+   * Bytes that its kernel has received and that are never read; `undefined` if the kernel cannot be
+   * asked.
+   */
   inReceiveBuffer(): number | undefined
   /** Vanishes: with bytes unread its kernel answers with RST. */
   destroy(): void
 }
 
-/** Connects and asks. It does not wait for the head: some servers send that with the first event only. */
+/**
+ * Connects and sends the request. It does not wait for the head, because some servers send it with
+ * the first event only.
+ */
 export async function stallAt(host: string, port: number, path: string): Promise<StalledReader> {
   let read = 0
   const socket = net.connect({

@@ -1,7 +1,8 @@
-// The sender of the stalled-reader trial: pushes events in one of three forms and notes when it was told something.
+// The sender of the stalled-reader trial. It pushes events in one of three forms, and records when
+// it gets back-pressure.
 import type { Form, Service } from '../drivers/driver.js'
 
-/** The first thing that told the sender to stop or slow down. */
+/** The first signal to stop or slow down. */
 export interface Signal {
   readonly what: string
   readonly events: number
@@ -9,7 +10,7 @@ export interface Signal {
   readonly after: number
 }
 
-/** How much was taken without complaint before there was no room any more, for good. */
+/** How much was accepted before back-pressure that lasted. */
 export interface Taken {
   readonly events: number
   readonly bytes: number
@@ -29,10 +30,13 @@ export class Sender {
   /** Events handed over, or pulled. */
   events = 0
   signal: Signal | undefined
-  /** Until the last answer that meant room, or the last wait that ended while the client was there. */
+  /**
+   * Up to the last answer without back-pressure, or the last wait that ended while the client was
+   * there.
+   */
   taken: Taken = { events: 0, bytes: 0 }
   ending: Ending | undefined
-  /** Whether the source was told that nobody wants more: its `finally` ran before its end. */
+  /** Whether the source was stopped: its `finally` ran before its end. */
   sourceReturned: boolean | undefined
   /** Events that were accepted without complaint after the client was gone. */
   acceptedAfterGone = 0
@@ -57,7 +61,7 @@ export class Sender {
     this.#onEvent = options.onEvent
   }
 
-  /** Sends everything, as far as the form lets it. Never rejects; `ending` tells. */
+  /** Sends everything, if the form allows it. Never rejects; see `ending`. */
   async run(form: Form): Promise<void> {
     this.#startedAt = performance.now()
     const blocked = setInterval(() => this.#noticeBlocked(form), 50)

@@ -1,4 +1,4 @@
-// The server of the stalled-reader trial: one driver, one client, in a process of its own.
+// The server of the stalled-reader trial: one driver and one client, in a separate process.
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { inspectSocket } from '../../src/index.js'
@@ -9,7 +9,7 @@ import { loadDriver } from '../drivers/index.js'
 import { type Memory, memoryInUse } from '../report/heap.js'
 import { Sender } from './sender.js'
 
-/** What is known at a moment. Sizes in bytes; `undefined` where nobody can tell. */
+/** The state at one moment. Sizes in bytes; unknown values are `undefined`. */
 export interface Observed {
   readonly events: number
   readonly signal: Sender['signal']
@@ -36,7 +36,7 @@ let heldAtMost = 0
 let kernelAtMost: number | undefined
 let closed: Observed['closed']
 
-// What a library leaves unhandled is part of the picture, and must not end the trial.
+// An error that a library does not handle is part of the result, and must not end the trial.
 process.on('unhandledRejection', () => {})
 
 answer({
@@ -48,7 +48,7 @@ answer({
     const { port, path, forms } = service
     return { port, path, forms, hook: service.onClose !== undefined }
   },
-  /** Starts to push, and answers at once. */
+  /** Starts to push, and returns at once. */
   async push({ form, events, eventBytes }: { form: Form; events: number; eventBytes: number }) {
     const { handles, onClose } = service as Service<unknown>
     handle = await waitFor('a client', () => [...handles][0])
@@ -70,7 +70,7 @@ answer({
     const { heap, external } = await memoryInUse()
     return heap + external - (before?.heap ?? 0) - (before?.external ?? 0)
   },
-  /** The client is about to go: clocks start anew. */
+  /** Restarts the clocks before the client goes. */
   markGone() {
     startedAt = performance.now()
     if (sender !== undefined) sender.gone = true
@@ -80,7 +80,7 @@ answer({
   close: () => service?.close(),
 })
 
-/** After every event, because a connection that has been closed tells nothing any more. */
+/** Called after every event, because a closed connection has no information left. */
 function sample(): void {
   if (client === undefined) return
   const own = service?.held?.(handle) ?? client.res.writableLength
@@ -105,7 +105,7 @@ function observe(): Observed {
   }
 }
 
-/** What sends say to a client that has been gone for a while. */
+/** The results of sends to a client that has been gone for a while. */
 async function sendLater(): Promise<string> {
   try {
     const result = service?.send(handle, 'too late')

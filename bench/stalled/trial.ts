@@ -1,4 +1,4 @@
-// One row of the stalled-reader table: a driver in a form, from the first event to what is left of it.
+// One row of the stalled-reader table: a driver in one form, from the first event to the end.
 import { type ChildProcessHandle, startProcess } from '../../src/testing/index.js'
 import { waitFor } from '../../test/support/wait-for.js'
 import type { Form } from '../drivers/driver.js'
@@ -13,24 +13,24 @@ export interface StalledOptions {
   readonly eventBytes: number
 }
 
-/** What came of it. Sizes in bytes, times in milliseconds. */
+/** The result. Sizes in bytes, times in milliseconds. */
 export interface StalledResult extends StalledOptions {
   /** While the client was there and did not read. */
   readonly stalled: Observed
   readonly growth: number
   readonly inReceiveBuffer: number | undefined
   readonly hasHook: boolean
-  /** After it was destroyed. */
+  /** After the client was destroyed. */
   readonly gone: Observed & { within: number }
   readonly laterSend: string
 }
 
-/** No event for this long: the sender is blocked for good. */
+/** Time without an event after which the sender counts as blocked. */
 const BLOCKED_FOR = 1_000
-/** What has not settled this long after the client's end counts as never. */
+/** What has not settled this long after the client's end counts as never settling. */
 export const SETTLES_WITHIN = 3_000
 
-/** Forms that a driver has, asked of a child so that this process loads no library. */
+/** The forms of a driver. A child process reports them, so that this process loads no library. */
 export async function formsOf(driver: string): Promise<readonly Form[]> {
   const server = startServer()
   try {
@@ -40,7 +40,7 @@ export async function formsOf(driver: string): Promise<readonly Form[]> {
   }
 }
 
-/** Runs one row in a child process of its own; takes about five seconds. */
+/** Runs one row in a separate process. Takes about five seconds. */
 export async function runStalled(options: StalledOptions): Promise<StalledResult> {
   const server = startServer()
   try {
@@ -83,7 +83,7 @@ async function untilStill(server: ChildProcessHandle): Promise<Observed> {
   )
 }
 
-/** Until the sender has ended and the close hook has fired, or for as long as counts as never. */
+/** Waits until the sender has ended and the close hook was called, or for the longest time. */
 async function untilSettled(
   server: ChildProcessHandle,
   hook: boolean,

@@ -1,5 +1,6 @@
-// `npm run dashboard [-- --port 8080] [--clients 8] [--show]`: a server with clients of its own, and a page on which to make them
-// vanish, stall, read slowly, lose packets, half-close, and to watch them being told apart. `--show` begins with one of each.
+// `npm run dashboard [-- --port 8080] [--clients 8] [--show]`: a server with its own clients, and a
+// page on which to make them vanish, stall, read slowly, lose packets or half-close, and to see
+// which verdicts they get. `--show` starts with one of each.
 import { mkdtempSync, rmSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -24,17 +25,18 @@ const { values } = parseArgs({
   },
 })
 
-/** How long a client stays away that was closed. */
+/** How long a client stays away after its stream was closed. */
 const BACK_AFTER = 12_000
-/** A body that does not fit into what Node reads ahead. */
+/** A body that is larger than what Node reads ahead. */
 const UPLOAD = 100_000
 const SLOWLY = { bytes: 2_048, everyMs: 1_000 }
 
 const count = Number(values.clients)
-if (!Number.isInteger(count) || count < 1 || count > 100) throw new Error('--clients: 1 to 100')
+if (!Number.isInteger(count) || count < 1 || count > 100)
+  throw new Error('--clients must be an integer from 1 to 100')
 
 const missing = rigMissing()
-// Windows that fill within seconds, and are wide enough for a lossy path to lose something.
+// Windows that fill within seconds, and are wide enough to lose packets on a lossy path.
 const rig = missing === undefined ? createRig({ tcpRmem: '4096 131072 131072' }) : undefined
 const folder = mkdtempSync(join(tmpdir(), 'tcp-sse-dashboard-'))
 const path = join(folder, 'page.sock')
@@ -69,8 +71,10 @@ process.on('exit', () => {
 })
 
 if (rig === undefined) {
-  console.log(`No network namespaces here (${missing}): clients that vanish only stop reading,`)
-  console.log('and nobody loses packets.')
+  console.log(
+    `Network namespaces are not available (${missing}). Clients that should vanish only stop reading,`,
+  )
+  console.log('and no packets are lost.')
 }
 const { addon, reason } = capabilities()
 if (!addon) console.log(`No native addon: ${reason} Verdicts stay 'alive'.`)
@@ -89,7 +93,7 @@ for (;;) {
   else setTimeout(() => void comeBack(client), BACK_AFTER)
 }
 
-/** The last two of many upload something, which hides their FIN from Node. */
+/** If there are many clients, the last two upload a body, which hides their FIN from Node. */
 async function connect(client: number): Promise<void> {
   const options = {
     path: `/?client=${client}`,

@@ -1,12 +1,12 @@
-// The demo's server: the same events to everybody, and the dashboard beside them. It sits in the rig, so the dashboard listens
-// on a Unix socket, which is not a matter of network namespaces.
+// The demo's server: the same events for all clients, and the dashboard. It runs in the rig, so the
+// dashboard listens on a Unix socket, which does not depend on network namespaces.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createEventStream, type EventStream } from 'tcp-sse'
 import { dashboard } from 'tcp-sse/dashboard'
 import { answer } from 'tcp-sse/testing'
 
-/** What the parent hears of: a button, or the end of a client's stream. */
+/** What the parent receives: a click on a button, or the end of a client's stream. */
 export interface News {
   readonly client: number
   readonly action: Action | 'ended'
@@ -22,11 +22,11 @@ export const ACTIONS = [
 ] as const
 export type Action = (typeof ACTIONS)[number]
 
-/** How the demo is set up. */
+/** The settings of the demo. */
 export interface Setting {
   readonly detectWithin: number
   readonly stallTimeout: number
-  /** Of each event, and milliseconds between two. */
+  /** The size of each event, and the milliseconds between two events. */
   readonly bytes: number
   readonly everyMs: number
   /** Where the dashboard listens. */
@@ -54,7 +54,8 @@ function serve(setting: Setting): http.Server {
   return http.createServer((req, res) => {
     const client = Number(new URL(req.url ?? '/', 'http://x').searchParams.get('client'))
     const uploads = req.method === 'POST'
-    // As a handler does that answers before it has read the upload. Node cannot see a FIN behind it; the kernel can.
+    // Like a handler that answers before it has read the upload. Node cannot see a FIN behind the
+    // unread body; the kernel can.
     if (uploads) req.pause()
     const label = `client ${client}, ${req.socket.remoteAddress}${uploads ? ', uploads' : ''}`
     const stream = createEventStream(req, res, { detectWithin, stallTimeout })
@@ -74,7 +75,7 @@ const act = (action: Action) => (stream: EventStream) =>
   tell({ client: about.get(stream)?.client ?? -1, action })
 
 answer({
-  /** Starts both servers; returns the port of the streams' one. */
+  /** Starts both servers. Returns the port of the event streams. */
   async listen(setting: Setting) {
     const server = serve(setting)
     const page = dashboard({
@@ -86,6 +87,6 @@ answer({
     await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
     return (server.address() as AddressInfo).port
   },
-  /** The next thing that happens. */
+  /** Waits for the next event. */
   news: () => untold.shift() ?? new Promise<News>((resolve) => waiting.push(resolve)),
 })

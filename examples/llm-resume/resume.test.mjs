@@ -1,4 +1,4 @@
-// The answer survives a cut connection and a killed server, token by token.
+// The answer survives a cut connection and a killed server, without a lost token.
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { after, before, test } from 'node:test'
@@ -9,7 +9,7 @@ let port
 
 before(async () => {
   primary = fork(fileURLToPath(new URL('./server.mjs', import.meta.url)), { stdio: 'inherit' })
-  // Both workers listen, on one port.
+  // Both workers listen on one port.
   await new Promise((resolve) => {
     let listening = 0
     primary.on('message', (message) => {
@@ -25,8 +25,9 @@ const url = (path, query) => `http://127.0.0.1:${port}${path}?${new URLSearchPar
 const post = (path, query) => fetch(url(path, query), { method: 'POST' })
 
 /**
- * Asks, and reads the answer over as many connections as it takes. It asks when the stream has told it where the channel stands: from there on nothing
- * can be missed. `disturb` is called after each token.
+ * Asks, and reads the answer over as many connections as necessary. It asks once the stream has
+ * sent the channel's position, because no event can be missed from then on. `disturb` is called
+ * after each token.
  */
 async function ask(id, prompt, disturb) {
   const tokens = []
@@ -37,7 +38,7 @@ async function ask(id, prompt, disturb) {
     const controller = new AbortController()
     const headers = lastId === '' ? {} : { 'last-event-id': lastId }
     connections += 1
-    // A connection that was handed to a server just as it died is answered by none.
+    // A connection that was handed to a server just as it died is never answered.
     const unanswered = setTimeout(() => controller.abort(), 2_000)
     try {
       const response = await fetch(url('/answer', { id }), { headers, signal: controller.signal })
@@ -77,7 +78,7 @@ test('an answer goes on where the connection was cut, and from another process w
   const { tokens, connections, reason } = await ask('a', 'why', async (count, cut) => {
     if (count === 10) cut()
     if (count !== 25) return
-    // Whichever process answers: one of the two, and sooner or later the one that serves us.
+    // Kills the process that answers. It may or may not be the one that serves the stream.
     const pid = Number(await (await fetch(url('/worker'))).text())
     process.kill(pid, 'SIGKILL')
     cut()

@@ -1,5 +1,7 @@
-// Answers of a (made-up) model, token by token, over several processes. The browser's connection may be cut, and the process that serves it
-// killed: the answer goes on from another one, without a lost or doubled token. A stop reaches the producer wherever it runs.
+// Answers of a (simulated) model, token by token, over several processes. The browser's connection
+// may be cut, and the process that serves it may be killed. The answer continues from another
+// process, without a lost or repeated token. A stop reaches the producer, in whichever process it
+// runs.
 import cluster from 'node:cluster'
 import { createServer } from 'node:http'
 import { createChannels, createEventStream } from 'tcp-sse'
@@ -9,12 +11,13 @@ import { answerTo } from './model.mjs'
 const hub = clusterHub()
 const history = { maxEvents: 10_000, maxAge: 600_000 }
 
-// What the producer writes, one channel an answer; and what it is told, one channel for all producers.
+// Each answer has a channel for the producer's tokens. One more channel carries requests to all
+// producers.
 const answers = createChannels({ hub, history })
 const orders = createChannels({ hub, history: { maxEvents: 100 } })
 
 if (cluster.isPrimary) {
-  // Producers run where no client's connection does: here, in the primary. A queue of jobs would do as well.
+  // Producers run here, in the primary, which serves no clients. A job queue would work, too.
   const running = new Map()
   listenTo('orders', ({ start, prompt, stop }) => {
     if (stop !== undefined) running.get(stop)?.abort()
@@ -52,7 +55,8 @@ async function serve(req, res) {
   const { pathname, searchParams } = new URL(req.url, 'http://localhost')
   const id = searchParams.get('id') ?? ''
   if (pathname === '/answer' && req.method === 'GET') {
-    // Also for one that comes back: what it has missed comes first. Whoever is allowed to see this answer is the application's to check.
+    // A client that reconnects first gets what it has missed. The application must check who may
+    // see this answer.
     answers.get(`answer:${id}`).subscribe(createEventStream(req, res))
   } else if (pathname === '/ask' && req.method === 'POST') {
     await orders
@@ -66,7 +70,7 @@ async function serve(req, res) {
   else res.writeHead(404).end()
 }
 
-/** A hub's feed is for programs, too: each entry's text is an event. */
+/** Programs can use a hub's feed, too: the text of each entry is an event. */
 function listenTo(channel, take) {
   hub.open(
     channel,
@@ -80,7 +84,7 @@ function listenTo(channel, take) {
   )
 }
 
-/** A worker that dies is replaced. */
+/** Replaces a worker that has died. */
 function fork() {
   const worker = cluster.fork()
   worker.on(

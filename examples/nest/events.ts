@@ -1,9 +1,9 @@
-// NestJS needs no adapter: with `@Res()` a handler has Node's request and response to itself.
+// NestJS needs no adapter: with `@Res()`, a handler gets Node's request and response.
 import { Controller, Get, Module, Req, Res } from '@nestjs/common'
 import type { Request, Response } from 'express'
 import { createChannel, createEventStream, MemoryHistory } from 'tcp-sse'
 
-/** What all clients get. */
+/** The channel of all clients. */
 export const news = createChannel({ history: new MemoryHistory() })
 
 @Controller()

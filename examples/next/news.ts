@@ -1,4 +1,5 @@
-// One channel for both kinds of route. Next.js bundles them apart, so it is kept on the global object.
+// One channel for both kinds of routes. Next.js bundles them separately, so the channel is kept on
+// the global object.
 import { type Channel, createChannel, MemoryHistory } from 'tcp-sse'
 
 const shared = globalThis as { news?: Channel }
@@ -6,7 +7,7 @@ const shared = globalThis as { news?: Channel }
 function start(): Channel {
   const channel = createChannel({ history: new MemoryHistory() })
   let id = 0
-  // Not for `next build`, which loads the module too, to wait for.
+  // Unreferenced, because `next build` loads this module, too, and must not wait for the timer.
   setInterval(() => void channel.broadcast({ id: String(++id), data: { id } }), 200).unref()
   return channel
 }

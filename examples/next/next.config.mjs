@@ -1,2 +1,2 @@
-/** The addon is found beside the package's own files, so the package is not bundled. */
+/** The addon is located relative to the package's own files, so the package must not be bundled. */
 export default { serverExternalPackages: ['tcp-sse'] }

@@ -1,4 +1,4 @@
-// The server under test. It is an ordinary program: it listens, and that is all the rig needs.
+// The server under test. It is an ordinary program. All that the rig needs is that it listens.
 import http from 'node:http'
 import { createEventStream } from 'tcp-sse'
 import { answer } from 'tcp-sse/testing'
@@ -18,5 +18,5 @@ http
   })
   .listen(Number(process.env.PORT ?? 0))
 
-// Optional: what the test may ask.
+// Optional: calls that the test can make.
 answer({ reasons: () => reasons })

@@ -5,8 +5,8 @@ import { createRig, rigMissing } from 'tcp-sse/testing'
 const missing = rigMissing()
 if (missing !== undefined) console.warn(`SKIPPED: no rig: ${missing}`)
 
-test('my server tells a client that stalls from one that reads', { skip: missing }, async (t) => {
-  // Small windows: a stall shows after kilobytes.
+test('my server notices a client that stalls', { skip: missing }, async (t) => {
+  // With small windows, a stall shows after kilobytes.
   const rig = createRig({ tcpRmem: '4096 16384 16384' })
   t.after(() => rig.close())
   const server = await rig.serve(new URL('./server.mjs', import.meta.url))

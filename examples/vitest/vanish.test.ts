@@ -2,7 +2,7 @@ import { capabilities } from 'tcp-sse'
 import { createRig, rigMissing } from 'tcp-sse/testing'
 import { describe, expect, it, vi } from 'vitest'
 
-// Why this test cannot run here, if it cannot: no namespaces, or no addon.
+// Why this test cannot run here, if so: no namespaces, or no addon.
 const missing = rigMissing() ?? capabilities().reason
 if (missing !== undefined) console.warn(`SKIPPED: ${missing}`)
 

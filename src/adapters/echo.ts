@@ -1,4 +1,5 @@
-// The route of the echoes, whatever the framework: which requests they are, their small bodies, the answers.
+// The route for echoes, for all frameworks: it recognizes echoes, reads their small bodies and
+// chooses the status.
 import { callAfter } from '../internal/scheduling.js'
 import { type Checks, callable, checkOptions } from '../internal/validate.js'
 import { acceptEcho, type Echo, isToken } from '../stream/echo-registry.js'
@@ -7,10 +8,12 @@ import type { NodeRequest, NodeResponse } from '../transport/node-transport.js'
 /** Options of `echo`. */
 export interface EchoRouteOptions {
   /**
-   * Asked about an echo whose stream is not this process's: whether another one has it, and has got the echo (by `acceptEcho`).
-   * Only when all others have been asked is `false` true: the client then gives its stream up. One that fails, or takes longer than
-   * 5 s, has found nothing out.
-   * @defaultValue there is one process: such echoes are 404, which clients ignore
+   * Called for an echo whose stream is not in this process. It asks the other processes: `true` if
+   * one of them has the stream and has accepted the echo (with `acceptEcho`), `false` if all were
+   * asked and none has it. After `false` the client stops echoing, and ends its stream if no bytes
+   * arrive for a quarter of the allowed silence. If bytes arrive, it continues. If the function
+   * throws, or takes longer than 5 s, the echo is answered with 503, which clients ignore.
+   * @defaultValue there is only one process: such echoes get 404, which clients ignore
    */
   lookup?: ((echo: Echo) => boolean | PromiseLike<boolean>) | undefined
 }
@@ -19,16 +22,19 @@ const checks: Checks<EchoRouteOptions> = {
   lookup: callable<(echo: Echo) => boolean | PromiseLike<boolean>>(),
 }
 
-/** A token and an id, of which browsers send no longer ones back either. */
+/** Maximum bytes of an echo: a token and an id. Browsers do not send back longer ids either. */
 const MOST_BYTES = 2_560
 
-/** A body of that size takes no longer, and a question to other processes neither, ms. */
+/** Time limit for a body of that size, and for a lookup, in milliseconds. */
 const LONGEST = 5_000
 
-/** Questions to other processes at a time: an attacker's guesses must not become everybody's work. */
+/** Maximum concurrent lookups, so that an attacker's guesses do not cause work in all processes. */
 const MOST_LOOKUPS = 64
 
-/** What `liveFetch` sends: what a form could send, so no preflight, with a parameter that no form has. */
+/**
+ * Whether a request is an echo of `liveFetch`. Its content type is one that a form could send, so
+ * there is no preflight, with a parameter that forms do not send.
+ */
 export function isEcho(
   method: string | undefined,
   contentType: string | null | undefined,
@@ -36,7 +42,7 @@ export function isEcho(
   return method === 'POST' && /^text\/plain *; *echo=1/i.test(contentType ?? '')
 }
 
-/** Answers echoes: the HTTP status for a body. */
+/** Answers echoes. */
 export class EchoRoute {
   readonly #lookup: EchoRouteOptions['lookup']
   #lookups = 0
@@ -47,8 +53,14 @@ export class EchoRoute {
   }
 
   /**
-   * - 204: heard. 429: it came too soon after another one. 410: the stream has ended, the client need not wait for it.
-   * - 400, 408, 413: no echo. 404: nothing is known of this stream. 503: nothing could be found out.
+   * Returns the HTTP status for a body.
+   *
+   * - 204: the echo was accepted.
+   * - 400, 408, 413: the body is not an echo.
+   * - 404: the stream is not known here.
+   * - 410: the stream has ended.
+   * - 429: the echo came too soon after another one.
+   * - 503: the lookup was not possible, failed or took too long.
    */
   async statusOf(body: string | number): Promise<number> {
     if (typeof body === 'number') return body
@@ -88,7 +100,10 @@ function parseEcho(body: string): Echo | undefined {
   return { token, lastEventId }
 }
 
-/** The body of a request of Node's, or the status of the answer where it is none. A body parser may have been there before. */
+/**
+ * Reads the body of a Node request. Returns the body, or the status to answer with if it cannot be
+ * read. A body parser may already have read it.
+ */
 export function readBody(req: NodeRequest & { body?: unknown }): string | Promise<string | number> {
   const { body } = req
   if (typeof body === 'string') return body
@@ -115,7 +130,10 @@ export function readBody(req: NodeRequest & { body?: unknown }): string | Promis
   })
 }
 
-/** The same of a web request. */
+/**
+ * Reads the body of a web request. Returns the body, or the status to answer with if it cannot be
+ * read.
+ */
 export async function readWebBody({ body, headers }: Request): Promise<string | number> {
   if (Number(headers.get('content-length')) > MOST_BYTES) return 413
   if (body === null) return 400
@@ -141,13 +159,13 @@ export async function readWebBody({ body, headers }: Request): Promise<string | 
   }
 }
 
-/** The headers of an answer. A body that is not read to its end goes with its connection. */
+/** The headers of a response. If the body was not read to its end, the connection is closed. */
 export function echoHead(status: number, http1: boolean): Record<string, string> {
   const cut = http1 && (status === 408 || status === 413)
   return { 'cache-control': 'no-store', ...(cut ? { connection: 'close' } : {}) }
 }
 
-/** Answers an echo over a response of Node's. */
+/** Answers an echo over a Node response. */
 export async function answerEcho(
   route: EchoRoute,
   req: NodeRequest,
@@ -163,12 +181,14 @@ export async function answerEcho(
 }
 
 /**
- * The route for what clients with `liveFetch` send back to streams that have the option `echo`: the same URL with POST. For
- * servers of Node; the frameworks' entry points have one each.
+ * Makes the route for what clients with `liveFetch` send back to streams with the option `echo`: a
+ * POST to the same URL. This function is for Node.js servers; the entry points for frameworks have
+ * their own.
  *
- * The token in the body is the authorisation: whoever has it has read the stream.
+ * The token in the body is the authorization: a client that has it has read the stream.
  *
- * @returns what answers the echoes: `true` for one, and everything else is the caller's to answer
+ * @returns a function that answers echoes. It returns `true` for an echo, and `false` for other
+ * requests, which the caller must answer
  * @throws {TcpSseError} `ERR_OPTION_*`
  * @example
  * import { echo } from 'tcp-sse'

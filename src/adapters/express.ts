@@ -1,4 +1,4 @@
-// Express 5 (and 4): its request and response are Node's.
+// Express 5 (and 4), whose request and response are Node's.
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
@@ -8,7 +8,7 @@ import { answerWithStream } from './node.js'
 declare global {
   namespace Express {
     interface Response {
-      /** The client's stream, behind the `eventStream()` middleware. */
+      /** The client's stream, after the `eventStream()` middleware. */
       eventStream: EventStream
     }
   }
@@ -32,10 +32,10 @@ export function eventStream(options: EventStreamOptions = {}): RequestHandler {
 }
 
 /**
- * The route for echoes (the option `echo` of a stream): a handler for POST on the stream's URL, or middleware before whatever
- * else takes POST there. Requests that are no echoes go on to the next one.
+ * Makes the route for echoes (the option `echo` of a stream): a handler for POST on the stream's
+ * URL, or middleware before other handlers for it. Other requests are passed to `next`.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, when it is made
+ * @throws {TcpSseError} `ERR_OPTION_*`, when the handler is made
  * @example
  * import { echo } from 'tcp-sse/express'
  *

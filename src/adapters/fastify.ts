@@ -1,4 +1,4 @@
-// Fastify 5 (and 4): the stream writes to Node's response, so Fastify is told to leave the reply alone.
+// Fastify 5 (and 4). The stream writes to Node's response, and the reply is hijacked.
 import { Http2ServerResponse } from 'node:http2'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { EventStream } from '../stream/event-stream.js'
@@ -11,22 +11,24 @@ import { answerWithStream } from './node.js'
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Answers with an event stream. The reply is hijacked: what the handler returns is ignored, and the hooks
-     * `preSerialization` and `onSend` do not run.
+     * Answers with an event stream. The reply is hijacked: the handler's result is ignored, and the
+     * hooks `preSerialization` and `onSend` do not run.
      *
-     * @param options - win over those of the plugin
-     * @throws {TcpSseError} as `createEventStream`; the reply is Fastify's still, which answers with an error
+     * @param options - override those of the plugin
+     * @throws {TcpSseError} as `createEventStream`. Fastify then answers with an error
      */
     eventStream(options?: EventStreamOptions): EventStream
   }
 }
 
 /**
- * A plugin that adds `reply.eventStream(options?)` to the instance on which it is registered, and to those inside of it.
- * Its options are the streams' defaults. Headers and status that were set on the reply before are sent.
+ * A plugin that adds `reply.eventStream(options?)` to the instance on which it is registered, and
+ * to its children. Its options are the defaults of the streams. Headers and status that were set on
+ * the reply before are sent.
  *
- * Hooks that run: all before the handler, `onRequestAbort` when the client leaves, and `onResponse` when the stream
- * has ended properly. Hooks that do not: `preSerialization`, `onSend`.
+ * - Hooks that run: all before the handler, `onRequestAbort` when the client leaves, and
+ *   `onResponse` when the stream has ended properly.
+ * - Hooks that do not run: `preSerialization`, `onSend`.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, when it is registered
  * @example
@@ -43,41 +45,45 @@ export const eventStream: FastifyPluginAsync<EventStreamOptions> = async (app, o
   })
 }
 
-/** As the package `fastify-plugin` does it: the decorator is the instance's on which the plugin is registered. */
+/**
+ * The same metadata that the package `fastify-plugin` sets: the decorator belongs to the instance
+ * on which the plugin is registered.
+ */
 Object.assign(eventStream, {
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'tcp-sse',
   [Symbol.for('plugin-meta')]: { name: 'tcp-sse', fastify: '>=4' },
 })
 
-/** What the handler of `echo()` needs of Fastify's request, over HTTP/1 and HTTP/2 alike. */
+/** The part of Fastify's request that the handler of `echo()` uses, for HTTP/1 and HTTP/2. */
 export interface EchoRequest {
-  /** As Fastify has it. */
+  /** The request's method. */
   readonly method: string
-  /** As Fastify has it. */
+  /** The request's headers. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** What a content type parser has made of the body. */
+  /** The body as a content type parser has returned it. */
   readonly body: unknown
   /** Node's request. */
   readonly raw: NodeRequest
 }
 
-/** What the handler of `echo()` needs of Fastify's reply. */
+/** The part of Fastify's reply that the handler of `echo()` uses. */
 export interface EchoReply {
-  /** As Fastify has it. */
+  /** Sets the status. */
   code(status: number): EchoReply
-  /** As Fastify has it. */
+  /** Sets headers. */
   headers(values: Record<string, string>): EchoReply
-  /** As Fastify has it. */
+  /** Sends the reply. */
   send(): EchoReply
-  /** As Fastify has it. */
+  /** Answers with 404. */
   callNotFound(): unknown
 }
 
 /**
- * The route for echoes (the option `echo` of a stream): the handler of POST on the stream's URL. Other requests are not found.
+ * Makes the route for echoes (the option `echo` of a stream): the handler of POST on the stream's
+ * URL. Other requests get 404.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, when it is made
+ * @throws {TcpSseError} `ERR_OPTION_*`, when the handler is made
  * @example
  * import { echo } from 'tcp-sse/fastify'
  *
@@ -103,7 +109,8 @@ export function echo(
 
 function answer(reply: FastifyReply, options: EventStreamOptions): EventStream {
   const { raw, request } = reply
-  // What is refused is an error that Fastify can still answer with, so nothing may be on its response by then.
+  // If the stream is refused, Fastify must still be able to answer with an error. Check before
+  // anything is set on its response.
   const settings = streamSettings(options)
   refuseBodyless(reply.statusCode)
   if (raw instanceof Http2ServerResponse) checkForHttp2(settings.headers)
@@ -116,7 +123,7 @@ function answer(reply: FastifyReply, options: EventStreamOptions): EventStream {
   return stream
 }
 
-/** `register` takes options of its own in the same object. */
+/** Removes Fastify's own options: `register` takes both in one object. */
 function withoutFastifys(options: EventStreamOptions & RegisterOptions): EventStreamOptions {
   const { prefix: _prefix, logLevel: _level, logSerializers: _serializers, ...own } = options
   return Object.freeze(own)

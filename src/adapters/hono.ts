@@ -1,4 +1,4 @@
-// Hono, on whatever it runs: what `createEventResponse` needs is in its context.
+// Hono, on all its runtimes. Its context has what `createEventResponse` needs.
 import type { Context, MiddlewareHandler } from 'hono'
 import { TcpSseError } from '../internal/errors.js'
 import { REFUSED_STATUS, refuseBodyless } from '../transport/head.js'
@@ -11,8 +11,9 @@ import {
 } from './web.js'
 
 /**
- * Answers with an event stream, in a Hono handler. Status and headers that were set on `c` before are sent; `c.env` is searched for
- * Node's request and response, which @hono/node-server puts there. See `createEventResponse` for what is known where.
+ * Answers with an event stream in a Hono handler. Status and headers that were set on `c` before
+ * are sent. Node's request and response are taken from `c.env`, where @hono/node-server puts them.
+ * `createEventResponse` describes what is known on which server.
  *
  * @throws {TcpSseError} as `createEventResponse`; `ERR_STATUS_WITHOUT_BODY`
  * @example
@@ -26,26 +27,26 @@ export function eventStream(c: Context, options: EventResponseOptions = {}): Eve
   refuseBodyless(statusOf(c))
   const { response, stream } = createEventResponse(c.req.raw, options, c.env)
   const { body, headers } = response
-  // The context's status is the stream's, not that of a request that is turned away.
+  // The status of the context is the stream's, not that of a refused request.
   const init =
     response.status === REFUSED_STATUS ? { status: REFUSED_STATUS, headers } : { headers }
   try {
-    // To a bare Response, Hono would not add the status and headers of its context.
+    // Hono adds the status and headers of its context only to a Response that it makes itself.
     const answer = c.newResponse(body, init)
     for (const name of OF_ANOTHER_BODY) answer.headers.delete(name)
     return { response: answer, stream }
   } catch (error) {
-    // Nobody will read this body, and nobody else could tell the stream.
+    // No client will read this body, and no other code can inform the stream.
     void body?.cancel()
     throw error
   }
 }
 
 /**
- * The route for echoes (the option `echo` of a stream): a handler for POST on the stream's URL, or middleware before whatever
- * else takes POST there. Requests that are no echoes go on to the next one.
+ * Makes the route for echoes (the option `echo` of a stream): a handler for POST on the stream's
+ * URL, or middleware before other handlers for it. Other requests are passed to `next`.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, when it is made
+ * @throws {TcpSseError} `ERR_OPTION_*`, when the handler is made
  * @example
  * import { echo } from 'tcp-sse/hono'
  *
@@ -56,20 +57,20 @@ export function echo(options: EchoRouteOptions = {}): MiddlewareHandler {
   return async (c, next) => {
     const answer = await answersEcho(c.req.raw)
     if (answer === undefined) return next()
-    // To a bare Response, Hono would not add the headers of its context.
+    // Hono adds the headers of its context only to a Response that it makes itself.
     return c.newResponse(null, { status: answer.status as 200, headers: answer.headers })
   }
 }
 
-/** Headers of the context's that are about another body, an upstream's perhaps. */
+/** Headers of the context that describe another body, for example that of an upstream. */
 const OF_ANOTHER_BODY = ['content-length', 'transfer-encoding', 'content-encoding']
 
-/** Hono keeps the context's status to itself; a response that it makes has it. */
+/** The status of the context. Hono does not expose it, except on responses that it makes. */
 function statusOf(c: Context): number {
   try {
     return c.newResponse(null).status
   } catch (cause) {
-    // 1xx: no Response has such a status.
+    // 1xx: a Response cannot have such a status.
     throw new TcpSseError('ERR_STATUS_WITHOUT_BODY', (cause as Error).message, { cause })
   }
 }

@@ -1,4 +1,4 @@
-// Koa 3 (and 2): the stream writes to Node's response, so Koa is told to leave it alone.
+// Koa 3 (and 2). The stream writes to Node's response, and `ctx.respond` is off.
 import type { Middleware } from 'koa'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
@@ -7,15 +7,15 @@ import { answerWithStream } from './node.js'
 
 declare module 'koa' {
   interface DefaultContext {
-    /** The client's stream, behind the `eventStream()` middleware. */
+    /** The client's stream, after the `eventStream()` middleware. */
     eventStream: EventStream
   }
 }
 
 /**
- * Middleware that answers with an event stream and puts it on `ctx.eventStream`. Headers that were set on `ctx`
- * before are sent; Koa's own end of the response is switched off (`ctx.respond = false`). What a middleware behind it
- * throws ends the stream with reason `error`.
+ * Middleware that answers with an event stream and puts it on `ctx.eventStream`. Headers that were
+ * set on `ctx` before are sent. Koa does not end the response itself (`ctx.respond = false`). If a
+ * later middleware throws, the stream ends with the reason `error`.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, when the middleware is made
  * @example
@@ -32,7 +32,7 @@ export function eventStream(options: EventStreamOptions = {}): Middleware {
     try {
       await next()
     } catch (error) {
-      // Koa reports it, and would leave a response that has begun open for ever.
+      // Koa reports the error, but never ends a response that has begun.
       stream.fail(error)
       throw error
     }
@@ -40,10 +40,10 @@ export function eventStream(options: EventStreamOptions = {}): Middleware {
 }
 
 /**
- * The route for echoes (the option `echo` of a stream): middleware before the stream's own. Requests that are no echoes go on to
- * the next one.
+ * Makes the route for echoes (the option `echo` of a stream): middleware before that of the stream.
+ * Other requests are passed to `next`.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, when it is made
+ * @throws {TcpSseError} `ERR_OPTION_*`, when the middleware is made
  * @example
  * import { echo } from 'tcp-sse/koa'
  *
@@ -53,7 +53,7 @@ export function echo(options: EchoRouteOptions = {}): Middleware {
   const route = new EchoRoute(options)
   return async (ctx, next) => {
     if (!isEcho(ctx.method, ctx.req.headers['content-type'])) return next()
-    // A body parser has put what it read on Koa's request, and not on Node's.
+    // A body parser puts its result on Koa's request, not on Node's.
     const { body } = ctx.request as { body?: unknown }
     const status = await route.statusOf(typeof body === 'string' ? body : await readBody(ctx.req))
     ctx.status = status

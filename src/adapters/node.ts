@@ -1,4 +1,5 @@
-// node:http, node:https, and node:http2's compatibility API: a request and a response become a transport.
+// node:http, node:https, and node:http2's compatibility API: turns a request and a response into a
+// transport.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
@@ -16,14 +17,15 @@ import type { AnyNodeTransport, NodeRequest, NodeResponse } from '../transport/n
 export type { NodeRequest, NodeResponse } from '../transport/node-transport.js'
 
 /**
- * Answers a request with an event stream: writes the head at once and returns the stream. A client that has left
- * already gets a stream that is closed from the start, with the reason; so does one that is turned away with 503, because
- * of `drain` or `admission`.
+ * Answers a request with an event stream: writes the head at once and returns the stream. If the
+ * client has already left, the stream is closed from the start, with the reason. The same happens
+ * if the request is refused with 503, because of `drain` or `admission`.
  *
- * What the response has of another body's framing (`Content-Length`, `Transfer-Encoding`, `Content-Encoding`) is taken off.
+ * Headers of the response that describe another body (`Content-Length`, `Transfer-Encoding`,
+ * `Content-Encoding`) are removed.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_RESPONSE`; `ERR_HEADERS_SENT`;
- * `ERR_STATUS_WITHOUT_BODY`. Nothing has been sent then.
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_RESPONSE`;
+ * `ERR_HEADERS_SENT`; `ERR_STATUS_WITHOUT_BODY`. In these cases nothing has been sent
  * @example
  * http.createServer((req, res) => {
  *   const stream = createEventStream(req, res, { detectWithin: 10_000 })
@@ -41,7 +43,7 @@ export function createEventStream(
 
 const NO_OPTIONS: EventStreamOptions = Object.freeze({})
 
-/** The same with options that have been checked. */
+/** The same, with options that were already checked. */
 export function answerWithStream(
   req: NodeRequest,
   res: NodeResponse,
@@ -61,14 +63,18 @@ export function answerWithStream(
   return makeStream(transport, settings, decodeId(req.headers['last-event-id']), refusal)
 }
 
-/** Header values are Latin-1 to Node and to the web's `Headers`; the ids in them are UTF-8 (HTML Standard, 9.2.4). */
+/**
+ * Node and the web's `Headers` treat header values as Latin-1; the ids in them are UTF-8 (HTML
+ * Standard, 9.2.4).
+ */
 export function decodeId(header: unknown): string {
   return typeof header === 'string' ? Buffer.from(header, 'latin1').toString() : ''
 }
 
-/** The transport for a request and response that `isExchange` has recognised. */
+/** The transport for a request and response that `isExchange` has accepted. */
 export function transportOf(req: NodeRequest, res: NodeResponse): AnyNodeTransport {
-  // By class and not by a `stream` property, which applications put on HTTP/1's requests and responses too.
+  // By class and not by a `stream` property, because applications add such a property to HTTP/1
+  // objects, too.
   if (res instanceof Http2ServerResponse) {
     const http2 = req as Http2ServerRequest
     return new Http2Transport(res, socketBehind(http2.stream.session?.socket))
@@ -76,7 +82,7 @@ export function transportOf(req: NodeRequest, res: NodeResponse): AnyNodeTranspo
   return new Http1Transport(res as ServerResponse, socketBehind((req as IncomingMessage).socket))
 }
 
-/** Whether these are a request and response of a Node server, by their shape. */
+/** Whether these are a request and response of a Node server, judged by their shape. */
 export function isExchange(req: unknown, res: unknown): boolean {
   return hasHeaders(req) && hasMethods(res) && hasHeaders((res as NodeResponse).req)
 }
@@ -86,7 +92,7 @@ function hasHeaders(req: unknown): boolean {
   return typeof headers === 'object' && headers !== null
 }
 
-/** All that a stream uses of a response: a mock that has less would fail in the middle. */
+/** All methods that a stream uses of a response. A mock with fewer would fail later. */
 const METHODS = [
   'end',
   'flushHeaders',
@@ -104,7 +110,10 @@ function hasMethods(res: unknown): boolean {
   return METHODS.every((name) => typeof object[name] === 'function')
 }
 
-/** The connection itself: HTTP/2 hides it behind a proxy. Not every carrier of a response is one. */
+/**
+ * The connection itself, which HTTP/2 hides behind a proxy object. A response can have another
+ * carrier than a socket.
+ */
 function socketBehind(socket: unknown): Socket | undefined {
   return socket instanceof Socket ? socketOf(socket) : undefined
 }

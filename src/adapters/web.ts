@@ -1,4 +1,4 @@
-// The web's Request and Response: Hono, srvx, Next.js route handlers, Bun, Deno.
+// The web's Request and Response, for Hono, srvx, Next.js route handlers, Bun and Deno.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { TcpSseError } from '../internal/errors.js'
@@ -19,25 +19,27 @@ import { WebTransport } from '../transport/web.js'
 import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readWebBody } from './echo.js'
 import { decodeId, isExchange, transportOf } from './node.js'
 
-/** Options of `createEventResponse`: those of a stream, and one of the body's. */
+/** Options of `createEventResponse`: those of a stream, and one for the body. */
 export interface EventResponseOptions extends EventStreamOptions {
   /**
-   * Bytes that may wait in the body for whoever reads it, before `send` says `queued`. It comes on top of what the server
-   * beneath buffers.
+   * Bytes that may wait in the body for its reader before `send` returns `queued`, 1 or more. The
+   * server below buffers further bytes.
    * @defaultValue 16 384
    */
   highWaterMark?: number | undefined
 }
 
-/** A response, and the stream that fills it. */
+/** A response and its stream. */
 export interface EventResponse {
-  /** To be returned from the handler. */
+  /** The handler must return it. */
   readonly response: Response
-  /** Takes events from now on; they wait in the body. */
+  /** The stream. Events that are sent before the response is returned wait in the body. */
   readonly stream: EventStream
 }
 
-/** What @hono/node-server hands to `fetch` as its second argument, and Hono to handlers as `c.env`. */
+/**
+ * What @hono/node-server passes to `fetch` as its second argument, and Hono to handlers as `c.env`.
+ */
 export interface NodeBindings {
   /** The request. */
   readonly incoming: IncomingMessage | Http2ServerRequest
@@ -46,19 +48,23 @@ export interface NodeBindings {
 }
 
 /**
- * Answers a web `Request` with a `Response` whose body is an event stream. Named after what it makes, beside
- * `createEventStream`, which writes to a response that is there already: here nothing is sent until the handler
- * has returned the response.
+ * Answers a web `Request` with a `Response` whose body is an event stream. Unlike
+ * `createEventStream`, which writes to an existing response, it sends nothing until the handler has
+ * returned the response.
  *
- * Where the server shows Node's request and response, the connection is watched as everywhere: `detectWithin` holds, the
- * reasons are exact, `inspect()`, `verdict` and `buffered()` tell. They are found in `env` (@hono/node-server), or on the
- * request itself (`request.runtime.node`, srvx and h3). Elsewhere nobody can ask the kernel: `inspect()` is `undefined`,
- * `verdict` stays `alive`, and a client has gone when the body is cancelled or `request.signal` aborts; heartbeats and
- * `stallTimeout` work. `delivered()` is `undefined` and confirmations are `unknown` in either case: the bytes
- * go through a writer that is not ours.
+ * If the server exposes Node's request and response, the connection is watched as usual:
+ * `detectWithin` applies, the reasons are exact, and `inspect()`, `verdict` and `buffered()` return
+ * values. The objects are found in `env` (@hono/node-server), or on the request itself
+ * (`request.runtime.node`, srvx and h3). On other servers the kernel cannot be asked: `inspect()`
+ * returns `undefined`, `verdict` stays `alive`, and a client has gone when the body is cancelled or
+ * `request.signal` aborts. Heartbeats and `stallTimeout` work there, too. In both cases
+ * `delivered()` is `undefined` and confirmations are `unknown`, because the bytes pass through a
+ * writer of the server.
  *
- * @param env - what the server passes to `fetch` beside the request; anything without Node's objects is ignored
- * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_REQUEST`; `ERR_HEADERS_SENT`
+ * @param env - the second argument of the server's `fetch`; a value without Node's objects is
+ * ignored
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_REQUEST`;
+ * `ERR_HEADERS_SENT`
  * @example
  * import { serve } from '@hono/node-server'
  *
@@ -100,9 +106,10 @@ export function createEventResponse(
 }
 
 /**
- * The route for echoes (the option `echo` of a stream): the same URL with POST.
+ * Makes the route for echoes (the option `echo` of a stream): a POST to the same URL.
  *
- * @returns what answers the echoes; `undefined` for requests that are none, whose bodies it leaves alone
+ * @returns a function that answers echoes. For other requests it resolves to `undefined` and leaves
+ * the body alone
  * @throws {TcpSseError} `ERR_OPTION_*`
  * @example
  * import { createEventResponse, echo } from 'tcp-sse/web'
@@ -152,10 +159,10 @@ function responseSettings(options: EventResponseOptions): ResponseSettings {
 function checkRequest(request: Request): void {
   const { headers, signal } = (request ?? {}) as Partial<Request>
   if (typeof headers?.get === 'function' && typeof signal?.aborted === 'boolean') return
-  throw new TcpSseError('ERR_NOT_A_REQUEST', 'createEventResponse needs a Request of the web’s.')
+  throw new TcpSseError('ERR_NOT_A_REQUEST', 'createEventResponse needs a web Request.')
 }
 
-/** The response of Node's that the body will be written to, where the server shows it. */
+/** Node's response to which the body will be written, if the server exposes it. */
 function nodeTransportOf(request: Request, env: unknown): AnyNodeTransport | undefined {
   const { incoming, outgoing } = (env ?? {}) as Partial<NodeBindings>
   if (isExchange(incoming, outgoing)) return transportOf(incoming as never, outgoing as never)

@@ -1,4 +1,4 @@
-// One event on its way to all subscribers of a channel.
+// Delivers one event to all subscribers of a channel.
 
 import { Deferred } from '../internal/deferred.js'
 import { monotonicNow } from '../internal/scheduling.js'
@@ -11,27 +11,27 @@ import { sharedBatch } from '../transport/fast/batch.js'
 import { prototypesAreNodes } from '../transport/fast/hooks.js'
 import type { Member, Members } from './members.js'
 
-/** What became of a broadcast, in streams; see `SendResult`. */
+/** How many streams an event was sent to, by result; see `SendResult`. */
 export interface BroadcastResult {
-  /** Written at once. */
+  /** Streams to which the event was written at once. */
   sent: number
-  /** Waiting for their client. */
+  /** Streams in which the event waits for the client. */
   queued: number
-  /** Left out by their overflow policy. */
+  /** Streams that left the event out, because of their overflow policy. */
   dropped: number
-  /** Ended, by now or because of this event. */
+  /** Streams that have ended, before or because of this event. */
   closed: number
 }
 
-/** Whom a broadcast is for. */
+/** Chooses the subscribers that get an event. */
 export interface BroadcastOptions {
-  /** Asked for each subscriber; `false` leaves it out. */
+  /** Called for each subscriber. If it returns `false`, the subscriber does not get the event. */
   filter?: ((stream: EventStream) => boolean) | undefined
-  /** Subscribers to leave out: one or several. */
+  /** One or several subscribers that do not get the event. */
   except?: EventStream | Iterable<EventStream> | undefined
 }
 
-/** What is to be sent, and to whom. */
+/** An event and its receivers. */
 export interface Job {
   readonly event: EncodedEvent
   readonly number: number
@@ -39,25 +39,28 @@ export interface Job {
   readonly members: Members
 }
 
-/** After so many streams the clock is looked at. */
+/** After this many streams, the clock is read. */
 const SENDS_PER_CLOCK_READ = 96
 
-/** Sends one event, slice by slice: to those outside the cohort one by one, then to the cohort. */
+/** Sends one event, slice by slice: first to each member outside the cohort, then to the cohort. */
 export class Broadcast {
   readonly result: BroadcastResult = { sent: 0, queued: 0, dropped: 0, closed: 0 }
-  /** The id of the channel's last event before this one that had one; `''` for none. */
+  /** The id of the channel's last event with an id before this one; `''` if there was none. */
   readonly previousId: string
   readonly #done = new Deferred<BroadcastResult>()
   readonly #event: EncodedEvent
   readonly #number: number
   readonly #members: Members
-  /** Whether the cohort can send it: it asks nobody, and takes all that it carries for events. */
+  /**
+   * Whether the cohort can send the event. The cohort calls no filters, and treats all that it
+   * carries as events.
+   */
   #isForCohort: boolean
   #state: 'waiting' | 'joining' | 'casting' = 'waiting'
-  /** Who is sent the event one by one, and how many of them have been. */
+  /** The members that are sent the event one by one, and how many of them have been. */
   #list: readonly Member[] = []
   #at = 0
-  /** Members that left the cohort before it came to them. */
+  /** Members that left the cohort before it sent them the event. */
   readonly #missed: Member[] = []
   readonly #filter: BroadcastOptions['filter']
   readonly #except: ReadonlySet<EventStream> | undefined
@@ -73,12 +76,18 @@ export class Broadcast {
     this.#isForCohort = filter === undefined && !event.isComment
   }
 
-  /** Settles once the last slice is out. Rejects with what the broadcast's own filter threw. */
+  /**
+   * Settles once the last slice has been sent. Rejects with the error that the broadcast's own
+   * filter has thrown.
+   */
   get done(): Promise<BroadcastResult> {
     return this.#done.promise
   }
 
-  /** Whether this event has not come to a member that it is for. Takes a pass over all: asked while slices are left. */
+  /**
+   * Whether a member that the event is for has not been sent it yet. Called only while slices are
+   * left, because it passes over all members.
+   */
   isBefore(member: Member): boolean {
     if (member.joinedAfter >= this.#number) return false
     if (this.#state === 'waiting' || this.#missed.includes(member)) return true
@@ -87,21 +96,22 @@ export class Broadcast {
     return this.#state === 'joining' || this.#members.cohort.isStillFor(member)
   }
 
-  /** Works until it is done (`true`) or the time is up. */
+  /** Works until all is sent (`true`) or the time is up. */
   run(until: number): boolean {
     if (this.#state === 'waiting') this.#start()
     let before = monotonicNow()
     while (!this.#isDone()) {
       try {
         this.#sendToSome()
-        // The sending itself is most of the work, so it has to be done before the clock can tell.
+        // The bytes are sent here. That is most of the work, so it must be done before the clock is
+        // read.
         sharedBatch.flush()
       } catch (error) {
-        // Nothing that is known throws here; the others get the event all the same, and once.
+        // No known code throws here. The other members still get the event, and only once.
         this.#failed ??= { error }
       }
       const now = monotonicNow()
-      // The next part takes about as long as this one did, and has to fit too.
+      // The next part takes about as long as this one did, and must fit into the budget, too.
       if (now + (now - before) >= until && !this.#isDone()) return false
       before = now
     }
@@ -166,8 +176,9 @@ export class Broadcast {
   }
 
   /**
-   * @param pass - takes the member off those that the event has not come to. Its filters are asked before that, and everything
-   * else comes after it: what is called here may unsubscribe any member, and `isBefore` has to be exact for each.
+   * @param pass - removes the member from those that have not been sent the event. The member's
+   * filters are called before that, and all other code after it: that code may unsubscribe any
+   * member, and `isBefore` must be exact for each
    */
   #sendTo(member: Member, pass: () => void): void {
     let isFor = false
@@ -190,12 +201,15 @@ export class Broadcast {
     return !member.left
   }
 
-  /** Everything before this event has been sent to it, and this one is about to be, by the cohort. */
+  /** Whether a member has been sent all earlier events and can get this one from the cohort. */
   #mayJoin(member: Member): boolean {
     return this.#isForCohort && this.#state === 'joining' && member.filter === undefined
   }
 
-  /** An application may have wrapped the response's `write`: what that throws is the end of this stream, and not of all. */
+  /**
+   * An application may have wrapped the response's `write`. If the wrapper throws, only this stream
+   * ends.
+   */
   #deliver(stream: LiveStream): SendResult {
     try {
       return stream.sendEncoded(this.#event)
@@ -205,7 +219,7 @@ export class Broadcast {
     }
   }
 
-  /** A subscriber whose own filter throws has a bug that concerns nobody else. */
+  /** A filter of a subscriber that throws has a bug, which must not affect other subscribers. */
   #passes(stream: LiveStream, filter: (event: EncodedEvent) => boolean): boolean {
     try {
       return filter(this.#event)

@@ -1,4 +1,4 @@
-// Many streams that are sent the same events.
+// Sends the same events to many streams.
 import { AsyncResource } from 'node:async_hooks'
 import { counters } from '../internal/counters.js'
 import { Deferred } from '../internal/deferred.js'
@@ -35,26 +35,27 @@ import { TimeSlicer } from './time-slicer.js'
 
 export type { ChannelOptions, SubscribeOptions, Subscription } from './options.js'
 
-/** What channels publish, by the name of the diagnostics channel. */
+/** The messages that channels publish, by the name of the diagnostics channel. */
 export interface ChannelMessages {
-  /** A broadcast is out to the last subscriber. */
+  /** A broadcast has reached the last subscriber. */
   readonly 'tcp-sse:channel:broadcast': {
-    /** Where it was broadcast: what `createChannel` returned. */
+    /** The channel: what `createChannel` returned. */
     readonly channel: {
-      /** Streams that are subscribed. */
+      /** The number of subscribed streams. */
       readonly size: number
     }
-    /** What became of it. */
+    /** How many streams the event was sent to, by result. */
     readonly result: BroadcastResult
-    /** Bytes of the event, as each subscriber gets them. */
+    /** Size of the event as each subscriber gets it, in bytes. */
     readonly bytes: number
-    /** Milliseconds from the event's delivery to this process until the last subscriber's turn was over. */
+    /** Milliseconds from the event's arrival here until it was sent to the last subscriber. */
     readonly took: number
   }
 }
 
 /**
- * Streams that are sent the same events. A stream leaves by itself when it ends. Made by `createChannel`.
+ * Sends the same events to many streams. A stream leaves by itself when it ends. Made by
+ * `createChannel`.
  *
  * @example
  * const { sent, queued, dropped, closed } = await news.broadcast({ data: 'to all but one' }, { except: stream })
@@ -63,21 +64,21 @@ export interface ChannelMessages {
 export class Channel {
   readonly #history: History | undefined
   readonly #numbering: Numbering | undefined
-  /** What is told to others as the channel. */
+  /** The channel in diagnostics messages. */
   readonly #owner: { readonly size: number }
   readonly #serialize: Serialize | undefined
   readonly #turns: TimeSlicer
   readonly #members = new Members()
-  /** Broadcast from within a callback of a delivery: all must get the earlier first. */
+  /** Broadcasts made within a callback of a delivery. They wait, so that order is kept. */
   readonly #waiting: Waiting[] = []
   #delivering = false
-  /** How many broadcasts there have been. */
+  /** The number of broadcasts so far. */
   #count = 0
-  /** The id of the last of them that had one. */
+  /** The id of the last broadcast that had one. */
   #lastId = ''
   #last: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
-  /** For whoever comes after `drain`. */
+  /** For streams that are subscribed after `drain`. */
   #shutdownMessage: ShutdownMessage | undefined
 
   /** @internal */
@@ -94,24 +95,26 @@ export class Channel {
     if (history === undefined || 'append' in history) return
     this.#numbering = new Numbering()
     this.#history = new MemoryHistory(history)
-    // A client that has had nothing else has had this.
+    // The id for clients that have not received any event.
     this.#history.append(this.#numbering.origin)
     this.#lastId = this.#numbering.origin.id as string
   }
 
-  /** How many streams are subscribed. */
+  /** The number of subscribed streams. */
   get size(): number {
     return this.#members.size
   }
 
   /**
-   * Adds a stream. With a history and a `Last-Event-ID` it is first sent what it has missed, then everything new, each
-   * event once. One that was a subscriber before has missed what came since. Events without an id are not sent again: no
-   * client can say whether it has had them. A stream that has ended is not added; one that comes when the channel has been
-   * drained is ended. A client that comes without a `Last-Event-ID` is sent the id of the channel's last event, without data, so that it
-   * misses nothing if it has to come back before the next one.
+   * Adds a stream. If the channel has a history and the client has a `Last-Event-ID`, the stream is
+   * first sent what the client has missed, then all new events, each once. A stream that was a
+   * subscriber before has missed the events since it left. Events without an id are never replayed,
+   * because no client can say whether it has received them. A stream that has ended is not added.
+   * After `drain`, a new stream is ended. A client without a `Last-Event-ID` is sent the id of the
+   * channel's last event, without data, in case it reconnects before the next one.
    *
-   * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
+   * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`,
+   * `ERR_OPTION_*`
    */
   subscribe(stream: EventStream, options: SubscribeOptions = {}): Subscription {
     if (!isStream(stream)) {
@@ -123,7 +126,7 @@ export class Channel {
     const lastEventId = given.lastEventId ?? this.#members.lastIdOf(stream) ?? stream.lastEventId
     this.#checkOpen()
     if (this.#members.find(stream) !== undefined) {
-      throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
+      throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is already subscribed to this channel.')
     }
     if (this.#shutdownMessage !== undefined)
       stream.finish('drained', this.#shutdownMessage.events())
@@ -138,7 +141,7 @@ export class Channel {
     return new Joined(replay, replayed)
   }
 
-  /** Takes a stream out; it stays open. Returns whether it was in. */
+  /** Removes a stream and leaves it open. Returns whether it was subscribed. */
   unsubscribe(stream: EventStream): boolean {
     const member = isStream(stream) ? this.#members.find(stream) : undefined
     if (member === undefined) return false
@@ -146,18 +149,20 @@ export class Channel {
     return true
   }
 
-  /** The id of the last event that a subscriber has been sent: slices of a broadcast may not have come to it yet. */
+  /** The last event that a subscriber was sent. Pending broadcasts may not have reached it. */
   #lastIdFor(member: Member): string {
     const next = this.#turns.pending.find((broadcast) => broadcast.isBefore(member))
     return (next === undefined ? this.#lastId : next.previousId) || member.startId
   }
 
   /**
-   * Sends an event to all subscribers. It is encoded once, and all share its bytes. One that is slow or dead delays nobody.
-   * Settles once the event is out to the last; broadcasts keep their order for each stream.
+   * Sends an event to all subscribers. The event is encoded once, and all subscribers share the
+   * bytes. A slow or dead subscriber does not delay the others. Settles once the event has been
+   * sent to the last subscriber. Each stream gets broadcasts in order.
    *
-   * @throws {TcpSseError} `ERR_EVENT_INVALID`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`, as a rejection and before anything is sent;
-   * it rejects also with what the serializer, `filter` or the history throws
+   * @throws {TcpSseError} as a rejection, before anything is sent: `ERR_EVENT_INVALID`,
+   * `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`. It also rejects with errors that the serializer, `filter`
+   * or the history throw
    */
   async broadcast(
     event: EventInput | EncodedEvent,
@@ -165,19 +170,19 @@ export class Channel {
   ): Promise<BroadcastResult> {
     this.#checkOpen()
     const { filter, except } = checkOptions(options, broadcastChecks, 'BroadcastOptions')
-    // Slices run in the root context, and this callback is the caller's.
+    // Slices run in the root async context. This callback needs the context of the caller.
     const whom = { filter: filter && AsyncResource.bind(filter), except }
     const encoded = isEncoded(event) ? event : encodeEvent(event, this.#serialize)
     return this.#publish(this.#numbering?.number(encoded) ?? encoded, whom)
   }
 
-  /** Ends the channel and the streams of all its subscribers, once the broadcasts under way are out. */
+  /** Closes the channel, and its subscribers' streams once pending broadcasts are sent. */
   close(): Promise<void> {
     this.#closed ??= inRootContext(() => this.#close())
     return this.#closed
   }
 
-  /** The subscribers, as of now; those that leave meanwhile are left out. Gives the event loop its turn now and then. */
+  /** Iterates over the current subscribers. Those that leave in the meantime are skipped. */
   async *[Symbol.asyncIterator](): AsyncGenerator<EventStream, void, undefined> {
     let count = 0
     for (const member of this.#members.all()) {
@@ -203,15 +208,15 @@ export class Channel {
     return this.#members.find(stream) !== undefined
   }
 
-  /** The last event that a stream was sent before it was taken out. @internal */
+  /** The id of the last event that a stream was sent before it was removed. @internal */
   lastIdOf(stream: LiveStream): string | undefined {
     return this.#members.lastIdOf(stream)
   }
 
   /**
-   * Hands the stream what it has missed. The caller subscribes it in the same step.
+   * Sends the stream what it has missed. The caller subscribes it in the same synchronous step.
    *
-   * @returns also the id of the last event that it has then
+   * @returns also the id of the last event that the stream has then
    */
   #replay(
     stream: LiveStream,
@@ -219,7 +224,7 @@ export class Channel {
     lastEventId: string,
   ): { replay: ReplayOutcome; replayed: number; lastId: string } {
     if (lastEventId === '' || this.#history === undefined) {
-      // Without a history it is known at least whether something was missed.
+      // Without a history, the channel only knows whether something was missed.
       const missed = lastEventId !== '' && lastEventId !== this.#lastId
       const replay = missed ? 'unknown' : 'complete'
       return { replay, replayed: 0, lastId: lastEventId }
@@ -231,7 +236,7 @@ export class Channel {
       const lastId = events.at(-1)?.id || lastEventId
       try {
         const missed = filter === undefined ? events : events.filter(once(filter, asked))
-        // A filter that broadcasts: the stream is not subscribed yet, so it is sent that from the history too.
+        // The filter has broadcast. The stream gets that event from the history, too.
         if (before !== this.#count) continue
         stream.writer.replay(missed)
         return { replay, replayed: missed.length, lastId }
@@ -260,7 +265,7 @@ export class Channel {
     }
   }
 
-  /** Remembered first: whoever subscribes from now on finds it in the history. */
+  /** Appends to the history first: a stream that is subscribed from then on gets it there. */
   #deliver({ event, whom, result }: Waiting): void {
     const { id = '' } = event
     try {
@@ -285,7 +290,7 @@ export class Channel {
     this.#turns.add(broadcast)
   }
 
-  /** A filter that threw has kept the event from some, and the others have it: told all the same. */
+  /** Publishes the result, also if a filter threw: only some subscribers missed the event. */
   #announce({ done, result }: Broadcast, bytes: number): void {
     const startedAt = monotonicNow()
     const tell = (): void => {
@@ -301,7 +306,7 @@ export class Channel {
   }
 
   async #close(): Promise<void> {
-    // From within a callback of a delivery.
+    // Events that were broadcast from within a callback of a delivery.
     while (this.#waiting.length > 0) await nextTurn()
     await this.#last
     const ends: Promise<unknown>[] = []
@@ -317,7 +322,7 @@ export class Channel {
 
 brand(Channel, 'Channel')
 
-/** The filter, asked for each event once only. */
+/** Calls the filter only once per event. */
 function once(filter: (event: EncodedEvent) => boolean, asked: Map<EncodedEvent, boolean>) {
   return (event: EncodedEvent): boolean => {
     const answer = asked.get(event) ?? filter(event)

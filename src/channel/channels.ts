@@ -1,20 +1,26 @@
-// Many small channels, each open only while it is used.
+// Many small channels, each open only while it is in use.
 import { type Clock, systemClock } from '../internal/clock.js'
 import { TcpSseError } from '../internal/errors.js'
 import { type Checks, checkOptions, duration, wrongType } from '../internal/validate.js'
 import { HubChannel } from './hub-channel.js'
 import { type HubSettings, hubChecks } from './hub-options.js'
 
-/** Options of `createChannels`: those of a channel with a hub, and when a channel is closed. */
+/**
+ * Options of `createChannels`: those of a channel with a hub, and the time after which a channel is
+ * closed.
+ */
 export interface ChannelsOptions extends HubSettings {
-  /** A channel without a subscriber is closed in this process after so long; its log stays. ms. @defaultValue 30 000 */
+  /**
+   * Milliseconds without a subscriber after which a channel is closed in this process. Its log
+   * stays. @defaultValue 30 000
+   */
   closeAfter?: number | undefined
 }
 
 const checks: Checks<ChannelsOptions> = { ...hubChecks, closeAfter: duration() }
 
 /**
- * Makes channels as they are asked for: one a conversation, a document, an answer of a model.
+ * Makes channels on request, for example one for each conversation, document or answer of a model.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`
  * @example
@@ -28,12 +34,12 @@ export function createChannels(options: ChannelsOptions): Channels {
 
 interface Used {
   readonly channel: HubChannel
-  /** When it was asked for, or seen in use. */
+  /** When it was last requested or seen in use. */
   at: number
 }
 
 /**
- * Channels by name. Made by `createChannels`. Do not keep a channel: ask for it each time.
+ * Channels by name. Made by `createChannels`. Do not keep a channel. Call `get` each time.
  *
  * @example
  * const channels = createChannels({ hub: localHub() })
@@ -59,13 +65,13 @@ export class Channels {
     this.#clock = clock
   }
 
-  /** How many are open in this process. */
+  /** The number of channels that are open in this process. */
   get size(): number {
     return this.#open.size
   }
 
   /**
-   * The channel of this name; it is opened where it is not.
+   * Returns the channel with this name, and opens it if necessary.
    *
    * @throws {TcpSseError} `ERR_OPTION_TYPE`, `ERR_CHANNEL_CLOSED`, `ERR_HUB_CLOSED`
    */
@@ -84,7 +90,7 @@ export class Channels {
     return channel
   }
 
-  /** Closes all, and the streams of their subscribers in this process. */
+  /** Closes all channels, and the streams of their subscribers in this process. */
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelSweep?.()

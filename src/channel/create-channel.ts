@@ -1,11 +1,11 @@
-// Channels as applications make them.
+// The function that makes channels.
 import { Channel } from './channel.js'
 import { HubChannel } from './hub-channel.js'
 import type { HubChannelOptions } from './hub-options.js'
 import type { ChannelOptions } from './options.js'
 
 /**
- * Makes a channel of this process.
+ * Makes a channel within this process.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`
  * @example
@@ -15,7 +15,8 @@ import type { ChannelOptions } from './options.js'
  */
 export function createChannel(options?: ChannelOptions): Channel
 /**
- * Makes a channel of several processes: all that have its name and hub are one. docs/several-machines.md tells more.
+ * Makes a channel that spans several processes: all channels with the same name and hub are one.
+ * See docs/several-machines.md.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_HUB_CLOSED`
  * @example

@@ -1,42 +1,45 @@
-// What has been broadcast, for clients that come back. No clock of its own, no socket: tested by tables.
+// Stores events that have been broadcast, for clients that reconnect. It has no timer and no
+// socket.
 import { type Clock, systemClock } from '../internal/clock.js'
 import { type Checks, checkOptions, duration, integer } from '../internal/validate.js'
 import type { EncodedEvent } from '../sse/encode.js'
 
 /**
- * What a client that comes back can be sent:
+ * What a client that reconnects can be sent:
  *
- * - `complete`: everything since its last event.
- * - `partial`: the events right after its last one are forgotten. What is left is sent, so there is a gap.
- * - `unknown`: its last event is not known here, and nothing is sent again.
+ * - `complete`: all events since its last one.
+ * - `partial`: the events right after its last one are forgotten. The rest is sent, so there is a
+ *   gap.
+ * - `unknown`: its last event is not known here. Nothing is sent again.
  */
 export type ReplayOutcome = 'complete' | 'partial' | 'unknown'
 
-/** The answer of a history. */
+/** The result of a lookup in a history. */
 export interface HistoryReplay {
-  /** How much of what was missed is there. */
+  /** How much of what the client has missed is available. */
   readonly outcome: ReplayOutcome
   /** Oldest first. A later `append` must not change it. */
   readonly events: readonly EncodedEvent[]
 }
 
 /**
- * Remembers a channel's events. Both methods are synchronous: subscribing and looking up are one step, and that is why
- * a client that comes back gets no event twice and misses none.
+ * Stores a channel's events. Both methods are synchronous: subscribing and looking up must be one
+ * step, so that a client that reconnects misses no event and gets none twice.
  */
 export interface History {
   /**
-   * Called once for each broadcast whose event has an id, in order, before anybody is sent the event. If it throws, the broadcast
-   * rejects and nobody is. Without an id no client can say whether it has had an event, so such events are never sent again.
+   * Called once for each broadcast whose event has an id, in order, before the event is sent to any
+   * stream. If it throws, the broadcast rejects and no stream gets the event. Events without an id
+   * are never replayed, because no client can say whether it has received them.
    */
   append(event: EncodedEvent): void
-  /** What came after the latest event with this id; never called with `''`. */
+  /** Returns the events after the latest event with this id. Never called with `''`. */
   since(id: string): HistoryReplay
 }
 
-/** How much is remembered. Whatever limit comes first counts. */
+/** How much is stored. The limit that is reached first applies. */
 export interface MemoryHistoryOptions {
-  /** @defaultValue 1 000 */
+  /** Number of events. 1 to 10 000 000. @defaultValue 1 000 */
   maxEvents?: number | undefined
   /** Milliseconds. @defaultValue no limit */
   maxAge?: number | undefined
@@ -44,7 +47,7 @@ export interface MemoryHistoryOptions {
   maxBytes?: number | undefined
 }
 
-/** The limits' table. */
+/** The table of the limits. */
 export const historyChecks: Checks<MemoryHistoryOptions> = {
   maxEvents: integer('events', { min: 1, max: 10_000_000 }),
   maxAge: duration(),
@@ -57,10 +60,11 @@ interface Entry {
 }
 
 /**
- * A history in this process's memory, of events that have an id. `append` takes constant time, `since` constant time and that of copying its answer.
+ * A history in this process's memory, of events that have an id. `append` takes constant time.
+ * `since` takes the time to copy its result.
  *
- * Of forgotten events the ids are remembered for a while longer (as many as `maxEvents`), so that a client which is
- * late (`partial`) can be told from one with an id of somebody else's (`unknown`).
+ * The ids of forgotten events are kept a while longer (as many as `maxEvents`). They distinguish a
+ * client that is too late (`partial`) from one whose id comes from elsewhere (`unknown`).
  *
  * @example
  * createChannel({ history: new MemoryHistory({ maxEvents: 10_000, maxAge: 3_600_000 }) })
@@ -70,13 +74,16 @@ export class MemoryHistory implements History {
   readonly #maxAge: number
   readonly #maxBytes: number
   readonly #clock: Pick<Clock, 'now'>
-  /** Numbered from the first ever on: `#entries[i]` is number `#first + i - #head`. */
+  /**
+   * Events have numbers, counted from the first one ever: `#entries[i]` is number
+   * `#first + i - #head`.
+   */
   #entries: (Entry | undefined)[] = []
   #head = 0
   #first = 0
   #bytes = 0
   readonly #numbers = new Map<string, number>()
-  /** The number that each forgotten event had. */
+  /** The number of each forgotten event. */
   readonly #forgotten = new Map<string, number>()
 
   /**
@@ -93,12 +100,12 @@ export class MemoryHistory implements History {
     this.#clock = clock
   }
 
-  /** How many events are remembered. */
+  /** The number of stored events. */
   get size(): number {
     return this.#entries.length - this.#head
   }
 
-  /** Bytes of them. */
+  /** The size of the stored events, in bytes. */
   get bytes(): number {
     return this.#bytes
   }
@@ -117,7 +124,8 @@ export class MemoryHistory implements History {
     this.#trim()
     const number = this.#numbers.get(id) ?? this.#forgotten.get(id)
     if (number === undefined) return { outcome: 'unknown', events: [] }
-    // The client has the event with this number: that it is forgotten leaves no gap.
+    // The client already has the event with this number, so it leaves no gap if that one is
+    // forgotten.
     if (number + 1 >= this.#first) return { outcome: 'complete', events: this.#from(number + 1) }
     return { outcome: 'partial', events: this.#from(this.#first) }
   }
@@ -152,7 +160,7 @@ export class MemoryHistory implements History {
     this.#bytes -= bytes.length
     this.#first += 1
     this.#head += 1
-    // Moved down now and then: each entry once for each time the array doubles, so constant time on the whole.
+    // Moving the rest once half is empty takes constant time per event on average.
     if (this.#head * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#head)
       this.#head = 0

@@ -1,4 +1,4 @@
-// A channel whose events a hub carries and remembers: one log, subscribers in many processes.
+// A channel whose events a hub carries and stores: one log, with subscribers in many processes.
 import { AsyncResource } from 'node:async_hooks'
 import type { FeedState } from '../hub/hub.js'
 import { TcpSseError } from '../internal/errors.js'
@@ -29,8 +29,8 @@ import {
 import { Publisher } from './publishing.js'
 
 /**
- * A channel with a hub: all channels of one name on one hub, in whichever process, have the same events in the same order, with the hub's ids. Made by
- * `createChannel`.
+ * A channel with a hub. All channels with one name on one hub, in all processes, have the same
+ * events in the same order, with the hub's ids. Made by `createChannel`.
  *
  * @example
  * const chat = createChannel({ hub: localHub(), name: 'chat:42' })
@@ -63,22 +63,28 @@ export class HubChannel {
     return this.#members.size
   }
 
-  /** Whether the channel gets what is published now (`live`), what it has missed (`catching-up`), or nothing (`down`). */
+  /**
+   * What the channel receives from the hub: new events (`live`), events that it missed
+   * (`catching-up`), or nothing (`down`).
+   */
   get state(): FeedState {
     return this.#members.feedState
   }
 
-  /** Whether it has subscribers, or events on their way. @internal */
+  /** Whether it has subscribers or pending publications. @internal */
   get busy(): boolean {
     return this.size > 0 || this.#publisher.busy
   }
 
   /**
-   * Adds a stream. A client with a `Last-Event-ID` is first sent what it has missed, then everything new, each event once; one without is told
-   * where the channel stands, so that it misses nothing if it has to come back before the next event. What the log
-   * no longer has is told by the gap event. A stream that has ended is not added; one that comes when the channel has been drained is ended.
+   * Adds a stream. A client with a `Last-Event-ID` is first sent what it has missed, then all new
+   * events, each once. A client without one is sent the channel's current id, so that it misses
+   * nothing if it reconnects before the next event. If the log no longer has the missed events, the
+   * client gets the gap event. A stream that has ended is not added. After `drain`, a new stream is
+   * ended.
    *
-   * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
+   * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`,
+   * `ERR_OPTION_*`
    */
   subscribe(stream: EventStream, options: SubscribeOptions = {}): Subscription {
     if (!isStream(stream)) {
@@ -88,7 +94,7 @@ export class HubChannel {
     const given = checkOptions(options, subscribeChecks, 'SubscribeOptions')
     this.#checkOpen()
     if (this.#members.has(stream)) {
-      throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is subscribed to this channel already.')
+      throw new TcpSseError('ERR_SUBSCRIBED', 'The stream is already subscribed to this channel.')
     }
     if (this.#shutdownMessage !== undefined)
       stream.finish('drained', this.#shutdownMessage.events())
@@ -97,17 +103,20 @@ export class HubChannel {
     return inRootContext(() => this.#members.subscribe(stream, given.lastEventId, filter))
   }
 
-  /** Takes a stream out; it stays open. Returns whether it was in. */
+  /** Removes a stream from the channel and leaves it open. Returns whether it was subscribed. */
   unsubscribe(stream: EventStream): boolean {
     return isStream(stream) && this.#members.unsubscribe(stream)
   }
 
   /**
-   * Publishes an event: all subscribers of all processes get it, and the log has it for those who come back. Settles when the hub has it. `filter`
-   * and `except` choose among the subscribers of this process; elsewhere, and for those who come back, it is for all.
+   * Publishes an event. All subscribers in all processes get it, and the log has it for clients
+   * that reconnect. Settles when the hub has it. `filter` and `except` choose among the subscribers
+   * of this process only. Subscribers in other processes, and clients that reconnect, get the event
+   * in any case.
    *
-   * @throws {TcpSseError} as a rejection: `ERR_EVENT_INVALID`, also for an event with an `id`: ids are the hub's; `ERR_HUB_DOWN`, the event was not
-   * taken; `ERR_PUBLISH_UNKNOWN`, nobody knows; `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
+   * @throws {TcpSseError} as a rejection: `ERR_EVENT_INVALID`, also for an event with an `id`,
+   * because the hub gives the ids; `ERR_HUB_DOWN`, the event was not taken; `ERR_PUBLISH_UNKNOWN`,
+   * it is unknown whether the event was taken; `ERR_CHANNEL_CLOSED`, `ERR_OPTION_*`
    */
   async broadcast(
     event: EventInput | EncodedEvent,
@@ -119,7 +128,7 @@ export class HubChannel {
     const whom = chosen ? { filter: filter && AsyncResource.bind(filter), except } : undefined
     if (event?.id !== undefined) {
       const message =
-        "Ids of a channel with a hub are the hub's: an event cannot have one of its own."
+        'An event on a channel with a hub must not have an id, because the hub gives the ids.'
       throw new TcpSseError('ERR_EVENT_INVALID', message)
     }
     const text = isEncoded(event)
@@ -138,13 +147,19 @@ export class HubChannel {
     }
   }
 
-  /** Ends the channel in this process, and the streams of its subscribers here, once what was published is answered. */
+  /**
+   * Closes the channel in this process, and the streams of its subscribers here, once pending
+   * publications have been answered.
+   */
   close(): Promise<void> {
     this.#closed ??= inRootContext(() => this.#close())
     return this.#closed
   }
 
-  /** The subscribers in this process, as of now; those that leave meanwhile are left out. */
+  /**
+   * Iterates over the current subscribers in this process, except those that leave during the
+   * iteration.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<EventStream, void, undefined> {
     for (const stream of this.#members.joining()) yield stream
     yield* this.#members.local

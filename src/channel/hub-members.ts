@@ -1,4 +1,5 @@
-// What a feed brings, and who gets it: the subscribers of a channel with a hub in this process.
+// The subscribers in this process of a channel with a hub, and the delivery of the feed's entries
+// to them.
 import type { Entry, Feed, FeedListener, FeedState, Position } from '../hub/hub.js'
 import { counters, countUp } from '../internal/counters.js'
 import { Deferred } from '../internal/deferred.js'
@@ -24,16 +25,19 @@ import { type ReplayPage, type ReplayReader, replayReader } from './replay-reade
 import { spreadEnds } from './spread-ends.js'
 import { Window, type WindowLimits } from './window.js'
 
-/** What a process remembers by itself of each channel. */
+/** Limits of the events of each channel that a process keeps itself. */
 const WINDOW_EVENTS = 1_000
 const WINDOW_BYTES = 4 * 1024 * 1024
-/** Entries that may be on their way to subscribers before the feed is asked to pause. */
+/** Entries that may be in delivery to subscribers before the feed is asked to pause. */
 const UNDER_WAY = 64
 
-/** For whom an entry is that this process has published. */
+/** Returns the broadcast options of an entry that this process has published. */
 export type WhomOf = (token: string) => BroadcastOptions | undefined
 
-/** The subscribers. Those that are where the cursor is are members of a local channel; the others are on their way. */
+/**
+ * The subscribers. Those that are at the feed's cursor are members of a local channel. The others
+ * are joining.
+ */
 export class HubMembers implements JoinHost, FeedListener {
   readonly tag: IdTag
   readonly local: Channel
@@ -43,7 +47,7 @@ export class HubMembers implements JoinHost, FeedListener {
   readonly #replays: ReplayReader
   readonly #limits: WindowLimits
   readonly #joins = new Map<LiveStream, Join>()
-  /** What those had that left on their way. */
+  /** The last event ids of streams that left while they were joining. */
   readonly #lastIds = new WeakMap<LiveStream, string>()
   #window: Window | undefined
   #state: FeedState = 'catching-up'
@@ -87,7 +91,7 @@ export class HubMembers implements JoinHost, FeedListener {
     return this.#joins.has(stream) || this.local.has(stream)
   }
 
-  /** Those on their way. */
+  /** The streams that are joining. */
   joining(): LiveStream[] {
     return [...this.#joins.keys()]
   }
@@ -117,7 +121,7 @@ export class HubMembers implements JoinHost, FeedListener {
     return [...this.joining(), ...this.local.stopSubscriptions(shutdownMessage)]
   }
 
-  /** Nothing comes any more, and those who are on their way are ended. */
+  /** Stops the feed, and ends all streams. */
   close(): Promise<unknown> {
     this.#closed = true
     this.feed.close()
@@ -127,13 +131,13 @@ export class HubMembers implements JoinHost, FeedListener {
     return Promise.all([...ends, this.local.close()])
   }
 
-  /** To the subscribers of this process only: nothing that is remembered. */
+  /** Sends an event to the subscribers of this process only. It is not stored. */
   sendHere(event: EncodedEvent, whom?: BroadcastOptions): void {
     this.local.broadcast(event, whom).catch((error: unknown) => rethrowLater(error))
     if (whom === undefined) for (const stream of this.joining()) stream.sendEncoded(event)
   }
 
-  // What the feed tells.
+  // Implements FeedListener.
 
   start(position: Position): void {
     const compare = (a: Position, b: Position): number => this.feed.compare(a, b)
@@ -146,7 +150,8 @@ export class HubMembers implements JoinHost, FeedListener {
     this.#tellMoved()
     this.#underWay += 1
     const over = done
-      // What the filter of a broadcast of this process has thrown: its call may have settled long ago.
+      // An error of the filter of a local broadcast. The call to `broadcast` may have settled long
+      // ago.
       .then(NOTHING, (error: unknown) => rethrowLater(error))
       .then(() => {
         this.#underWay -= 1
@@ -163,7 +168,8 @@ export class HubMembers implements JoinHost, FeedListener {
     if (channelGap.hasSubscribers) channelGap.publish(gap)
     const members = this.local.streams()
     if (this.#wantsClose(gap)) {
-      // At once, or they would get what comes behind the gap and know nothing of it.
+      // Unsubscribe at once. Otherwise they would get the events after the gap without knowing of
+      // it.
       for (const stream of members) this.local.unsubscribe(stream)
       spreadEnds(members, this.#options.spreadOver ?? 10_000)
     } else {
@@ -184,7 +190,7 @@ export class HubMembers implements JoinHost, FeedListener {
     channelState.publish({ name, state, previous, cause } satisfies ChannelStateMessage)
   }
 
-  // What those who join ask for.
+  // Implements JoinHost.
 
   moved(): Promise<void> {
     this.#moved ??= new Deferred()

@@ -1,4 +1,4 @@
-// What a channel with a hub can be told, and what it tells.
+// Options and messages of channels with a hub.
 
 import type { FeedState, Hub, Keep } from '../hub/hub.js'
 import {
@@ -13,13 +13,13 @@ import {
 import type { Serialize } from '../sse/encode.js'
 import { object } from './options.js'
 
-/** Entries that a channel has lost, as far as it knows. */
+/** A range of entries that the channel has, or may have, lost. */
 export interface ChannelGap {
   /** The channel's name. */
   readonly name: string
   /** The id of the last event before the gap. */
   readonly after: string
-  /** The id from which it goes on. */
+  /** The id after which the channel continues. */
   readonly next: string
 }
 
@@ -27,50 +27,64 @@ export interface ChannelGap {
 export interface ChannelStateMessage {
   /** The channel's name. */
   readonly name: string
-  /** Now. */
+  /** The new state. */
   readonly state: FeedState
-  /** Before. */
+  /** The state before. */
   readonly previous: FeedState
-  /** Why it is down. */
+  /** Why the channel is down, if it is. */
   readonly cause: Error | undefined
 }
 
-/** How much the log of a channel with a hub remembers. */
+/** How much the log of a channel with a hub keeps. */
 export interface HubHistory {
-  /** @defaultValue 1 000 */
+  /** Number of events. 1 to 10 000 000. @defaultValue 1 000 */
   maxEvents?: number | undefined
   /** Milliseconds. @defaultValue no limit */
   maxAge?: number | undefined
 }
 
-/** What channels of `createChannels` share. Times in milliseconds. */
+/** Options that the channels of `createChannels` share. Times in milliseconds. */
 export interface HubSettings {
-  /** Carries and remembers the events: `clusterHub()`, `localHub()`, … */
+  /** Carries and stores the events: `clusterHub()`, `localHub()`, … */
   hub: Hub
-  /** How much the log remembers. */
+  /** How much the log keeps. */
   history?: HubHistory | undefined
-  /** Turns data that is no string into text. @defaultValue `JSON.stringify` */
+  /** Turns data that is not a string into text. @defaultValue `JSON.stringify` */
   serialize?: Serialize | undefined
-  /** The longest that broadcasts of this channel hold the event loop at a time. @defaultValue 8 */
+  /**
+   * The longest time for which broadcasts of this channel may block the event loop at a stretch, 1
+   * to 1 000. @defaultValue 8
+   */
   sliceBudget?: number | undefined
-  /** After so long `broadcast` rejects, whatever the engine does. @defaultValue 5 000 */
+  /** Time after which `broadcast` rejects if the engine has not answered. @defaultValue 5 000 */
   publishTimeout?: number | undefined
-  /** After so long without an answer of the engine a client that comes back gets what is new: outcome `unavailable`. @defaultValue 5 000 */
+  /**
+   * Time after which a client that reconnects continues with new events if the engine has not
+   * answered; the outcome is then `unavailable`. @defaultValue 5 000
+   */
   resumeTimeout?: number | undefined
-  /** Events that may wait for the engine's answer; more are refused with `ERR_HUB_DOWN`. Beside it, 16 MiB. @defaultValue 1 000 */
+  /**
+   * How many events may wait for the engine's answer, 1 to 1 000 000. Further ones are refused with
+   * `ERR_HUB_DOWN`. A second limit is 16 MiB. @defaultValue 1 000
+   */
   maxPending?: number | undefined
   /**
-   * What becomes of an event that the engine has not taken. `reject`: `broadcast` rejects. `local`: it is sent to the subscribers of this process,
-   * without an id, and is not remembered; for what is only worth having now.
+   * What happens to an event that the engine has not taken. With `reject`, `broadcast` rejects.
+   * With `local`, the event is sent to the subscribers of this process, without an id, and is not
+   * stored. Use it for events that are of no use later.
    * @defaultValue `'reject'`
    */
   whenDown?: 'reject' | 'local' | undefined
   /**
-   * Called when entries are lost: the log was trimmed past this process, or is another one. `'close'`, or a callback that returns it: all subscribers are
-   * ended over `spreadOver`, come back, and are told then. Otherwise they stay, and are sent the gap event.
+   * What happens when entries are lost: the log was trimmed past this process, or is another log.
+   * With `'close'`, or a callback that returns it, all subscribers are ended over `spreadOver`, and
+   * learn of the gap when they reconnect. Otherwise they stay connected and are sent the gap event.
    */
   onGap?: 'close' | ((gap: ChannelGap) => unknown) | undefined
-  /** The name of the event that tells clients that they may have missed something; its data is `{"reason": …}`. @defaultValue `'gap'` */
+  /**
+   * The name of the event after which clients may have missed something. Its data is
+   * `{"reason": …}`. @defaultValue `'gap'`
+   */
   gapEvent?: string | undefined
   /** The time over which subscribers are ended after a gap. @defaultValue 10 000 */
   spreadOver?: number | undefined
@@ -78,7 +92,7 @@ export interface HubSettings {
 
 /** Options of `createChannel` with a hub. Times in milliseconds. */
 export interface HubChannelOptions extends HubSettings {
-  /** The channel's name: all channels of this name on the same hub are one, in whichever process. */
+  /** The channel's name. All channels with this name on the same hub are one, in all processes. */
   name: string
 }
 
@@ -111,13 +125,16 @@ function string(value: unknown, name: string): string {
   throw wrongType(name, 'a string that is not empty', value)
 }
 
-/** How much a log is asked to keep. */
+/** How much a log must keep. */
 export function keepOf({ maxEvents = 1_000, maxAge }: HubHistory = {}): Keep {
   return maxAge === undefined ? { maxEvents } : { maxEvents, maxAge }
 }
 
-/** What `broadcast` of a channel with a hub settles with. */
+/** The result of `broadcast` on a channel with a hub. */
 export interface Publication {
-  /** The event's id; `undefined` where it was sent to this process's subscribers only (`whenDown: 'local'`). */
+  /**
+   * The event's id; `undefined` if it was sent to this process's subscribers only
+   * (`whenDown: 'local'`).
+   */
   readonly id: string | undefined
 }

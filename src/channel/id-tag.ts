@@ -6,7 +6,10 @@ import { EncodedEvent } from '../sse/encode.js'
 const LENGTH = 6
 const POSITION = /^[A-Za-z0-9._~-]{1,80}$/
 
-/** What the ids of one channel begin with: 36 bits of a hash, so that an id of another channel is none of this one. */
+/**
+ * The prefix of all ids of one channel: 36 bits of a hash, so that an id of another channel is
+ * recognized.
+ */
 export class IdTag {
   readonly #prefix: string
 
@@ -19,14 +22,17 @@ export class IdTag {
     return this.#prefix + position
   }
 
-  /** The position in an id that a client has sent; `undefined` for one of another channel, and for what is no id. */
+  /**
+   * The position in an id that a client has sent. `undefined` for an id of another channel, and for
+   * any other string.
+   */
   positionOf(id: string): Position | undefined {
     if (!id.startsWith(this.#prefix)) return undefined
     const position = id.slice(this.#prefix.length)
     return POSITION.test(position) ? position : undefined
   }
 
-  /** The event as clients get it: the log has its text without an id. */
+  /** The event as it is sent to clients. The log has its text without an id. */
   encode({ position, text, key }: Entry): EncodedEvent {
     const id = this.idOf(position)
     return new EncodedEvent(Buffer.from(`id: ${id}\n${text}`), id, key)

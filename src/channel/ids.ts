@@ -1,10 +1,10 @@
-// Ids that a channel gives by itself, and the event that tells a client an id and nothing else.
+// Ids that a channel gives itself, and the event that only sets a client's last event id.
 import { randomBytes } from 'node:crypto'
 import { EncodedEvent } from '../sse/encode.js'
 
 /**
- * An event that only has an id, which clients keep and tell nobody of (HTML Standard, 9.2.6: the data buffer is empty). It counts as no
- * event.
+ * An event with nothing but an id. Clients store the id and dispatch no event (HTML Standard,
+ * 9.2.6: the data buffer is empty). It does not count as an event.
  */
 export function primer(id: string): EncodedEvent {
   return new EncodedEvent(Buffer.from(`id: ${id}\n\n`), id, undefined, true)
@@ -12,16 +12,16 @@ export function primer(id: string): EncodedEvent {
 
 /** Ids of one channel of one process: `<era>.<number>`. */
 export class Numbering {
-  /** Unlike that of any other channel, here or before a restart. */
+  /** Unique to this channel, also across restarts. */
   readonly #era = randomBytes(6).toString('base64url')
   #last = 0
 
-  /** What a client has that has had no event. */
+  /** The id for a client that has not received any event. */
   get origin(): EncodedEvent {
     return primer(`${this.#era}.0`)
   }
 
-  /** The event with the next id, if it has none and is one. */
+  /** Gives the event the next id, unless it has one or is a comment. */
   number(event: EncodedEvent): EncodedEvent {
     if (event.id !== undefined || event.isComment) return event
     this.#last += 1

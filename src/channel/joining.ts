@@ -1,8 +1,9 @@
-// A client on its way into a channel that has a hub: what it has missed first, then what is new, without a hole or a double.
+// A client that joins a channel with a hub. It gets what it has missed first, then the new events,
+// without a gap and without repetitions.
 //
-// Everything up to one position has been handed to the client. As soon as the window holds what follows that position, the
-// stream becomes a member in one synchronous step, and goes on with the event behind it. Until then the log is read, page
-// by page, at the client's pace.
+// The client has been sent everything up to a position. Once the window holds the events after that
+// position, the stream becomes a member in one synchronous step and continues from there. Until
+// then the log is read page by page, at the client's pace.
 import type { Position } from '../hub/hub.js'
 import { counters, countUp } from '../internal/counters.js'
 import { Deferred } from '../internal/deferred.js'
@@ -13,23 +14,23 @@ import type { Replayed, Subscription, SubscriptionOutcome } from './options.js'
 import type { ReplayPage } from './replay-reader.js'
 import type { Window } from './window.js'
 
-/** Why a client is told that it may have missed something. */
+/** Why a client may have missed something. */
 export type LossReason = 'partial' | 'unknown' | 'unavailable' | 'lost'
 
 /** The channel that a client joins. */
 export interface JoinHost {
   /** `undefined` until the feed has started. */
   readonly window: Window | undefined
-  /** Settles when the cursor moves, or the log turns out to be another one. */
+  /** Settles when the cursor moves, or when the log turns out to be another one. */
   moved(): Promise<void>
-  /** Calls back when the feed should have started. Returns what cancels it. */
+  /** Calls back if the feed has not started in time. Returns a function that cancels this. */
   whenLate(callback: () => void): () => void
   positionOf(id: string): Position | undefined
   page(after: Position, upTo: Position): Promise<ReplayPage>
-  /** Makes it a member that goes on behind this id. */
+  /** Makes the stream a member that continues after this id. */
   admit(join: Join, id: string): Replayed
   tellLoss(stream: LiveStream, reason: LossReason): void
-  /** Tells a client this id. */
+  /** Sends a client this id without an event. */
   prime(stream: LiveStream, id: string): void
   left(join: Join): void
 }
@@ -42,10 +43,10 @@ export class Join implements Subscription, EndListener {
   readonly #lastEventId: string
   readonly #ready = new Deferred<Replayed>()
   #replay: SubscriptionOutcome | 'pending' = 'pending'
-  /** What is known so far. */
+  /** The outcome so far. */
   #outcome: SubscriptionOutcome = 'complete'
   #replayed = 0
-  /** Everything up to here has been handed over. */
+  /** The client has been sent everything up to this position. */
   #position: Position | undefined
   #over = false
 
@@ -68,12 +69,15 @@ export class Join implements Subscription, EndListener {
     return this.#ready.promise
   }
 
-  /** Everything up to here has been handed to the client; `undefined` until the log has been asked. */
+  /**
+   * The client has been sent everything up to this position. `undefined` until the log has been
+   * read.
+   */
   get position(): Position | undefined {
     return this.#position
   }
 
-  /** Subscribes at once where the log need not be asked, and else goes on by itself. */
+  /** Subscribes at once if the log need not be read. Otherwise continues asynchronously. */
   begin(): void {
     this.stream.writer.onEnd(this)
     const { window } = this.#host
@@ -89,7 +93,7 @@ export class Join implements Subscription, EndListener {
     this.#finish('closed')
   }
 
-  /** Takes it out; the stream stays open. */
+  /** Cancels the joining and leaves the stream open. */
   leave(): void {
     this.stream.writer.offEnd(this)
     this.onEnd()
@@ -118,7 +122,8 @@ export class Join implements Subscription, EndListener {
       const place = window.placeOf(this.#position)
       if (known && place === 'within') return this.#admit(window, this.#position)
       if (known && place === 'ahead') {
-        // It comes from a process that is ahead of this one, and has all that there is here.
+        // The client comes from a process that is ahead of this one, so it has all events that are
+        // here.
         this.#settle(this.#outcome)
         await this.#host.moved()
         continue
@@ -127,20 +132,21 @@ export class Join implements Subscription, EndListener {
       if (this.#over) return
       if (page === undefined && place !== 'ahead') return this.#lose(window, 'unavailable', cameAt)
       if (page === undefined) {
-        // It may have what the cursor has not come to: what comes until then it must not get twice.
+        // The client may already have events that the cursor has not reached. It must not get them
+        // twice.
         this.#tellLoss('unavailable')
         known = true
         continue
       }
       if (page.outcome === 'unknown') return this.#lose(window, 'unknown', cameAt)
       known = true
-      // Of an era that the feed has yet to come to.
+      // The position is of an era that the feed has not reached yet.
       if (window.placeOf(this.#position) === 'elsewhere') await this.#host.moved()
       else await this.#hand(page)
     }
   }
 
-  /** The feed has no position yet. */
+  /** Waits until the feed has a position. */
   async #started(): Promise<Window> {
     const cancel = this.#host.whenLate(() => {
       if (this.#over) return
@@ -160,7 +166,7 @@ export class Join implements Subscription, EndListener {
     try {
       return await this.#host.page(after, upTo)
     } catch {
-      // The engine is away: that is an outcome.
+      // The engine is unavailable. The caller reports that as an outcome.
       return undefined
     }
   }
@@ -178,20 +184,27 @@ export class Join implements Subscription, EndListener {
     await this.stream.writable()
   }
 
-  /** What it has missed will not come: it is told, and goes on with what is new. */
+  /**
+   * The missed events are not available. Sends the client the gap event, and continues with new
+   * events.
+   */
   #lose(window: Window, reason: 'unknown' | 'unavailable', cameAt: Position): void {
     this.#tellLoss(reason)
-    // Not before what it says that it has: the answer may be about another log than the window.
+    // Not before the position that the client has: the answer may be about another log than the
+    // window.
     this.#prime(window, window.latest([cameAt, this.#position]) ?? window.top)
   }
 
-  /** The first loss is the outcome; each is told. */
+  /** Sends a gap event. The first loss is the outcome. */
   #tellLoss(reason: 'partial' | 'unknown' | 'unavailable'): void {
     if (this.#outcome === 'complete') this.#outcome = reason
     this.#host.tellLoss(this.stream, reason)
   }
 
-  /** Goes on from a position that the client has not heard of, and tells it: it may be cut off before the next event. */
+  /**
+   * Continues from a position that the client does not know. Sends it the id, because it may be cut
+   * off before the next event.
+   */
   #prime(window: Window, position: Position): void {
     this.#host.prime(this.stream, window.idAtOrBefore(position))
     this.#admit(window, position)

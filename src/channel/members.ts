@@ -1,4 +1,4 @@
-// Who is subscribed to a channel.
+// The streams that are subscribed to a channel.
 import type { EncodedEvent } from '../sse/encode.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import type { EndListener } from '../stream/writer.js'
@@ -11,17 +11,19 @@ const NOT_OUTSIDE = -1
 /** How a subscription begins. */
 export type Start = Pick<Member, 'filter' | 'joinedAfter' | 'startId'>
 
-/** One stream's subscription. The stream keeps it among its end listeners, and that is where it is found. */
+/**
+ * The subscription of one stream. It is stored among the stream's end listeners, and found there.
+ */
 export class Member implements EndListener, CohortMember {
   readonly members: Members
   readonly stream: LiveStream
   readonly filter: ((event: EncodedEvent) => boolean) | undefined
-  /** How many broadcasts there had been when it came: it gets those after. */
+  /** The number of broadcasts before it subscribed. It gets the later ones. */
   readonly joinedAfter: number
-  /** The id of the last event that it had then, or was about to be sent; `''` for none. */
+  /** The id of the last event that it had then, or was about to be sent; `''` if there was none. */
   readonly startId: string
   left = false
-  /** Its place outside the cohort. */
+  /** Its index outside the cohort. */
   index = NOT_OUTSIDE
 
   constructor(members: Members, stream: LiveStream, { filter, joinedAfter, startId }: Start) {
@@ -54,27 +56,36 @@ export class Member implements EndListener, CohortMember {
   }
 }
 
-/** The members: those that keep up are rows of the cohort, all others are in a list. */
+/** The members. Those that keep up are rows of the cohort. All others are in a list. */
 export class Members {
   readonly cohort = new Cohort<Member>()
-  /** Called with a member that leaves the cohort. `missed`: the cohort's broadcast under way has not come to it. */
+  /**
+   * Called with a member that leaves the cohort. `missed`: the cohort's current broadcast has not
+   * reached it.
+   */
   onLeft: ((member: Member, missed: boolean) => void) | undefined
   #outside: Member[] = []
-  /** Whether the list is being gone over, and must not change. */
+  /** Whether the list is in use for an iteration, and must not change. */
   #lent = false
-  /** What those had that went without an end, by id: they may come again. */
+  /**
+   * The last event ids of streams that were unsubscribed and are still open. They may be subscribed
+   * again.
+   */
   readonly #lastIds = new WeakMap<LiveStream, string>()
 
   get size(): number {
     return this.#outside.length + this.cohort.size
   }
 
-  /** The members as of now. */
+  /** The current members. */
   all(): readonly Member[] {
     return this.cohort.size === 0 ? this.outside() : [...this.#outside, ...this.cohort.riders()]
   }
 
-  /** Those outside the cohort, as of now. Not copied as long as none comes or goes. */
+  /**
+   * The current members outside the cohort. The list is copied only when a member is added or
+   * removed.
+   */
   outside(): readonly Member[] {
     this.#lent = true
     return this.#outside
@@ -87,7 +98,10 @@ export class Members {
     return found as Member | undefined
   }
 
-  /** The id of the last event that a stream was sent before it was taken out; `undefined` for one that is new here. */
+  /**
+   * The id of the last event that a stream was sent before it was removed; `undefined` for a stream
+   * that is new here.
+   */
   lastIdOf(stream: LiveStream): string | undefined {
     return this.#lastIds.get(stream)
   }
@@ -98,7 +112,7 @@ export class Members {
     stream.writer.onEnd(member)
   }
 
-  /** Takes a member into the cohort, if nothing of its stream's waits. Returns whether it has. */
+  /** Moves a member into the cohort if none of its events are waiting. Returns whether it did. */
   join(member: Member): boolean {
     if (!member.stream.writer.hasRoom || !this.cohort.join(member)) return false
     this.#takeFromOutside(member)
@@ -110,7 +124,7 @@ export class Members {
     this.onLeft?.(member, missed)
   }
 
-  /** Takes a stream out that goes on without the channel, and remembers the last event that it has had. */
+  /** Removes a stream that stays open, and stores the id of the last event that it was sent. */
   leave(member: Member, lastId: string): void {
     const { stream } = member
     this.remove(member)

@@ -1,4 +1,4 @@
-// What a channel, its subscriptions and its broadcasts can be told.
+// Options of channels, subscriptions and broadcasts.
 
 import {
   type Check,
@@ -21,16 +21,20 @@ import {
 /** Options of `createChannel`. */
 export interface ChannelOptions {
   /**
-   * Remembers events for clients that come back. Limits such as `{ maxEvents: 10_000 }`: a `MemoryHistory` with them, and the channel gives each event
-   * without an `id` one of its own, which no other channel and no restart of the process gives again. A `History` such
-   * as `new MemoryHistory()`: it remembers the events to which the application gives ids.
+   * Stores events for clients that reconnect. Two kinds:
+   *
+   * - limits such as `{ maxEvents: 10_000 }`: the channel uses a `MemoryHistory` with them, and
+   *   gives each event without an `id` one that is unique across channels and restarts.
+   * - a `History` such as `new MemoryHistory()`: it stores the events to which the application
+   *   gives ids.
    * @defaultValue none
    */
   history?: History | MemoryHistoryOptions | undefined
-  /** Turns data that is no string into text. @defaultValue `JSON.stringify` */
+  /** Turns data that is not a string into text. @defaultValue `JSON.stringify` */
   serialize?: Serialize | undefined
   /**
-   * The longest that broadcasts of this channel hold the event loop at a time, ms.
+   * The longest time for which broadcasts of this channel may block the event loop at a stretch, in
+   * milliseconds. 1 to 1 000.
    * @defaultValue 8
    */
   sliceBudget?: number | undefined
@@ -38,37 +42,51 @@ export interface ChannelOptions {
 
 /** Options of `Channel.subscribe`. */
 export interface SubscribeOptions {
-  /** Asked for each event; `false` leaves this subscriber out. One that throws ends its stream with `error`. */
+  /**
+   * Called for each event. If it returns `false`, this subscriber does not get the event. If it
+   * throws, the subscriber's stream ends with `error`.
+   */
   filter?: ((event: EncodedEvent) => boolean) | undefined
   /**
-   * The last event that the client has.
-   * @defaultValue the last that this channel sent the stream, if it was a subscriber before; else the stream's `lastEventId`
+   * The id of the last event that the client has.
+   * @defaultValue the last that this channel sent the stream, if it was a subscriber before;
+   * otherwise the stream's `lastEventId`
    */
   lastEventId?: string | undefined
 }
 
-/** What could be sent again; see `Subscription.replay`. */
+/** How much could be replayed; see `Subscription.replay`. */
 export type SubscriptionOutcome = ReplayOutcome | 'unavailable' | 'closed'
 
-/** What a subscription began with. */
+/** The start of a subscription. */
 export interface Replayed {
-  /** What the history could do for this client. */
+  /** How much of what the client had missed the history could provide. */
   readonly replay: SubscriptionOutcome
-  /** Events that were sent again, before anything new. */
+  /** The number of events that were replayed, before any new event. */
   readonly replayed: number
 }
 
-/** What a subscription begins with. */
+/** A stream's subscription to a channel. */
 export interface Subscription {
   /**
-   * What the history could do for this client; `complete` for a client without a `Last-Event-ID`. `closed`: the stream has ended,
-   * or the channel has been drained, and the stream is no subscriber. With a hub also `pending`, until its log has been asked, and
-   * `unavailable`: it did not answer within `resumeTimeout`.
+   * How much of what the client had missed the history could provide.
+   *
+   * - `complete`, `partial`, `unknown`: see `ReplayOutcome`. A client without a `Last-Event-ID`
+   *   gets `complete`.
+   * - `closed`: the stream has ended, or the channel has been drained, so the stream is not
+   *   subscribed.
+   * - `pending`: the log of the hub has not been read yet. Only with a hub.
+   * - `unavailable`: the hub did not answer within `resumeTimeout`. Only with a hub.
    */
   readonly replay: SubscriptionOutcome | 'pending'
-  /** Events that are sent again, before anything new; with a hub, so far. */
+  /**
+   * The number of events that were replayed, before any new event. With a hub, the number so far.
+   */
   readonly replayed: number
-  /** Settles when the client has been handed what it had missed, and gets what is new; at once for a channel without a hub. Never rejects. */
+  /**
+   * Settles when the client has been sent what it had missed. Without a hub, it is already settled.
+   * Never rejects.
+   */
   readonly ready: Promise<Replayed>
 }
 
@@ -87,7 +105,7 @@ export class Joined implements Subscription {
   }
 }
 
-/** Something with these methods. */
+/** Checks for an object with these methods. */
 export function object<T>(...methods: (keyof T & string)[]): Check<T> {
   return (value, name) => {
     const given = value as Record<string, unknown> | null

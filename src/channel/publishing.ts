@@ -1,4 +1,4 @@
-// Events on their way to a hub's log.
+// Publishes events to a hub's log.
 import { randomUUID } from 'node:crypto'
 import type { Feed, Position } from '../hub/hub.js'
 import { counters, countUp } from '../internal/counters.js'
@@ -6,16 +6,22 @@ import { TcpSseError } from '../internal/errors.js'
 import type { BroadcastOptions } from './broadcast.js'
 
 const MOST_BYTES = 16 * 1024 * 1024
-/** Broadcasts with a filter whose fate is not known; of more the eldest is forgotten. */
+/**
+ * Broadcasts with chosen receivers and an unknown outcome that are remembered. Beyond that, the
+ * oldest is forgotten.
+ */
 const MOST_UNKNOWN = 1_000
 
-/** What one channel of this process publishes. */
+/** The publications of one channel of this process. */
 export class Publisher {
   readonly #prefix = `${randomUUID()}:`
   readonly #maxPending: number
   readonly #timeout: number
   readonly #pending = new Set<Promise<unknown>>()
-  /** For whom those are that choose among their subscribers, by token, until the feed brings them. */
+  /**
+   * The broadcast options of publications with chosen receivers, by token, until the feed delivers
+   * the entry.
+   */
   readonly #whom = new Map<string, BroadcastOptions>()
   #bytes = 0
   #next = 0
@@ -25,17 +31,19 @@ export class Publisher {
     this.#timeout = timeout
   }
 
-  /** Whether something waits for the engine's answer. */
+  /** Whether publications are waiting for the engine's answer. */
   get busy(): boolean {
     return this.#pending.size > 0
   }
 
-  /** Settles when nothing waits any more. */
+  /** Settles when no publication is waiting any more. */
   async idle(): Promise<void> {
     await Promise.allSettled([...this.#pending])
   }
 
-  /** For whom an entry is that the feed has brought, if it is one of this channel's here. */
+  /**
+   * Returns the broadcast options of an entry, if this channel object has published it with any.
+   */
   takeWhom(token: string): BroadcastOptions | undefined {
     const whom = this.#whom.get(token)
     if (whom !== undefined) this.#whom.delete(token)
@@ -49,7 +57,7 @@ export class Publisher {
   ): Promise<Position> {
     if (this.#pending.size >= this.#maxPending || this.#bytes + text.length > MOST_BYTES) {
       countUp(counters.published, 'down')
-      throw new TcpSseError('ERR_HUB_DOWN', 'Too many events wait for the answer of the engine.')
+      throw new TcpSseError('ERR_HUB_DOWN', 'Too many events are waiting for the hub.')
     }
     const token = `${this.#prefix}${this.#next++}`
     if (whom !== undefined) this.#note(token, whom)

@@ -1,4 +1,5 @@
-// Reading a hub's logs for clients that come back: together, a few at a time, and no question twice.
+// Reads a hub's logs for clients that reconnect. Clients share reads, and only a few reads run at a
+// time.
 
 import type { Feed, Hub, Page, Position } from '../hub/hub.js'
 import { type Clock, systemClock } from '../internal/clock.js'
@@ -9,20 +10,20 @@ import { callAfter } from '../internal/scheduling.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import type { IdTag } from './id-tag.js'
 
-/** A part of what a client has missed. */
+/** A part of the events that a client has missed. */
 export interface ReplayPage {
   readonly outcome: Page['outcome']
   readonly events: readonly EncodedEvent[]
-  /** Everything up to here is in it. */
+  /** The page contains everything up to this position. */
   readonly reached: Position
 }
 
-/** Whose log is read. */
+/** The log to read. */
 export interface Reading {
   readonly channel: string
   readonly feed: Feed
   readonly tag: IdTag
-  /** ms */
+  /** Milliseconds. */
   readonly timeout: number
 }
 
@@ -30,27 +31,33 @@ interface Known {
   readonly page: Promise<ReplayPage>
   readonly channel: string
   bytes: number
-  /** `Infinity` while the engine is asked. */
+  /** `Infinity` while the read is pending. */
   until: number
 }
 
-/** Entries of a page. */
+/** Entries per page. */
 const PAGE = 500
-/** Reads of one hub at a time. */
+/** Concurrent reads per hub. */
 const AT_ONCE = 8
-/** Reads that wait for their turn: more are refused, so that invented ids fill no memory. */
+/**
+ * How many reads may wait for their turn. Further ones are refused, so that invented ids cannot
+ * exhaust memory.
+ */
 const MOST_WAITING = 1_000
-/** For how long an answer is remembered, ms: for a crowd that comes back over some seconds. */
+/**
+ * How long a result is kept, in milliseconds, for clients that reconnect within a few seconds of
+ * each other.
+ */
 const REMEMBERED = 10_000
 const MOST_BYTES = 8 * 1024 * 1024
 const MOST_PAGES = 2_000
-/** Of a page without events. */
+/** The assumed size of a page without events, in bytes. */
 const PAGE_SIZE = 200
 
 /** The reads of one hub in this process. */
 export class ReplayReader {
   readonly #clock: Clock
-  /** The oldest answer first. */
+  /** Ordered by age, oldest first. */
   readonly #known = new Map<string, Known>()
   #bytes = 0
   readonly #running = new Set<Deferred<void>>()
@@ -61,7 +68,8 @@ export class ReplayReader {
   }
 
   /**
-   * What comes behind a position, up to the cursor. Those who ask for the same share one read; an answer stays true, because a log only grows.
+   * Reads the events after a position, up to the cursor. Callers that need the same page share one
+   * read. A page stays valid, because a log only grows.
    *
    * @throws {TcpSseError} `ERR_HUB_DOWN`, as a rejection
    */
@@ -82,7 +90,7 @@ export class ReplayReader {
     return page
   }
 
-  /** The log is another one: what is known of it is not true any more. */
+  /** Forgets the pages of a channel, because its log is another one now. */
   forget(channel: string): void {
     for (const [key, known] of this.#known) if (known.channel === channel) this.#drop(key, known)
   }
@@ -107,12 +115,12 @@ export class ReplayReader {
     this.#bytes -= known.bytes
   }
 
-  /** The time runs while it waits for its turn, too. */
+  /** Runs an action in its turn. The timeout includes the wait. */
   async #inTurn(action: () => Promise<ReplayPage>, timeout: number): Promise<ReplayPage> {
     const late = new Deferred<never>()
     late.promise.catch(() => {})
     const cancel = callAfter(timeout, () =>
-      late.reject(new TcpSseError('ERR_HUB_DOWN', `The log was not read in ${timeout} ms.`)),
+      late.reject(new TcpSseError('ERR_HUB_DOWN', `The log was not read within ${timeout} ms.`)),
     )
     const turn = new Deferred<void>()
     try {
@@ -127,7 +135,7 @@ export class ReplayReader {
 
   #queueUp(turn: Deferred<void>): void {
     if (this.#waiting.length >= MOST_WAITING) {
-      throw new TcpSseError('ERR_HUB_DOWN', 'Too many clients wait for what they have missed.')
+      throw new TcpSseError('ERR_HUB_DOWN', 'Too many clients are waiting for missed events.')
     }
     this.#waiting.push(turn)
     this.#next()
@@ -162,7 +170,7 @@ async function read(
 
 const readers = new WeakMap<Hub, ReplayReader>()
 
-/** The one of this hub. */
+/** Returns the reader of a hub. */
 export function replayReader(hub: Hub): ReplayReader {
   const reader = readers.get(hub) ?? new ReplayReader()
   readers.set(hub, reader)

@@ -1,13 +1,16 @@
-// Ends streams one after the other, so that their clients do not come back together.
+// Ends streams one after another, so that their clients do not reconnect at the same time.
 import { callAfter } from '../internal/scheduling.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import { ShutdownMessage } from '../stream/shutdown-message.js'
 
-/** The least that clients are told to wait, ms; each is told a time of its own, up to twice as long. */
+/**
+ * The shortest `retry` that clients are sent, in milliseconds. Each gets a different value, up to
+ * twice as long.
+ */
 const RETRY = 1_000
 const TICK = 20
 
-/** @param spreadOver - ms */
+/** @param spreadOver - milliseconds over which the ends are spread */
 export function spreadEnds(streams: readonly LiveStream[], spreadOver: number): void {
   const shutdownMessage = new ShutdownMessage(RETRY, undefined)
   const ticks = Math.max(1, Math.ceil(spreadOver / TICK))

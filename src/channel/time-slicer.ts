@@ -1,8 +1,8 @@
-// Long work in slices: of each turn of the event loop no more than a budget.
+// Splits long work into slices, with a time budget for each turn of the event loop.
 import { callNextTurn, inRootContext, monotonicNow } from '../internal/scheduling.js'
 import type { Broadcast } from './broadcast.js'
 
-/** Does the work that it is given in order, and gives the event loop its turn when the budget of one is used up. */
+/** Runs broadcasts in order, and yields to the event loop when the budget of a turn is used up. */
 export class TimeSlicer {
   readonly #queue: Broadcast[] = []
   #left: number
@@ -10,20 +10,21 @@ export class TimeSlicer {
   #scheduled = false
   #running = false
 
-  /** @param budget - ms of each turn */
+  /** @param budget - milliseconds per turn */
   constructor(budget: number) {
     this.#budget = budget
     this.#left = budget
   }
 
-  /** Starts at once if nothing is before it and something of this turn's budget is left. */
+  /** Starts at once if no other work is pending and this turn's budget is not used up. */
   add(work: Broadcast): void {
     this.#queue.push(work)
-    // On nobody's behalf: what it writes and calls belongs to the receivers, not to the one who broadcasts.
+    // In the root async context: writes and callbacks belong to the receivers, not to the caller of
+    // `broadcast`.
     if (!this.#running && this.#queue.length === 1) inRootContext(() => this.#work())
   }
 
-  /** What is under way and what waits for its turn, in order. */
+  /** Current and waiting work, in order. */
   get pending(): readonly Broadcast[] {
     return this.#queue
   }

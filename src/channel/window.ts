@@ -1,10 +1,11 @@
-// The last events of a hub's log that this process has handed out: a channel's history, and the place of its cursor.
+// The last events of a hub's log that this process has delivered: a channel's history, and the
+// position of its cursor.
 import type { Position } from '../hub/hub.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import type { History, HistoryReplay } from './history.js'
 import type { IdTag } from './id-tag.js'
 
-/** Where a position lies. `elsewhere`: another era. */
+/** Where a position is, relative to the window. `elsewhere`: it is of another era. */
 export type Place = 'within' | 'behind' | 'ahead' | 'elsewhere'
 
 interface Kept {
@@ -19,8 +20,8 @@ export interface WindowLimits {
 }
 
 /**
- * Events without a gap, from the base on: that is the position before the first of them. It answers clients that come back without asking
- * the engine.
+ * A contiguous range of events. The base is the position before the first of them. The window
+ * serves clients that reconnect without a request to the engine.
  */
 export class Window implements History {
   readonly #tag: IdTag
@@ -29,10 +30,10 @@ export class Window implements History {
   #base: Position
   #kept: (Kept | undefined)[] = []
   #head = 0
-  /** The number of the first. */
+  /** The number of the first event. */
   #first = 0
   #bytes = 0
-  /** By id. The base is the number before the first. */
+  /** Numbers by id. The base has the number before the first. */
   readonly #numbers = new Map<string, number>()
 
   constructor(
@@ -47,7 +48,7 @@ export class Window implements History {
     this.#limits = limits
   }
 
-  /** The position of the last event that was handed out: the cursor. */
+  /** The position of the last event that was delivered: the cursor. */
   get top(): Position {
     return this.#kept.at(-1)?.position ?? this.#base
   }
@@ -57,7 +58,7 @@ export class Window implements History {
   }
 
   append(event: EncodedEvent): void {
-    // What only tells an id is no entry.
+    // An event with nothing but an id is not an entry.
     if (event.isComment) return
     const id = event.id as string
     this.#numbers.set(id, this.#first + this.#size)
@@ -77,12 +78,14 @@ export class Window implements History {
     return { outcome: 'complete', events: kept.map(({ event }) => event) }
   }
 
-  /** Whether a client can have been given this position, because it is that of an event here or the base. */
+  /** Whether a position is that of an event in the window, or the base. */
   knows(position: Position): boolean {
     return position === this.#base || this.#numbers.has(this.#tag.idOf(position))
   }
 
-  /** Whether it can be one, of whatever era: the engine need not be asked about anything else. */
+  /**
+   * Whether a string is a position, of any era. The engine need not be asked about other strings.
+   */
   isPosition(position: Position): boolean {
     return this.#compare(position, position) === 0
   }
@@ -95,7 +98,7 @@ export class Window implements History {
     return fromBase < 0 ? 'behind' : 'within'
   }
 
-  /** The latest of those that are within. */
+  /** The latest of the positions that are within the window. */
   latest(positions: readonly (Position | undefined)[]): Position | undefined {
     let latest: Position | undefined
     for (const each of positions) {
@@ -105,7 +108,7 @@ export class Window implements History {
     return latest
   }
 
-  /** The id of the last event at or before a position that is within. */
+  /** The id of the last event at or before a position that is within the window. */
   idAtOrBefore(position: Position): string {
     let low = this.#head - 1
     let high = this.#kept.length - 1
@@ -118,7 +121,9 @@ export class Window implements History {
     return this.#tag.idOf(this.#kept[low]?.position ?? this.#base)
   }
 
-  /** What was here is not followed by what comes: another base, and nothing behind it. */
+  /**
+   * Starts again, empty, with another base, because the next events do not follow the present ones.
+   */
   restart(base: Position): void {
     this.#first += this.#size
     this.#base = base

@@ -1,18 +1,18 @@
-// Words of a command line -> options, each with an error that says what would be right.
+// Parses the words of a command line into options, and explains each mistake.
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { TcpSseError } from '../internal/errors.js'
 import type { PortGuardOptions } from '../port-guard/options.js'
 
-/** A command line that cannot be meant. The message is for its writer. */
+/** A mistake in the command line. The message is for its author. */
 export class UsageError extends Error {}
 
-/** The options that a command has, as `parseArgs` takes them. */
+/** The options of a command, as `parseArgs` takes them. */
 export type Flags = NonNullable<ParseArgsConfig['options']>
 
-/** What `parseArgs` returns of them. */
+/** The values that `parseArgs` returns. */
 export type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
 
-/** Options of all commands about a port. */
+/** Options of all commands for a port. */
 export const PORT_FLAGS = {
   port: { type: 'string', short: 'p', multiple: true },
   'detect-within': { type: 'string', short: 'd' },
@@ -32,21 +32,22 @@ export function parse(args: readonly string[], flags: Flags): Values {
   }
 }
 
-/** Node's sentences, and the options that there are. */
+/** Node's message, with the list of options if the option is unknown. */
 function messageOf(error: unknown, known: readonly string[]): string {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
     const name = /'([^']+)'/.exec(message)?.[1] ?? ''
-    return `There is no option ${name}. There are: ${known.map((each) => `--${each}`).join(', ')}.`
+    return `Unknown option ${name}. The options are: ${known.map((each) => `--${each}`).join(', ')}.`
   }
   if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return `${message.split('. ')[0]}.`
   return message
 }
 
-/** The options of a guard that flags stand for. @throws {UsageError} */
+/** Converts flags to the options of a guard. @throws {UsageError} */
 export function portOptions(values: Values): PortGuardOptions {
   const { port } = values
-  if (port === undefined) throw new UsageError('--port is missing: the TCP port of the server.')
+  if (port === undefined)
+    throw new UsageError('--port is missing. Give the TCP port of the server.')
   const detectWithin = duration(values['detect-within'], '--detect-within')
   return {
     port: list(port)
@@ -64,34 +65,40 @@ const list = (value: Values[string]): string[] => [value ?? []].flat().map(Strin
 export function portOf(text: string, flag: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (port < 1 || port > 65_535)
-    throw new UsageError(`${flag} takes a TCP port, 1 to 65535, not '${text}'.`)
+    throw new UsageError(`${flag} must be a TCP port, 1 to 65535, not '${text}'.`)
   return port
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 
-/** Milliseconds. The unit must be there: seconds and milliseconds are both what people mean. @throws {UsageError} */
+/**
+ * Milliseconds. The unit is required, because a bare number could mean seconds or milliseconds.
+ * @throws {UsageError}
+ */
 export function duration(value: Values[string], flag: string): number | undefined {
   if (value === undefined) return undefined
   const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(String(value)) ?? []
   if (digits === undefined) {
     throw new UsageError(
-      `${flag} takes a time with its unit, as in 500ms, 30s or 2m, not '${value}'.`,
+      `${flag} must be a time with its unit, as in 500ms, 30s or 2m, not '${value}'.`,
     )
   }
   return Number(digits) * (UNITS[unit] as number)
 }
 
-/** A whole number from 1 on. @throws {UsageError} */
+/** An integer of at least 1. @throws {UsageError} */
 export function count(value: Values[string], flag: string): number | undefined {
   if (value === undefined) return undefined
   if (!/^[1-9]\d{0,8}$/.test(String(value))) {
-    throw new UsageError(`${flag} takes a whole number from 1 on, not '${value}'.`)
+    throw new UsageError(`${flag} must be an integer of at least 1, not '${value}'.`)
   }
   return Number(value)
 }
 
-/** A mistake in the command line that the library has found: its options have the flags' names, in its own spelling. */
+/**
+ * Turns the library's error for an option into a usage error. The library's option names match the
+ * flags, in camel case.
+ */
 export function asUsageError(error: unknown): unknown {
   if (!(error instanceof TcpSseError)) return error
   const wrong = error.code.startsWith('ERR_OPTION_') || error.code === 'ERR_DETECT_WITHIN_TOO_SMALL'

@@ -1,4 +1,4 @@
-// What `tcp-sse doctor` looks at: facts, each with what follows from it.
+// The checks of `tcp-sse doctor`. Each finding says what follows from it.
 import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
@@ -6,16 +6,18 @@ import { capabilities } from '../native/capabilities.js'
 import { guardPort } from '../port-guard/guard-port.js'
 import { whyNoDestroy, whyNoDump } from '../tcp/diag.js'
 
-/** One fact. */
+/** The result of one check. */
 export interface Finding {
   readonly about: string
   readonly value: string
-  /** `ok`; `weaker`: the promise holds with the limit that `note` says; `missing`: it does not hold. */
+  /**
+   * `ok`; `weaker`: detection is limited as `note` says; `missing`: detection is not guaranteed.
+   */
   readonly status: 'ok' | 'weaker' | 'missing'
   readonly note: string
 }
 
-/** Everything, from the kernel up to the promise. */
+/** All findings, from the kernel to the guarantee. */
 export function findings(detectWithin: number | undefined, ports: readonly number[]): Finding[] {
   return [
     ...system(),
@@ -36,7 +38,7 @@ function finding(
   return { about, value, status, note }
 }
 
-/** `yes`, or `no` with what follows. */
+/** `yes`, or `no` with a note. */
 function whether(about: string, is: boolean, otherwise: Finding['status'], note: string): Finding {
   return is ? finding(about, 'yes') : finding(about, 'no', otherwise, note)
 }
@@ -52,20 +54,20 @@ function system(): Finding[] {
 function library(): Finding[] {
   const { userTimeout, keepAliveDetails, retransmitMax, notSentLowWater } = capabilities()
   return [
-    whether('TCP_USER_TIMEOUT', userTimeout, 'missing', 'Linux 2.6.37 and the addon'),
+    whether('TCP_USER_TIMEOUT', userTimeout, 'missing', 'needs Linux 2.6.37 and the addon'),
     whether(
       'TCP_KEEPINTVL, TCP_KEEPCNT',
       keepAliveDetails,
       'missing',
-      'the addon, or a newer Node',
+      'needs the addon, or a newer Node.js',
     ),
     whether(
       'TCP_RTO_MAX_MS',
       retransmitMax,
       'weaker',
-      'Linux 6.15. A window that has long been shut is probed every 120 s only: a peer that dies behind it is found by then',
+      'needs Linux 6.15. Without it, a window that was shut for long is probed only every 120 s, and a peer that dies behind it is found later',
     ),
-    whether('TCP_NOTSENT_LOWAT', notSentLowWater, 'weaker', 'back-pressure comes later'),
+    whether('TCP_NOTSENT_LOWAT', notSentLowWater, 'weaker', 'back-pressure shows later'),
   ]
 }
 
@@ -73,24 +75,29 @@ function outside(): Finding[] {
   const [noDump, noDestroy] = [whyNoDump(), whyNoDestroy()]
   const traces = hasCapability(CAP_SYS_PTRACE) && hasCapability(CAP_DAC_READ_SEARCH)
   return [
-    whether('see connections of others (sock_diag)', noDump === undefined, 'missing', noDump ?? ''),
+    whether(
+      'list connections of other processes (sock_diag)',
+      noDump === undefined,
+      'missing',
+      noDump ?? '',
+    ),
     whether('end them (SOCK_DESTROY)', noDestroy === undefined, 'missing', noDestroy ?? ''),
     whether(
       'arm them (pidfd_getfd)',
       traces,
       'weaker',
-      'needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the server’s own user. Without them an idle client is asked only by what its server writes',
+      "needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the server's own user. Without them, an idle client is probed only by what its server writes",
     ),
   ]
 }
 
 const SYSCTLS = {
-  'net.ipv4.tcp_retries2': 'retransmits until the kernel itself gives a connection up',
-  'net.ipv4.tcp_keepalive_time': 's until keepalive asks, where nobody sets it',
-  'net.ipv4.tcp_rmem': 'bytes of receive buffers: least, first, most',
-  'net.ipv4.tcp_wmem': 'bytes of send buffers: what a vanished client can hold',
-  'net.core.somaxconn': 'connections that may wait to be accepted',
-  'kernel.yama.ptrace_scope': 'above 0 only CAP_SYS_PTRACE may arm sockets of others',
+  'net.ipv4.tcp_retries2': 'retransmissions before the kernel itself gives up a connection',
+  'net.ipv4.tcp_keepalive_time': 'seconds before keepalive probes, unless a program sets its own',
+  'net.ipv4.tcp_rmem': 'bytes of receive buffers: minimum, default, maximum',
+  'net.ipv4.tcp_wmem': 'bytes of send buffers, which a vanished client can occupy',
+  'net.core.somaxconn': 'connections that may wait for accept',
+  'kernel.yama.ptrace_scope': 'above 0, only CAP_SYS_PTRACE may arm sockets of other processes',
 }
 
 function limits(): Finding[] {
@@ -103,7 +110,7 @@ function limits(): Finding[] {
   const files = /^Max open files\s+(\d+|unlimited)/m.exec(read('/proc/self/limits') ?? '')?.[1]
   return files === undefined
     ? rows
-    : [...rows, finding('open files', files, 'ok', 'connections that this process itself can hold')]
+    : [...rows, finding('open files', files, 'ok', 'limit of this process')]
 }
 
 function promise(plan: LivenessPlan): Finding[] {
@@ -121,18 +128,18 @@ function promise(plan: LivenessPlan): Finding[] {
       `from outside: ${found}`,
       whyNoDestroy() === undefined ? 'yes' : 'no',
       whyNoDestroy() === undefined ? 'ok' : 'missing',
-      'of what goes unanswered; idle clients only with --arm, or where the server writes',
+      'if something is unanswered. Idle clients are found only with --arm, or if the server writes',
     ),
-    finding('silence until a client is dead', `${silence} ms`),
-    finding('an outage that closes nobody', `${toleratedOutage} ms`),
+    finding('silence after which a client is dead', `${silence} ms`),
+    finding('longest outage that closes no client', `${toleratedOutage} ms`),
     finding(
-      'idle clients are asked after',
+      'idle clients are probed after',
       keepAlive === false ? 'never' : `${keepAlive.idle} ms, then every ${keepAlive.interval} ms`,
     ),
   ]
 }
 
-/** What is at a port now. */
+/** Checks for a server on a port. */
 function server(ports: readonly number[]): Finding[] {
   const guard = guardPort({ port: ports, dryRun: true })
   try {
@@ -144,9 +151,9 @@ function server(ports: readonly number[]): Finding[] {
         ? finding(name, `${listening} listening sockets, ${connections} connections`)
         : finding(
             name,
-            `nobody listens, ${connections} connections`,
+            `no listening socket, ${connections} connections`,
             'missing',
-            'is this the server’s network namespace?',
+            "start the server, or run this in the server's network namespace",
           ),
     ]
   } finally {

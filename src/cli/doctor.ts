@@ -7,7 +7,7 @@ import type { Io } from './io.js'
 const { port, 'detect-within': detectWithin, json, help } = PORT_FLAGS
 const FLAGS = { port, 'detect-within': detectWithin, json, help } as const satisfies Flags
 
-/** @returns 0 where nothing is missing, else 1 */
+/** @returns 0 if nothing is missing, otherwise 1 */
 export async function doctor(args: readonly string[], { stdout }: Io): Promise<number> {
   const values = parse(args, FLAGS)
   if (values.help) {

@@ -25,10 +25,13 @@ const FLAGS = {
   'metrics-host': { type: 'string' },
 } as const satisfies Flags
 
-/** How often it is asked whether arming has met an obstacle, ms: the answer is a pass over all connections. */
+/**
+ * How often the guard is asked for problems of arming, in milliseconds. Each time it passes over
+ * all connections.
+ */
 const NEWS_PACE = 10_000
 
-/** Runs until the signal. @throws what cannot be done */
+/** Runs until the signal aborts. @throws {Error} if the guard or its metrics cannot start */
 export async function guard(
   args: readonly string[],
   { stdout, stderr, signal }: Io,
@@ -89,7 +92,7 @@ export async function guard(
   }
 }
 
-/** Tells each new obstacle once, until the end. */
+/** Reports each new problem once, until the signal aborts. */
 async function relayProblems(
   guard: PortGuard,
   signal: AbortSignal,
@@ -107,7 +110,7 @@ async function relayProblems(
 function startText(guard: PortGuard, ports: readonly number[], dryRun: boolean): string {
   const { verdicts, listening } = guard.stats()
   const connections = Object.values(verdicts).reduce((sum, count) => sum + count, 0)
-  const what = dryRun ? 'watching, ending nothing:' : 'guarding'
+  const what = dryRun ? 'dry run, watching' : 'guarding'
   return `${what} port ${ports.join(', ')}: ${connections} connections, ${listening} listening sockets`
 }
 
@@ -133,7 +136,7 @@ async function serveMetrics(guard: PortGuard, port: number, host: unknown): Prom
     else res.writeHead(200, { 'content-type': METRICS_TYPE }).end(metricsText(guard.stats()))
   })
   server.listen(port, typeof host === 'string' ? host : '127.0.0.1')
-  // A port that is taken is an error before the guard says that it has begun.
+  // A port that is in use must be reported before the guard announces its start.
   await once(server, 'listening')
   return server
 }

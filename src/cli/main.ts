@@ -25,7 +25,7 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
   try {
     if (command !== undefined) return await command(args, io)
     const known = Object.keys(COMMANDS).join(', ')
-    throw new UsageError(`There is no command '${name}'. There are: ${known}.`)
+    throw new UsageError(`Unknown command '${name}'. The commands are: ${known}.`)
   } catch (error) {
     const expected =
       error instanceof UsageError || error instanceof TcpSseError || isSystemError(error)
@@ -35,7 +35,7 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
   }
 }
 
-/** A port of metrics that is taken, and the like. */
+/** For example, the metrics port is already in use. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error
 }

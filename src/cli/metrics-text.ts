@@ -1,10 +1,10 @@
-// A guard's figures in Prometheus's text format (version 0.0.4).
+// A guard's counters in Prometheus's text format (version 0.0.4).
 import type { PortGuardStats } from '../port-guard/guard-port.js'
 
-/** The content type that goes with it. */
+/** The content type of this format. */
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** One family a paragraph. */
+/** Writes one metric family per paragraph. */
 export function metricsText(stats: PortGuardStats): string {
   const by = (label: string, counts: Readonly<Record<string, number>>): [string, number][] =>
     Object.entries(counts).map(([value, count]) => [`{${label}="${value}"}`, count])
@@ -14,9 +14,9 @@ export function metricsText(stats: PortGuardStats): string {
     help: string,
     samples: [string, number][],
   ][] = [
-    ['connections', 'gauge', 'Connections under watch, by verdict', by('verdict', stats.verdicts)],
+    ['connections', 'gauge', 'Watched connections, by verdict', by('verdict', stats.verdicts)],
     ['listening', 'gauge', 'Listening sockets on the guarded ports', [['', stats.listening]]],
-    ['armed', 'gauge', 'Connections on which keepalive asks idle clients', [['', stats.armed]]],
+    ['armed', 'gauge', 'Connections on which keepalive probes idle clients', [['', stats.armed]]],
     [
       'closed_total',
       'counter',
@@ -26,7 +26,7 @@ export function metricsText(stats: PortGuardStats): string {
     [
       'spared_total',
       'counter',
-      'Clients that answered just before their end',
+      'Clients that answered just before they would have been ended',
       [['', stats.spared]],
     ],
     ['failed_total', 'counter', 'Connections that the kernel refused to end', [['', stats.failed]]],

@@ -1,10 +1,10 @@
-// The table of `tcp-sse top`, as text. Pure.
+// Formats the table of `tcp-sse top`.
 import type { PeerSnapshot } from '../port-guard/peer.js'
 
-/** Trouble first. */
+/** The order of the table: trouble first. */
 const ORDER = ['dead', 'half-closed', 'slow', 'congested', 'alive'] as const
 
-/** The worst first; among equals the longest silence, then what waits. */
+/** Sorts by verdict, then by the length of the silence, then by the bytes that wait. */
 export function byTrouble(peers: readonly PeerSnapshot[]): PeerSnapshot[] {
   const rank = (peer: PeerSnapshot): number => ORDER.indexOf(peer.verdict)
   const waiting = ({ tcp }: PeerSnapshot): number => tcp?.unsent ?? 0
@@ -20,7 +20,7 @@ interface Column {
   cell(peer: PeerSnapshot): string
 }
 
-/** The most useful ones first: a narrow terminal has only these. */
+/** The most useful columns come first, because a narrow terminal has space for these only. */
 const COLUMNS: readonly Column[] = [
   {
     title: 'CLIENT',
@@ -47,7 +47,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'SEEN', width: 7, cell: ({ seenFor }) => seconds(seenFor) },
 ]
 
-/** Lines of at most `width` characters, at most `height` of them. */
+/** Returns at most `height` lines of at most `width` characters. */
 export function table(peers: readonly PeerSnapshot[], width: number, height: number): string[] {
   const columns: Column[] = []
   let used = 0
@@ -87,7 +87,7 @@ function endpoint(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
-/** What the kernel does not tell is a dash, never 0. */
+/** A value that the kernel does not report is shown as a dash, not as 0. */
 function plain(value: number | undefined): string {
   return value === undefined ? '-' : String(value)
 }

@@ -20,17 +20,20 @@ const FLAGS = {
 } as const satisfies Flags
 
 const LEAST_INTERVAL = 100
-/** Of lines that go to a file or a pipe. */
+/** The width of lines that go to a file or a pipe. */
 const PLAIN_WIDTH = 200
 
-/** ECMA-48: the cursor home, what is left of the line or the screen cleared; xterm's second screen; the cursor hidden. */
+/**
+ * ECMA-48 sequences: move the cursor home; clear the rest of the line; clear the rest of the
+ * screen. Then xterm's alternate screen and a hidden cursor, and the reverse.
+ */
 const HOME = '\x1b[H'
 const CLEAR_LINE = '\x1b[K'
 const CLEAR_BELOW = '\x1b[J'
 const ENTER = '\x1b[?1049h\x1b[?25l'
 const LEAVE = '\x1b[?25h\x1b[?1049l'
 
-/** Shows tables until the signal, or as many as are asked for. */
+/** Shows tables until the signal aborts, or until `--count` is reached. */
 export async function top(args: readonly string[], { stdout, signal }: Io): Promise<number> {
   const values = parse(args, FLAGS)
   if (values.help) {
@@ -50,7 +53,7 @@ export async function top(args: readonly string[], { stdout, signal }: Io): Prom
   if (live) stdout.write(ENTER)
   try {
     for (let shown = 0; shown < tables && !signal.aborted; shown++) {
-      // What is slow or losing shows between two looks.
+      // A slow or lossy connection shows only between two samples.
       await pause(interval, signal)
       const peers = guard.peers()
       if (json) stdout.write(`${JSON.stringify(byTrouble(peers))}\n`)

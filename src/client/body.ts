@@ -1,19 +1,27 @@
-// The body of an event stream that is watched: what is read passes through unchanged, and each read shows that the server
-// is there. Beats tell how long silence may last and by what token the client answers.
+// The body of a watched event stream. Bytes pass through unchanged, and each read shows that the
+// server is there. Beats say how long silence may last, and with which token the client answers.
 import { lineReader } from './lines.js'
 
-/** A timer that fires so much later than it should says that the event loop was blocked, or the page throttled. */
+/**
+ * If a timer fires this much too late, the event loop was blocked, or the page was throttled. In
+ * milliseconds.
+ */
 const LATE = 1_000
 
-/** The pause before silence counts: what came while the loop was blocked is read in it. */
+/**
+ * The shortest pause between two checks, in milliseconds. Bytes that arrived while the event loop
+ * was blocked are read in it.
+ */
 const GRACE = 500
 
 /**
- * Passes on what `upstream` gives. An end that the server has not announced becomes an error, and so does silence.
+ * Passes on the bytes of `upstream`. Silence, and an end that the server has not announced, become
+ * errors.
  *
- * @param signal - aborted when the stream is given up from above
- * @param answer - answers a beat; the status of the server's answer, 0 for none
- * @param onEnd - called once at the end, with what went wrong
+ * @param signal - aborted when the caller gives up the stream
+ * @param answer - answers a beat within a number of milliseconds; resolves to the status of the
+ * server's response, 0 for none
+ * @param onEnd - called once at the end, with the error if there is one
  */
 export function watchedBody(
   upstream: ReadableStreamDefaultReader<Uint8Array>,
@@ -21,29 +29,35 @@ export function watchedBody(
   answer: (text: string, within: number) => Promise<number>,
   onEnd: (error: unknown) => void,
 ): ReadableStream<Uint8Array> {
-  /** By which the server knows the stream; empty until the first beat, and so with servers that send none. */
+  /**
+   * Identifies the stream to the server. Empty until the first beat, and with servers that send
+   * none.
+   */
   let token = ''
   /** Milliseconds for which either side may hear nothing. */
   let silence = 0
   /** Whether the server has announced the end. */
   let goodbye = false
-  /** Of the event that is coming, and of the last one that is complete. */
+  /** The ids of the incomplete event and of the last complete one. */
   let id = ''
   let lastEventId = ''
   const now = (): number => performance.now()
-  /** Whether the one above waits for bytes: only then is it the server that is silent. */
+  /** Whether the reader is waiting for bytes. Only then is the server silent. */
   let reading = false
   let over = false
   let heardAt = 0
-  /** When the server last said that it knows the stream. */
+  /** When the server last confirmed that it knows the stream. */
   let knownAt = 0
   let answeredAt = -1e9
   let answering = false
-  /** The server has said that it knows the stream no more: what is on its way is still to come, and that is all. */
+  /**
+   * Whether the server has answered that the stream has ended there. Bytes that are still in
+   * transit may arrive.
+   */
   let forgotten = false
   let strikes = 0
   let timer: ReturnType<typeof setTimeout> | undefined
-  /** The id of the last event of which the one above has taken everything. */
+  /** The id of the last event whose bytes the reader has taken completely. */
   let processed = ''
   let sink: ReadableStreamDefaultController<Uint8Array>
 
@@ -71,7 +85,10 @@ export function watchedBody(
     onEnd(error)
   }
 
-  /** A quarter of the silence: as often are beats answered, at most, one answer at a time. */
+  /**
+   * A quarter of the allowed silence: the longest time between two checks, and the timeout of an
+   * answer.
+   */
   const pace = (): number => silence / 4
 
   const respond = (): void => {
@@ -82,7 +99,7 @@ export function watchedBody(
       answering = false
       forgotten = status === 410
       if (status === 204) knownAt = now()
-      // Whatever kept it from arriving, what comes next brings another one.
+      // The answer did not arrive. Answer the next beat early.
       if (!status) answeredAt -= pace() - LATE
     })
   }
@@ -93,12 +110,14 @@ export function watchedBody(
   }
 
   const check = (late: number): void => {
-    // A server that answers is there, and what it sends may be waiting for its kernel's next try: as long again, and no longer.
+    // A server that confirms the stream is alive, and its data may be waiting for a retransmission.
+    // That extends the silence once.
     const heard = Math.max(heardAt, Math.min(knownAt, heardAt + silence))
     const left = heard + (forgotten ? pace() : silence) - now()
     respond()
     if (reading && left <= 0) {
-      // Twice at least, so that the loop has had a turn for what was waiting; more often when it is late again.
+      // Two strikes are needed, so that the event loop could read waiting bytes; after late timers,
+      // more.
       strikes += late > LATE ? 0.5 : 1
       if (strikes > 1) end(new TypeError('silence'))
     }
@@ -128,7 +147,7 @@ export function watchedBody(
         sink = controller
       },
       pull() {
-        // Whoever asks for more is through with what was there.
+        // A reader that asks for more has processed what it got before.
         processed = lastEventId
         reading = true
         heardAt = now()

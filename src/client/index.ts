@@ -1,5 +1,5 @@
 /**
- * The client's half of `echo`: for browsers and Node, without dependencies.
+ * The client side of `echo`, for browsers and Node.js, without dependencies.
  *
  * @packageDocumentation
  */

@@ -1,7 +1,9 @@
-/** A longer line is data: its beginning is enough to know that. */
+/**
+ * Characters of a line that are kept. A longer line is data, and its start is enough to know that.
+ */
 const LONGEST = 2_048
 
-/** Makes of chunks of bytes the lines of an event stream, for one who reads along: long ones are cut short. */
+/** Splits chunks of bytes into the lines of an event stream. Long lines are truncated. */
 export function lineReader(onLine: (line: string) => void): (bytes: Uint8Array) => void {
   const decoder = new TextDecoder()
   let rest = ''

@@ -1,35 +1,36 @@
-// One line for those who have npm `eventsource`.
+// An EventSource over `liveFetch`, for applications that use npm `eventsource`.
 import { type LiveFetchOptions, liveFetch } from './live-fetch.js'
 
-/** What an `EventSource` is everywhere (HTML Standard, 9.2.2). */
+/** The standard interface of an `EventSource` (HTML Standard, 9.2.2). */
 export interface LiveEventSource extends EventTarget {
   /** 0 connecting, 1 open, 2 closed. */
   readonly readyState: number
-  /** Where it connects to. */
+  /** The URL of the stream. */
   readonly url: string
-  /** Whether cookies go to other origins. */
+  /** Whether credentials are sent to other origins. */
   readonly withCredentials: boolean
-  /** Called when a connection has been made. */
+  /** Called when a connection was made. */
   onopen: ((event: Event) => unknown) | null
   /** Called for events without a type. */
   onmessage: ((event: MessageEvent) => unknown) | null
   /** Called when a connection was lost or refused. */
   onerror: ((event: Event) => unknown) | null
-  /** Ends it; it does not connect again. */
+  /** Closes the connection and does not reconnect. */
   close(): void
 }
 
-/** Options of `liveEventSource`: those of `liveFetch`, and the one that every `EventSource` has. */
+/** Options of `liveEventSource`: those of `liveFetch`, and the standard one of `EventSource`. */
 export interface LiveEventSourceInit extends LiveFetchOptions {
-  /** Whether cookies go to other origins. @defaultValue `false` */
+  /** Whether credentials are sent to other origins. @defaultValue `false` */
   withCredentials?: boolean | undefined
 }
 
 /**
- * An `EventSource` over `liveFetch`: that of npm `eventsource`, which has to be installed (or be in the page's import map). It is
- * loaded at the first call, and so it comes as a promise; it has missed nothing by then.
+ * Makes an `EventSource` over `liveFetch`: that of npm `eventsource`, which must be installed (or
+ * be in the page's import map). The package is loaded at the first call, so the result is a
+ * promise. No event is missed before it resolves.
  *
- * @throws as a rejection: `eventsource` cannot be loaded; what its constructor throws
+ * @throws as a rejection: the error of loading `eventsource`, or of its constructor
  * @example
  * const source = await liveEventSource('https://example.com/events')
  * source.onmessage = ({ data }) => console.log(data)

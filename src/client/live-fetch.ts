@@ -1,36 +1,39 @@
-// A `fetch` for event streams, for browsers and Node alike: it notices a server that is gone, and answers one that asks.
+// A `fetch` for event streams, for browsers and Node.js. It notices a server that is gone, and
+// answers beats.
 import { watchedBody } from './body.js'
 
 /** Options of `liveFetch`. Times in milliseconds. */
 export interface LiveFetchOptions {
-  /** What fetches. @defaultValue the global `fetch` */
+  /** The underlying `fetch`. @defaultValue the global `fetch` */
   fetch?: typeof globalThis.fetch | undefined
   /**
-   * How long the head of an answer to GET may take. `false`: as long as it likes.
+   * How long the response headers to a request without a body may take. `false`: no limit.
    * @defaultValue 20 000
    */
   headTimeout?: number | false | undefined
   /**
-   * The longest that a request waits before it is made, after one that failed: each waits a time of its own, so that
-   * clients which have lost a server together do not come back together. On top of what the client itself waits, and of a
-   * `Retry-After`.
+   * The longest random delay of a request after one that failed. The delay differs between clients,
+   * so that clients that lost a server together do not reconnect together. It is added to the delay
+   * of the client itself, and to a `Retry-After`.
    * @defaultValue 1 000
    */
   jitter?: number | undefined
-  /** Where answers to beats are sent. @defaultValue the stream's own URL, after redirects */
+  /** The URL to which beats are answered. @defaultValue the stream's own URL, after redirects */
   echoUrl?: string | URL | undefined
 }
 
-/** A longer `Retry-After` is not believed, seconds. */
+/** A longer `Retry-After` is reduced to this, in seconds. */
 const LONGEST_WAIT = 60
 
 /**
- * Makes a `fetch` to be handed to whatever reads an event stream: npm `eventsource`, `eventsource-client`, `fetch-event-source`, the MCP
- * SDK, a loop of your own. The bytes pass through unchanged. With a server that has the option `echo` it answers beats, so
- * that the server knows that the client is there, and ends a stream on which nothing comes any more, so that the client connects
- * again. Every other server's streams pass through as they are.
+ * Makes a `fetch` for any code that reads an event stream: npm `eventsource`, `eventsource-client`,
+ * `fetch-event-source`, the MCP SDK, or your own loop. The bytes pass through unchanged. If the
+ * server uses the option `echo`, the function answers beats, so that the server knows that the
+ * client is there, and it ends a silent stream, so that the client reconnects. Streams of other
+ * servers pass through as they are.
  *
- * All failures are `TypeError`s, as those of `fetch` are: 502, 503 and 504 too, and an end that the server has not announced.
+ * All failures are `TypeError`s, like those of `fetch`. Statuses 502, 503 and 504 of an event
+ * stream, and an end that the server has not announced, are failures, too.
  *
  * @throws {TypeError} for an option of the wrong type
  * @example
@@ -43,20 +46,20 @@ export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fet
   if (!(Number(headTimeout) >= 0 && jitter >= 0)) {
     throw new TypeError('headTimeout, jitter')
   }
-  /** Until when another try has no use, by URL. */
+  /** The earliest time for the next request, by URL. */
   const notBefore = new Map<string, number>()
 
   return async (input, init = {}) => {
     const fetch = options.fetch ?? globalThis.fetch
     const controller = new AbortController()
-    // A string and a URL have none of these.
+    // A string and a URL have none of these properties.
     const request = input as Partial<Request>
     const { url = String(input) } = request
     const headers = new Headers(init.headers ?? request.headers)
     const given = init.signal ?? request.signal ?? controller.signal
     const signal = AbortSignal.any([given, controller.signal])
     let retryAfter = 0
-    /** Lets go of what is open, and has the next try wait. */
+    /** Releases what is open, and delays the next request. */
     const onEnd = (error?: unknown): void => {
       const wait = Math.min(retryAfter, LONGEST_WAIT) * 1_000 + Math.random() * jitter
       if (error && !given.aborted) notBefore.set(url, performance.now() + wait)
@@ -65,7 +68,7 @@ export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fet
 
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, (notBefore.get(url) ?? 0) - performance.now())
-      // `fetch` will know what to throw.
+      // `fetch` throws the right error for an aborted signal.
       signal.onabort = () => resolve(clearTimeout(timer))
     })
     notBefore.delete(url)
@@ -77,7 +80,8 @@ export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fet
     try {
       const response = await fetch(input, { ...init, signal })
       const { status, body, headers: head } = response
-      // A library may use the same `fetch` to log in: that is none of its business.
+      // Only for event streams: a library may use the same `fetch` for other requests, such as a
+      // login.
       if (status > 501 && status < 505 && /event-stream/.test(`${headers.get('accept')}`)) {
         retryAfter = Number(head.get('retry-after'))
         throw new TypeError(`status ${status}`)
@@ -86,7 +90,8 @@ export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fet
         return response
       }
       headers.delete('last-event-id')
-      // What a form could send: no preflight. The parameter tells an echo from other requests to the URL.
+      // A content type that a form could send needs no preflight. The parameter distinguishes an
+      // echo from other requests to the URL.
       headers.set('content-type', 'text/plain;echo=1')
       const answer = (text: string, within: number): Promise<number> =>
         fetch(echoUrl ?? (response.url || url), {

@@ -1,6 +1,6 @@
 /**
- * A web page that shows every live event stream of the process: verdict, round-trip time, bytes waiting and where, and why
- * those ended that are gone.
+ * A web page that shows all live event streams of the process: their verdicts, round-trip times and
+ * waiting bytes, and why streams have ended.
  *
  * @packageDocumentation
  */
@@ -15,17 +15,21 @@ import { Watchers } from './watchers.js'
 
 export type { DashboardOptions } from './options.js'
 
-/** A dashboard, mounted by being called with requests. */
+/** A dashboard. To mount it, call it with requests. */
 export interface DashboardHandler {
-  /** For `app.use('/_sse', …)`, or with the requests below a path of a Node server. */
+  /**
+   * Handles a request: as in `app.use('/_sse', …)`, or with the requests below one path of a Node
+   * server.
+   */
   (req: NodeRequest, res: NodeResponse, next?: (error?: unknown) => void): void
-  /** Forgets everything, and ends the streams of those who watch. */
+  /** Forgets all data, and ends the streams of the open pages. */
   close(): void
 }
 
 /**
- * Makes a dashboard. It knows the streams that are opened after it was made, of the whole process and of whichever
- * adapter. It asks the kernel about them only while somebody has the page open, and then about `maxRows` each `interval`.
+ * Makes a dashboard. It shows the streams of the whole process, of all adapters, that are opened
+ * after it was made. It samples them only while the page is open somewhere, and then at most
+ * `maxRows` streams per `interval`.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`
  * @example
@@ -50,19 +54,21 @@ export function dashboard(options: DashboardOptions = {}): DashboardHandler {
     else if (req.method !== 'GET' && (req.method !== 'HEAD' || name === 'events')) {
       sendText(res, 405, 'Method not allowed', { allow: 'GET' })
     } else if (folder !== undefined) {
-      // What the page asks for stands beside it, so it must end in a slash. First: a mount may be called `events`.
+      // The page's URLs are relative, so its own URL must end in a slash. This check comes first,
+      // because a mount may be called `events`.
       sendText(res, 308, 'Moved', { location: folder })
     } else if (name === 'events') {
       if (watchers.closed) sendText(res, 503, 'The dashboard is closed')
       else if (watchers.size < settings.maxWatchers) watchers.add(req, res)
-      else sendText(res, 503, 'Too many people watch', { 'retry-after': '30' })
+      else sendText(res, 503, 'Too many pages are open', { 'retry-after': '30' })
     } else if (isPage(name)) sendPage(res, name)
     else if (next === undefined) sendText(res, 404, 'Not found')
     else next()
   }
 
   async function act(req: NodeRequest, res: NodeResponse, query: URLSearchParams): Promise<void> {
-    // A form or a link of another site cannot send it, and its scripts would have to ask first, which nobody grants.
+    // A form or a link on another site cannot send this header, and its scripts would need a
+    // preflight, which is not granted.
     if (req.headers['x-tcp-sse'] !== 'dashboard') return sendText(res, 403, 'Forbidden')
     const action = query.get('action') ?? ''
     const stream = registry.find(Number(query.get('id')))
@@ -86,7 +92,10 @@ export function dashboard(options: DashboardOptions = {}): DashboardHandler {
   })
 }
 
-/** Nothing of the application's errors is shown; that the page's files are missing, nobody would learn otherwise. */
+/**
+ * Errors of the application are not shown. Missing page files are, because the developer would not
+ * learn of them otherwise.
+ */
 function textOf(error: unknown): string {
   const missing = error instanceof TcpSseError && error.code === 'ERR_DASHBOARD_FILES'
   return missing ? error.message : 'Internal server error'
@@ -97,14 +106,17 @@ type Next = (error?: unknown) => void
 interface Place {
   readonly name: string
   readonly query: URLSearchParams
-  /** Where the page is, if the request should have ended in a slash. */
+  /** The URL to redirect to, if the request should have ended in a slash. */
   readonly folder: string | undefined
 }
 
-/** Where in the dashboard a request wants to go: its path's last part tells, below whatever it is mounted. */
+/**
+ * The part of the dashboard that a request is for. The last segment of the path says it, wherever
+ * the dashboard is mounted.
+ */
 function place(req: NodeRequest): Place {
   const { originalUrl } = req as { originalUrl?: string }
-  // Connect and Express take the mount's path off `url`, and make it `/` where nothing is left.
+  // Connect and Express remove the mount's path from `url`. If nothing is left, they make it `/`.
   const { pathname, search, searchParams } = new URL(originalUrl ?? req.url ?? '/', 'http://x')
   const name = pathname.slice(pathname.lastIndexOf('/') + 1)
   const mounted = originalUrl !== undefined && /^\/(\?|$)/.test(req.url ?? '')
@@ -113,18 +125,18 @@ function place(req: NodeRequest): Place {
   return { name, query: searchParams, folder }
 }
 
-/** Names without a dot that are no mount. */
+/** Names without a dot that are not mounts. */
 const WORDS = new Set(['events', 'action'])
 
-/** What throws for one stream must not hide all others. */
+/** Calls `describe`. An error for one stream must not hide the other streams. */
 function described(describe: DashboardOptions['describe'], stream: EventStream): string {
   try {
     const name: unknown = describe?.(stream)
-    // An async function: against the types, and nobody would hear of its rejection.
+    // An async function violates the types. Its rejection must not become an unhandled one.
     if (name instanceof Promise) name.catch(() => {})
     return shortened(String(name ?? ''))
   } catch (error) {
-    // Not everything that can be thrown has a string.
-    return shortened(`describe: ${error instanceof Error ? error : 'threw no Error'}`)
+    // Not every thrown value can be converted to a string.
+    return shortened(`describe: ${error instanceof Error ? error : 'did not throw an Error'}`)
   }
 }

@@ -15,24 +15,33 @@ import type { EventStream } from '../stream/event-stream.js'
 /** Options of `dashboard`. */
 export interface DashboardOptions {
   /**
-   * Asked for each request, of the page, its stream and its actions. Anything but `true` is answered with 403. Without it
-   * everybody who can reach the path sees the page.
+   * Called for each request: for the page, its stream and its actions. Any result other than `true`
+   * is answered with 403. Without this function, every client that can reach the path sees the
+   * page.
    */
   authorize?(req: NodeRequest): boolean | Promise<boolean>
-  /** Names a stream for people, in a few words: asked at each look and at the end. 120 characters are shown. */
+  /**
+   * A short name of a stream, for people. Called for each sample and at the end of the stream. The
+   * first 120 characters are shown.
+   */
   describe?(stream: EventStream): string | undefined
   /**
-   * Buttons beside each connection, by what they say. Off by default: with them the page can change things, so think of
-   * `authorize`.
+   * Up to 10 buttons beside each connection, by label. Off by default. With actions, the page can
+   * change things, so set `authorize`, too.
    */
   actions?: Readonly<Record<string, (stream: EventStream) => unknown>> | undefined
-  /** Milliseconds between looks while somebody watches, 250 and more. @defaultValue 1 000 */
+  /** Milliseconds between samples while a page is open, 250 or more. @defaultValue 1 000 */
   interval?: number | undefined
-  /** Connections that are looked at and shown, 1 to 1 000. Those in trouble come first. @defaultValue 100 */
+  /**
+   * The number of connections that are sampled and shown, 1 to 1 000. Those in trouble come first.
+   * @defaultValue 100
+   */
   maxRows?: number | undefined
-  /** Ended connections that are remembered, 1 to 1 000. @defaultValue 50 */
+  /** The number of ended connections that are kept, 1 to 1 000. @defaultValue 50 */
   maxEnded?: number | undefined
-  /** People that may watch at a time, 1 to 100; others get 503. @defaultValue 8 */
+  /**
+   * The number of pages that may be open at a time, 1 to 100. Further ones get 503. @defaultValue 8
+   */
   maxWatchers?: number | undefined
 }
 
@@ -42,7 +51,7 @@ const actions: Check<NonNullable<DashboardOptions['actions']>> = (value, name) =
   }
   for (const [each, action] of Object.entries(value)) callable()(action, `${name}.${each}`)
   if (Object.keys(value).length > MOST_ACTIONS) {
-    const message = `${name} takes ${MOST_ACTIONS} actions at most.`
+    const message = `${name} must not have more than ${MOST_ACTIONS} actions.`
     throw new TcpSseError('ERR_OPTION_VALUE', message, { option: name })
   }
   return { ...value } as NonNullable<DashboardOptions['actions']>

@@ -1,22 +1,23 @@
-// The page: three files that stand beside this one, here and in the package. Nothing in it comes from elsewhere.
+// The page: three files beside this module, both in the sources and in the package. It loads
+// nothing from elsewhere.
 import { existsSync, readFileSync } from 'node:fs'
 import type { NodeResponse } from '../adapters/node.js'
 import { TcpSseError } from '../internal/errors.js'
 
 /**
- * Where this module is. esbuild puts nothing in its place where it makes CommonJS of it. A constant, because bundlers
- * look for files where they see `new URL(…, import.meta.url)`.
+ * The URL of this module, or `undefined` in esbuild's CommonJS output. It is a constant because
+ * bundlers resolve files in `new URL(…, import.meta.url)`.
  */
 const HERE: string | undefined = import.meta.url
 
-/** By the last part of the path. */
+/** The page's files, by the last segment of the path. */
 const FILES: Readonly<Record<string, { file: string; type: string }>> = {
   '': { file: 'index.html', type: 'text/html; charset=utf-8' },
   'dashboard.css': { file: 'dashboard.css', type: 'text/css; charset=utf-8' },
   'dashboard.js': { file: 'dashboard.js', type: 'text/javascript; charset=utf-8' },
 }
 
-/** No script, style or connection but our own, in no frame. */
+/** Scripts, styles and connections of this origin only, and no frames. */
 const HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
@@ -43,7 +44,7 @@ export function sendPage(res: NodeResponse, name: string): void {
   )
 }
 
-/** A short answer in words. */
+/** Sends a short text. */
 export function sendText(
   res: NodeResponse,
   status: number,
@@ -62,7 +63,7 @@ function answer(
 ): void {
   res.statusCode = status
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
-  // Node leaves the body of an answer to HEAD out.
+  // Node omits the body of a response to HEAD.
   res.end(body)
 }
 
@@ -84,7 +85,7 @@ function fromDisk(file: string): Buffer {
   } catch (cause) {
     throw new TcpSseError(
       'ERR_DASHBOARD_FILES',
-      `The dashboard cannot read ${file}: in a bundle, tell the bundler that tcp-sse is external.`,
+      `The dashboard cannot read ${file}. If the application is bundled, tell the bundler that tcp-sse is external.`,
       { cause },
     )
   }

@@ -1,5 +1,6 @@
-// Which streams there are and how those ended that are gone: by what is published, whoever made them. Also for streams of
-// another copy of the library in this process (ESM and CommonJS), since channels are the process's.
+// The live streams, and how ended ones have ended, from the diagnostics channels. It includes
+// streams of another copy of the library in this process (ESM and CommonJS), because diagnostics
+// channels are per process.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { systemClock } from '../internal/clock.js'
 import { wallClockNow } from '../internal/scheduling.js'
@@ -9,16 +10,16 @@ import type { EventStream } from '../stream/event-stream.js'
 import type { StreamMessages } from '../stream/instrumentation.js'
 import { shortened } from './text.js'
 
-/** A live stream, as the registry knows it. */
+/** A live stream in the registry. */
 export interface Entry {
   readonly id: number
-  /** On the monotonic clock: ages are counted from it. */
+  /** On the monotonic clock. */
   readonly openedAt: number
-  /** The last one that was published. */
+  /** The last verdict that was published. */
   verdict: Verdict
 }
 
-/** One that has ended. */
+/** A stream that has ended. */
 export interface Ended {
   readonly id: number
   readonly label: string
@@ -27,21 +28,21 @@ export interface Ended {
   readonly verdict: Verdict
   readonly message: string
   readonly openedFor: number
-  /** `Date.now()` milliseconds. */
+  /** Milliseconds, as of `Date.now()`. */
   readonly at: number
   readonly delivered: string | undefined
 }
 
-/** Names a stream for people. */
+/** Returns a stream's name, for people. */
 export type Describe = (stream: EventStream) => string
 
 export class Registry {
   readonly live = new Map<EventStream, Entry>()
-  /** The latest, oldest first. */
+  /** The last streams that ended, oldest first. */
   readonly ended: Ended[] = []
-  /** How many ended, by reason: there are ten. */
+  /** How many streams have ended, by reason. */
   readonly reasons: Partial<Record<CloseReason, number>> = {}
-  /** Changes with each end. */
+  /** Incremented with each end. */
   generation = 0
   readonly #kept: number
   readonly #describe: Describe
@@ -56,7 +57,7 @@ export class Registry {
     subscribe('tcp-sse:stream:close', this.#onClose)
   }
 
-  /** Runs something whose streams are not for the list: the dashboard's own. */
+  /** Runs a function whose streams are not listed: the dashboard's own. */
   ignoring<T>(action: () => T): T {
     this.#ignoring = true
     try {
@@ -97,7 +98,7 @@ export class Registry {
     if (entry === undefined) return
     this.live.delete(stream)
     const { reason, error, openedFor, delivered, evidence } = info
-    // A death that the kernel found has no evidence of ours.
+    // If the kernel found the death, there is no evidence.
     const dead = reason === 'peer-dead' || reason === 'no-echo'
     const verdict = dead ? 'dead' : (evidence?.verdict ?? entry.verdict)
     this.generation += 1

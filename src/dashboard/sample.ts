@@ -1,4 +1,4 @@
-// One look at the live streams, as the page gets it.
+// A sample of the live streams, as the page gets it.
 import { systemClock } from '../internal/clock.js'
 import { wallClockNow } from '../internal/scheduling.js'
 import type { Verdict } from '../liveness/verdict.js'
@@ -6,7 +6,7 @@ import type { EventStream } from '../stream/event-stream.js'
 import type { Describe, Ended, Entry, Registry } from './registry.js'
 import { shortened } from './text.js'
 
-/** A connection. Milliseconds and bytes; what is unknown here is absent. */
+/** One connection. Times in milliseconds, sizes in bytes. Unknown values are absent. */
 export interface Row {
   readonly id: number
   readonly label: string
@@ -23,25 +23,26 @@ export interface Row {
   readonly deliveredEvents: number | undefined
 }
 
-/** What a watcher gets each tick. */
+/** What each page gets per interval. */
 export interface DashboardSample {
-  /** `Date.now()` milliseconds. */
+  /** Milliseconds, as of `Date.now()`. */
   readonly at: number
   readonly live: number
-  /** Live streams by verdict, all of them. */
+  /** All live streams, by verdict. */
   readonly verdicts: Record<Verdict, number>
-  /** The ones that are shown. */
+  /** The streams that are shown. */
   readonly rows: readonly Row[]
   readonly reasons: Registry['reasons']
-  /** Only when it has changed since the look before. */
+  /** Present only if it has changed since the previous sample. */
   readonly ended?: readonly Ended[] | undefined
 }
 
-/** Those in trouble come first where not all can be shown. */
+/** If not all streams can be shown, those in trouble come first. */
 const VERDICTS: readonly Verdict[] = ['dead', 'half-closed', 'slow', 'congested', 'alive']
 
 /**
- * Asks the kernel about `maxRows` streams at most. The verdicts of all are counted: they are known without asking.
+ * Samples at most `maxRows` streams. The verdicts of all streams are counted, because they are
+ * known without a sample.
  */
 export function takeSample(
   registry: Registry,

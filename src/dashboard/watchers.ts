@@ -1,4 +1,4 @@
-// Who looks at the page. While nobody does, nothing runs.
+// The streams of the open pages. While no page is open, nothing runs.
 import { createEventStream, type NodeRequest, type NodeResponse } from '../adapters/node.js'
 import { callEvery } from '../internal/scheduling.js'
 import { encodeEvent } from '../sse/encode.js'
@@ -6,7 +6,7 @@ import type { EventStream } from '../stream/event-stream.js'
 import type { Describe, Registry } from './registry.js'
 import { takeSample } from './sample.js'
 
-/** What of the options is for the looks. */
+/** The options that concern samples. */
 export interface SampleSettings {
   readonly interval: number
   readonly maxRows: number
@@ -14,7 +14,10 @@ export interface SampleSettings {
   readonly actions: readonly string[]
 }
 
-/** A dashboard's own streams: a watcher that is behind misses looks, and one that vanishes is closed like any client. */
+/**
+ * The dashboard's own streams. A page that is behind misses samples, and one that vanishes is
+ * closed like any client.
+ */
 const OWN = Object.freeze({ detectWithin: 10_000, onOverflow: 'drop-oldest' } as const)
 
 export class Watchers {
@@ -34,12 +37,12 @@ export class Watchers {
     return this.#streams.size
   }
 
-  /** Whether it takes nobody any more. */
+  /** Whether no more pages are accepted. */
   get closed(): boolean {
     return this.#closed
   }
 
-  /** Answers a request with a stream of looks; the first comes at once. */
+  /** Answers a request with a stream of samples. The first is sent at once. */
   add(req: NodeRequest, res: NodeResponse): void {
     const stream = this.#registry.ignoring(() => createEventStream(req, res, OWN))
     const { interval, actions, maxRows, describe } = this.#settings
@@ -73,7 +76,7 @@ export class Watchers {
     const current = takeSample(this.#registry, maxRows, describe)
     const data = generation === this.#generation ? current : { ...current, ended }
     this.#generation = generation
-    // Written once, however many look.
+    // Encoded once for all pages.
     const event = encodeEvent({ event: 'sample', data })
     for (const stream of this.#streams) stream.send(event)
   }

@@ -1,4 +1,4 @@
-// One connection under guard: what the monitor sees of it, and what goes on over it.
+// One guarded connection: what the monitor knows of it, and the responses on it.
 import type { Socket } from 'node:net'
 import { systemClock } from '../internal/clock.js'
 import { rethrowLater } from '../internal/rethrow.js'
@@ -19,40 +19,47 @@ import type { GuardCloseInfo, GuardCloseReason, GuardSettings } from './options.
 
 interface Judged {
   readonly exchange: Exchange
-  /** Whether `stallTimeout` and `maxAge` are for it; `undefined` until its head has been sent. */
+  /** Whether `stallTimeout` and `maxAge` apply to it; `undefined` until its head has been sent. */
   streams: boolean | undefined
   judgedAt: number
-  /** When our side was ended; the connection waits for the client to leave. */
+  /** When the server's side was ended. The connection then waits for the client to leave. */
   endedAt: number | undefined
 }
 
-/** Watches one socket for a guard, until either of them goes. */
+/** Watches one socket for a guard, until the socket or the guard ends. */
 export class Connection implements Watcher {
   readonly socket: Socket
   readonly plan: MonitorPlan
   readonly notSentLowWater: number | undefined
   readonly #settings: GuardSettings
   readonly #watch: Watch
-  /** What a connection that was born with the guard's options would have without it; `undefined` for another one. */
+  /**
+   * For a connection that inherited the guard's options: the settings that it would have without
+   * the guard.
+   */
   readonly #inherited: KernelSettings | undefined
   readonly #onReport: (info: GuardCloseInfo) => void
   readonly #onLeave: (connection: Connection) => void
   readonly #openedAt = systemClock.now()
-  /** Asked for at once: a dead socket has no address. */
+  /** Read at once, because a dead socket has no address. */
   readonly #remoteAddress: string | undefined
   readonly #remotePort: number | undefined
   #exchanges: Judged[] = []
-  /** So many of them are worth a pass to find those that are over. */
+  /** Prune the list when it has this many exchanges. */
   #pruneAt = FEW
-  /** Foreign code sets keepalive too: looked at again after the accept and after each response's head. */
+  /**
+   * Application code can set keepalive, too: it is checked after the accept and after each
+   * response's head.
+   */
   #keepAliveChecked = false
   #reported = false
   #released = false
-  /** A stream was given up on a connection that takes nothing at all. */
+  /** Whether a stream was given up on a connection whose client takes nothing at all. */
   #stuck = false
 
   /**
-   * @param inherited - of a connection that was born with the guard's options, what it would have without
+   * @param inherited - for a connection that inherited the guard's options, the settings that it
+   * would have without
    * @param onReport - called when the guard has ended something
    * @param onLeave - called when the connection is not guarded any more
    */
@@ -77,51 +84,54 @@ export class Connection implements Watcher {
     socket.on('close', this.#onClose)
   }
 
-  /** What the connection would have without the guard of the options that give it up. */
+  /**
+   * Of the options that can end a connection, the settings that it would have without the guard.
+   */
   get #before(): KernelSettings {
     return this.#inherited ?? limitsOf(this.#watch.saved)
   }
 
-  /** How many responses on it are streams by content type or filter. */
+  /** The number of its responses that are streams, by content type or filter. */
   get streams(): number {
     this.#judge(systemClock.now())
     return this.#exchanges.filter(({ streams }) => streams).length
   }
 
-  /** A further response; on a keep-alive connection it is judged anew. */
+  /** Adds a response. On a keep-alive connection, each response is judged separately. */
   add(exchange: Exchange): void {
     if (this.#exchanges.length >= this.#pruneAt) this.#prune()
     this.#exchanges.push({ exchange, streams: undefined, judgedAt: 0, endedAt: undefined })
     this.#watch.requestSample()
   }
 
-  /** Ends the guard over this connection, and nothing else. */
+  /** Stops guarding this connection, without ending it. */
   release(): void {
     this.#leave()
     this.#watch.release(this)
-    // The end of the watch has put back what it had set, and nothing that was inherited.
+    // The end of the watch has restored what the watch had set, but not what was inherited.
     if (this.#inherited !== undefined && !this.#watch.shared) {
       setOptions(this.socket, this.#inherited)
     }
   }
 
   /**
-   * Notices a close that nobody has told: an application that takes a socket over may have removed all listeners from it.
+   * Notices a close for which no event was received: an application that takes over a socket may
+   * have removed all its listeners.
    *
-   * @returns whether the connection is gone
+   * @returns whether the connection is closed
    */
   checkClosed(): boolean {
     if (this.socket.destroyed) this.#onClose()
     return this.#released
   }
 
-  /** The monitor forgets the connection by itself, and `close` may never be heard. */
+  /** The monitor drops the connection itself, and a `close` event may never arrive. */
   onPeerDead(evidence: PeerEvidence): void {
     this.#leave()
     this.#report('peer-dead', evidence)
   }
 
-  /** Of a socket that Node has closed already nothing can be said but what its error says. */
+  /** Node has already closed the socket, so only its error says why. */
   onPeerGone(evidence: PeerEvidence): void {
     if (this.checkClosed()) return
     this.#leave()
@@ -137,8 +147,9 @@ export class Connection implements Watcher {
   }
 
   /**
-   * A client may send FIN and read on, and what it sent before may still wait to be read by a paused application. So
-   * only a stream's connection is ended for a FIN, and only if Node, which would have ended it, has not seen the FIN.
+   * A client may send FIN and read on, and data that it sent before may still wait for a paused
+   * application. So only a stream's connection is ended because of a FIN, and only if Node has not
+   * seen the FIN; Node would have ended the connection itself.
    */
   mayHalfClose(): boolean {
     this.#prune()
@@ -148,13 +159,13 @@ export class Connection implements Watcher {
   onSample(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
     this.#judge(now)
     this.#checkKeepAlive()
-    // What is not judged yet may begin without a byte on the wire.
+    // A response that is not judged yet can begin without a byte on the wire.
     const unjudged = this.#exchanges.some(({ streams }) => streams === undefined)
     let deadline = unjudged ? now + this.#settings.plan.pace : Number.POSITIVE_INFINITY
     const alone = this.#exchanges.length === 1
     const look = { now, loopTime, stalledFor, alone, written: this.socket.bytesWritten }
     for (const judged of [...this.#exchanges]) {
-      // Ending one ends all of them on HTTP/1, and whoever hears of it may stop the guard.
+      // On HTTP/1, ending one response ends all of them. Also, a callback may stop the guard.
       if (this.#released || this.socket.destroyed) break
       if (!judged.streams) continue
       deadline = Math.min(deadline, this.#apply(judged, look))
@@ -163,7 +174,10 @@ export class Connection implements Watcher {
     return deadline
   }
 
-  /** HTTP/2: a connection that takes nothing and has nothing left to carry would only keep what waits. */
+  /**
+   * HTTP/2: resets a connection that takes nothing and has no responses left. It would only keep
+   * buffered data.
+   */
   #resetUnused(): void {
     this.#stuck = false
     this.#prune()
@@ -172,7 +186,7 @@ export class Connection implements Watcher {
     resetConnection(this.socket)
   }
 
-  /** Compares one stream with its limits. Returns the time of the next one. */
+  /** Compares one stream with its limits. Returns the time of the next check. */
   #apply(judged: Judged, look: ConnectionSample): number {
     const { stallTimeout, maxAge, plan } = this.#settings
     const { exchange, judgedAt } = judged
@@ -180,7 +194,7 @@ export class Connection implements Watcher {
     if (judged.endedAt !== undefined)
       return this.#awaitClient(judged.endedAt + plan.detectWithin, now)
     const stalled = exchange.stalledFor(look)
-    // A stream of several on a connection can have to wait while the connection is quiet.
+    // One of several streams on a connection can have to wait while the connection is quiet.
     const next: number[] = exchange.exclusive ? [] : [now + plan.pace]
     if (now - judgedAt >= plan.detectWithin) exchange.discardUnread()
     else next.push(judgedAt + plan.detectWithin)
@@ -190,7 +204,8 @@ export class Connection implements Watcher {
         this.#end('stalled', judged, now, stalled)
         return Number.POSITIVE_INFINITY
       }
-      // A stream can wait on a connection on which nothing else does: its progress is worth frequent looks.
+      // A stream can be stuck while the rest of the connection makes progress, so it is sampled
+      // often.
       if (stalled > 0) next.push(Math.min(now + plan.urgentPace, now + stallTimeout - stalled))
     }
     if (maxAge !== false) {
@@ -203,7 +218,9 @@ export class Connection implements Watcher {
     return Math.min(...next)
   }
 
-  /** Over HTTP/1 a second watcher is an event stream of this library, which has a stall policy of its own. */
+  /**
+   * On HTTP/1, a second watcher is an event stream of this library, which has its own stall policy.
+   */
   #hasOwnPolicy(exchange: Exchange): boolean {
     return this.#watch.shared && exchange.exclusive
   }
@@ -219,7 +236,10 @@ export class Connection implements Watcher {
     if (exclusive) this.#reported = true
   }
 
-  /** A client that has read to the end leaves; one that does not is left behind. */
+  /**
+   * A client that has read to the end closes the connection. If it does not, the socket is
+   * destroyed.
+   */
   #awaitClient(deadline: number, now: number): number {
     if (now < deadline) return deadline
     setOptions(this.socket, this.#before)
@@ -228,9 +248,9 @@ export class Connection implements Watcher {
   }
 
   /**
-   * Everything is with the kernel, and in most cases Node closes the socket right now, in a listener that comes after this
-   * one. What the client has not taken yet is left to the kernel then, on its own terms. A socket that is still there in
-   * the next tick is half-closed only, and the guard goes on.
+   * The kernel has all data. In most cases Node closes the socket right after this listener. The
+   * kernel then delivers the rest to the client, so the guard's limits are removed for it. A socket
+   * that still exists in the next tick is only half-closed; the limits are set again.
    */
   readonly #onFinish = (): void => {
     const { socket } = this
@@ -240,7 +260,9 @@ export class Connection implements Watcher {
     }, undefined)
   }
 
-  /** Whether Node has found, by itself, the connection dead of the options that the guard set. */
+  /**
+   * Checks whether the kernel gave up the connection because of the options that the guard had set.
+   */
   readonly #onClose = (): void => {
     if (isPeerDeath(this.socket.errored)) {
       this.#report('peer-dead', { ...this.#watch.evidence(), verdict: 'dead' })
@@ -248,7 +270,7 @@ export class Connection implements Watcher {
     this.release()
   }
 
-  /** Tells once of a connection, and once of each stream that did not end with one. */
+  /** Reports a connection once, and each stream that ended before its connection once. */
   #report(reason: GuardCloseReason, evidence: PeerEvidence, stream?: StreamEnd): void {
     if (this.#reported) return
     this.#reported = stream === undefined || this.socket.destroyed
@@ -283,7 +305,7 @@ export class Connection implements Watcher {
       const { exchange } = judged
       if (judged.streams !== undefined || !exchange.begun) continue
       judged.judgedAt = now
-      // None until the filter has answered: it may ask the guard for its figures.
+      // `false` until the filter has answered: the filter may call `guard.stats()`.
       judged.streams = filter === undefined && exchange.isEventStream
       if (filter !== undefined) {
         judged.streams = ask(() => filter(exchange.req, exchange.res, this.socket))
@@ -300,7 +322,7 @@ export class Connection implements Watcher {
   }
 }
 
-/** As many responses as are listed, over or not, before it matters. */
+/** A list of this length needs no pruning. */
 const FEW = 16
 
 function userTimeoutOf(settings: KernelSettings | undefined): number | undefined {

@@ -1,4 +1,4 @@
-// A response of somebody else's, seen from outside: nothing of it is patched, no listener is put on it.
+// A response of application code, observed from outside: it is not patched, and gets no listeners.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
@@ -7,29 +7,35 @@ import { resetConnection, sentHeadOf } from '../native/binding.js'
 import { type ConnectionSample, Http2Progress } from './http2-progress.js'
 import type { GuardedRequest, GuardedResponse } from './options.js'
 
-/** A response under guard, or a bare connection that the filter takes for one. */
+/** A guarded response, or a bare connection that the filter treats as one. */
 export interface Exchange {
   readonly req: GuardedRequest
   readonly res: GuardedResponse
-  /** When its request came, on the monitor's clock. */
+  /** When its request arrived, on the monitor's clock. */
   readonly openedAt: number
   readonly url: string | undefined
-  /** Whether the connection is its own while it lasts. */
+  /** Whether no other response uses the connection at the same time. */
   readonly exclusive: boolean
-  /** Whether its end has been handed over, or it is gone. */
+  /** Whether its end has been passed on, or it is destroyed. */
   readonly over: boolean
   /** Whether its head has been sent, so that it can be judged. */
   readonly begun: boolean
-  /** Whether its head says `text/event-stream`. */
+  /** Whether its head has the type `text/event-stream`. */
   readonly isEventStream: boolean
-  /** Milliseconds for which its client has taken nothing though something waited. Called at every look. */
+  /**
+   * Milliseconds for which its client has taken nothing although bytes were waiting. Called for
+   * each sample.
+   */
   stalledFor(look: ConnectionSample): number
-  /** Throws away request data that nobody reads and that hides the client's FIN. */
+  /**
+   * Discards request data that the application does not read, because it hides the client's FIN.
+   */
   discardUnread(): void
   /**
-   * Gives it up, at once or (`close`) after what the kernel holds already.
+   * Ends it: at once (`reset`), or after the kernel has sent what it already holds (`close`).
    *
-   * @returns whether that is all: otherwise the connection has to be closed later, when its client has had time to leave
+   * @returns whether that is all. Otherwise the connection must be closed later, when its client
+   * has had time to leave
    */
   end(how: Ending, socket: Socket): boolean
 }
@@ -40,7 +46,7 @@ const EVENT_STREAM = /^\s*text\/event-stream\s*(?:;|$)/i
 const IS_CONTENT_TYPE = /^content-type$/i
 const CONTENT_TYPE = /^content-type:(.*)$/im
 
-/** A response over HTTP/1: while it lasts, the connection is its own. */
+/** A response over HTTP/1, which has the connection to itself. */
 export class Http1Exchange implements Exchange {
   readonly req: IncomingMessage
   readonly res: ServerResponse
@@ -70,7 +76,7 @@ export class Http1Exchange implements Exchange {
     return EVENT_STREAM.test(sent ?? String(this.res.getHeader('content-type') ?? ''))
   }
 
-  /** A stall of an earlier response on the connection is none of this one's. */
+  /** A stall of an earlier response on the connection does not count. */
   stalledFor({ now, stalledFor }: ConnectionSample): number {
     return Math.min(stalledFor, now - this.openedAt)
   }
@@ -80,8 +86,9 @@ export class Http1Exchange implements Exchange {
   }
 
   /**
-   * `close(2)` with request data unread, or still coming, sends RST in place of FIN, and the rest of the response is lost.
-   * So only this side is ended then. What the application writes afterwards Node keeps to itself.
+   * If request data is unread or still arriving, `close(2)` sends RST in place of FIN, and the rest
+   * of the response is lost. In that case only this side is ended. Node then discards what the
+   * application writes.
    */
   end(how: Ending, socket: Socket): boolean {
     if (how === 'close' && !this.req.complete) {
@@ -93,7 +100,7 @@ export class Http1Exchange implements Exchange {
   }
 }
 
-/** One stream of an HTTP/2 connection; the others on it live on. */
+/** One stream of an HTTP/2 connection. Other streams on it continue when it ends. */
 export class Http2Exchange implements Exchange {
   req: Http2ServerRequest | undefined
   res: Http2ServerResponse | ServerHttp2Stream
@@ -120,7 +127,7 @@ export class Http2Exchange implements Exchange {
   }
 
   get isEventStream(): boolean {
-    // As the application spelt them: the core API puts the names into lower case on the wire only.
+    // Names as the application has written them: the core API lowercases them on the wire only.
     const sent = Object.entries(this.#stream.sentHeaders ?? {})
     return sent.some(([name, value]) => IS_CONTENT_TYPE.test(name) && EVENT_STREAM.test(`${value}`))
   }
@@ -129,12 +136,13 @@ export class Http2Exchange implements Exchange {
     return this.#progress.stalledFor(look)
   }
 
-  /** A body that waits in one stream hides nothing: the session reads on. */
+  /** An unread body of one stream hides nothing, because the session reads on. */
   discardUnread(): void {}
 
   /**
-   * `close` alone would only end the writable side now, and the next write of foreign code would be an error event that
-   * nobody listens to. After `destroy` writes are quietly refused; the RST_STREAM that `close` asked for is still sent.
+   * `close` alone only ends the writable side, and the application's next write would emit an
+   * unhandled error event. After `destroy`, writes are ignored. The RST_STREAM that `close`
+   * requested is still sent.
    */
   end(how: Ending): boolean {
     this.#stream.close(how === 'reset' ? HTTP2_CANCEL : HTTP2_NO_ERROR)
@@ -143,11 +151,11 @@ export class Http2Exchange implements Exchange {
   }
 }
 
-/** RFC 9113, 7. */
+/** RFC 9113, section 7. */
 const HTTP2_NO_ERROR = 0
 const HTTP2_CANCEL = 8
 
-/** A connection of a `net` or `tls` server. It has no head: only a filter can take it for a stream. */
+/** A connection of a `net` or `tls` server. It has no head, so only a filter can select it. */
 export class BareExchange implements Exchange {
   readonly req = undefined
   readonly res = undefined
@@ -156,7 +164,7 @@ export class BareExchange implements Exchange {
   readonly begun = true
   readonly isEventStream = false
   readonly openedAt: number
-  /** As long as its connection. */
+  /** It lasts as long as its connection. */
   readonly over = false
 
   constructor(openedAt: number) {

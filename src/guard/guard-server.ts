@@ -1,4 +1,5 @@
-// Protection for servers and libraries that we did not write: only public events of the server are listened to.
+// Protects servers and libraries that this project did not write. It only listens to public events
+// of the server.
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type {
   Http2ServerRequest,
@@ -28,20 +29,26 @@ import {
   guardSettings,
 } from './options.js'
 
-/** A guard's figures at one moment. */
+/** A snapshot of a guard's counters. */
 export interface GuardStats {
-  /** Connections under guard now. */
+  /** Guarded connections now. */
   readonly connections: number
   /** Responses on them that are event streams, by content type or `filter`. */
   readonly streams: number
-  /** What the guard has ended so far, by reason: as often as `onClose` was called. */
+  /**
+   * How many connections and streams the guard has ended, by reason. It counts the calls to
+   * `onClose`.
+   */
   readonly closed: Readonly<Record<GuardCloseReason, number>>
-  /** Whether connections inherit the options from the listening socket; otherwise each is set up by itself. */
+  /**
+   * Whether connections inherit the options from the listening socket. Otherwise the guard sets
+   * them on each connection.
+   */
   readonly inherited: boolean
 }
 
 /**
- * What keeps watch over a server. Made by `guardServer`.
+ * Watches over a server. Made by `guardServer`.
  *
  * @example
  * const guard = guardServer(server)
@@ -76,7 +83,10 @@ export class Guard {
     if (server.listening) this.#listenerOptions.begin()
   }
 
-  /** What is under guard now, and what it has ended so far. Its cost grows with the connections. */
+  /**
+   * Returns what is guarded now, and what was ended so far. The cost grows with the number of
+   * connections.
+   */
   stats(): GuardStats {
     let streams = 0
     for (const connection of [...this.#connections.values()]) {
@@ -91,9 +101,9 @@ export class Guard {
   }
 
   /**
-   * Ends the guard: its listeners are removed, the listening socket gets its options back, and so do open connections
-   * their TCP_USER_TIMEOUT and TCP_RTO_MAX_MS; they keep keepalive, which never ends a living one. The server may then be guarded again.
-   * Further calls do nothing.
+   * Stops the guard and removes its listeners. The listening socket gets its options back, and open
+   * connections get TCP_USER_TIMEOUT and TCP_RTO_MAX_MS back. Connections keep keepalive, which
+   * never ends a living one. The server may then be guarded again. Further calls do nothing.
    */
   stop(): void {
     if (this.#stopped) return
@@ -134,7 +144,7 @@ export class Guard {
 
   readonly #onClose = (): void => this.#listenerOptions.forget()
 
-  /** Any duplex stream may be handed to an HTTP server; only sockets have a kernel behind them. */
+  /** An HTTP server accepts any duplex stream as a connection. Only sockets can be guarded. */
   readonly #onConnection = (socket: unknown): void => {
     if (!(socket instanceof Socket) || socket.destroyed) return
     const connection = this.#take(socket)
@@ -152,7 +162,7 @@ export class Guard {
     else this.#add(req.socket, new Http1Exchange(req as IncomingMessage, res, systemClock.now()))
   }
 
-  /** Both of HTTP/2's interfaces begin here. */
+  /** Both HTTP/2 interfaces emit this event first. */
   readonly #onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
     this.#hearCompatibility()
     const exchange = new Http2Exchange(stream, headers[':path'], systemClock.now())
@@ -161,8 +171,8 @@ export class Guard {
   }
 
   /**
-   * A listener for `request` would switch HTTP/2's compatibility API on, so it is added only where the application has
-   * one. HTTP/1 on an HTTP/2 server goes the same way.
+   * A listener for `request` would turn on HTTP/2's compatibility API, so it is added only if the
+   * application has one. HTTP/1 on an HTTP/2 server needs it, too.
    */
   #hearCompatibility(): void {
     if (this.#server.listenerCount('request') > 0) this.#hearRequests()
@@ -174,7 +184,7 @@ export class Guard {
     this.#server.prependListener('request', this.#onRequest)
   }
 
-  /** The compatibility API's names for a stream that is under guard already; `filter` wants them. */
+  /** Adds the compatibility API's objects to a stream that is already guarded, for `filter`. */
   #completeStream(req: Http2ServerRequest, res: Http2ServerResponse): void {
     const exchange = this.#http2Exchanges.get(res.stream)
     if (exchange === undefined) return
@@ -188,7 +198,7 @@ export class Guard {
     if (!real.destroyed) this.#take(real).add(exchange)
   }
 
-  /** A connection from before the guard comes under it with its first request. */
+  /** A connection that is older than the guard is guarded from its next request on. */
   #take(socket: Socket): Connection {
     const known = this.#connections.get(socket)
     if (known !== undefined) return known
@@ -204,20 +214,25 @@ export class Guard {
   }
 }
 
-/** Known to every copy of this library: an application may have loaded it as ESM and as CommonJS. */
+/**
+ * Shared by all copies of this library: an application may have loaded it both as ESM and as
+ * CommonJS.
+ */
 const GUARDED = Symbol.for('tcp-sse.guarded')
 
 type Guardable = Server & { [GUARDED]?: true }
 
 /**
- * Guards a server and whatever answers its requests, without a change to either: peers that have fallen silent are
- * closed with RST within `detectWithin` + 1 s, event streams whose clients take nothing for `stallTimeout` too.
+ * Guards a server, including all code that answers its requests, without changes to either. Peers
+ * that have fallen silent are closed with RST within `detectWithin` + 1 s. Event streams whose
+ * clients take nothing for `stallTimeout` are closed, too.
  *
- * Takes servers of `node:http`, `node:https`, `node:http2` (secure or not), `node:net` and `node:tls`, before or after
- * `listen`. Connections that are open already come under guard with their next request; Node lists none.
+ * Accepts servers of `node:http`, `node:https`, `node:http2` (secure or not), `node:net` and
+ * `node:tls`, before or after `listen`. Connections that are already open are guarded from their
+ * next request on, because Node does not list them.
  *
- * @throws {TcpSseError} `ERR_NOT_A_SERVER`; `ERR_ALREADY_GUARDED` until the first guard is stopped; `ERR_OPTION_*`;
- * `ERR_DETECT_WITHIN_TOO_SMALL`. The server is untouched then.
+ * @throws {TcpSseError} `ERR_NOT_A_SERVER`; `ERR_ALREADY_GUARDED` until the first guard is stopped;
+ * `ERR_OPTION_*`; `ERR_DETECT_WITHIN_TOO_SMALL`. The server is then unchanged
  * @example
  * import { guardServer } from 'tcp-sse'
  *
@@ -226,24 +241,27 @@ type Guardable = Server & { [GUARDED]?: true }
  */
 export function guardServer(server: Server, options: GuardOptions = {}): Guard {
   if (!(server instanceof Server)) {
-    const hint = 'What listen() returned, or the application’s `server`, is one.'
-    throw new TcpSseError('ERR_NOT_A_SERVER', `guardServer needs a server of Node’s. ${hint}`)
+    const hint = "Pass what listen() returned, or the application's `server`."
+    throw new TcpSseError('ERR_NOT_A_SERVER', `guardServer needs a Node.js server. ${hint}`)
   }
   if (GUARDED in server) {
-    throw new TcpSseError('ERR_ALREADY_GUARDED', 'This server has a guard: stop() that one first.')
+    throw new TcpSseError(
+      'ERR_ALREADY_GUARDED',
+      'The server is already guarded. Call stop() on that guard first.',
+    )
   }
   const guard = new Guard(server, guardSettings(options))
   Object.defineProperty(server, GUARDED, { value: true, configurable: true })
   return guard
 }
 
-/** HTTP/2 servers have no class that can be asked for; only they can have their settings updated. */
+/** HTTP/2 servers have no public class. Only they have `updateSettings`. */
 function kindOf(server: Server): 'http1' | 'http2' | 'bare' {
   if ('updateSettings' in server) return 'http2'
   return server instanceof http.Server || server instanceof https.Server ? 'http1' : 'bare'
 }
 
-/** TLS wraps the connection into another socket, and that is the one which requests and sessions come from. */
+/** TLS wraps the connection in another socket, and requests and sessions refer to that one. */
 function connectionEvent(server: Server): 'connection' | 'secureConnection' {
   return server instanceof tls.Server ? 'secureConnection' : 'connection'
 }

@@ -1,35 +1,36 @@
-// How far the bytes of one HTTP/2 stream have come. The kernel knows the connection only.
+// The progress of one HTTP/2 stream. The kernel only knows the connection.
 import type { ServerHttp2Stream } from 'node:http2'
 import { StallClock } from '../liveness/stall-clock.js'
 
-/** What is known of the connection at a look. */
+/** A sample of the connection. */
 export interface ConnectionSample {
   readonly now: number
-  /** The same without the time for which the event loop was blocked. */
+  /** The same clock, without the time for which the event loop was blocked. */
   readonly loopTime: number
   /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
   readonly stalledFor: number
-  /** Bytes that have been written to the connection. */
+  /** Bytes that were written to the connection. */
   readonly written: number
   /** Whether this is the connection's only response. */
   readonly alone: boolean
 }
 
-/** More than a client's PINGs and SETTINGS draw from us in the time of a stall. */
+/** More bytes than the server sends in reply to PING and SETTINGS frames during a stall. */
 const OTHER_FRAMES = 1_024
 
 /**
- * HTTP/2 has a window for each stream, and Node tells of a stream only when a write has been sent, not how far it is.
- * While the stream is the only one, bytes that leave on the connection are its own and count too.
+ * HTTP/2 has a window for each stream. Node reports when a write of a stream has been sent, but no
+ * progress within the write. If the stream is the connection's only one, bytes that leave on the
+ * connection are the stream's, and count as progress, too.
  */
 export class Http2Progress {
   readonly #stream: ServerHttp2Stream
   readonly #openedAt: number
   readonly #stall = new StallClock()
-  /** What waited at the last look, and what of it was being sent. */
+  /** What was waiting at the last sample, and how much of it was being sent. */
   #waiting = 0
   #sending = 0
-  /** The connection's count of bytes when the stream last moved. */
+  /** The connection's byte count when the stream last made progress. */
   #written = 0
 
   constructor(stream: ServerHttp2Stream, openedAt: number) {
@@ -37,7 +38,10 @@ export class Http2Progress {
     this.#openedAt = openedAt
   }
 
-  /** Milliseconds for which the client has taken nothing though something waited. Called at every look. */
+  /**
+   * Milliseconds for which the client has taken nothing although bytes were waiting. Called for
+   * each sample.
+   */
   stalledFor({ now, loopTime, stalledFor, written, alone }: ConnectionSample): number {
     const waiting = this.#stream.writableLength
     const sending = this.#stream.bufferSize - waiting

@@ -1,4 +1,4 @@
-// Options set once on a listening socket, and the connections that are born with them.
+// Options that are set once on a listening socket, and the connections that inherit them.
 import cluster from 'node:cluster'
 import type { Server, Socket } from 'node:net'
 import type { MonitorPlan } from '../liveness/plan.js'
@@ -7,7 +7,7 @@ import { type KernelOption, type KernelSettings, setOptions } from '../tcp/kerne
 import { applyToListener, type KeepAliveOptions } from '../tcp/options.js'
 import type { GuardSettings } from './options.js'
 
-/** The options of one server's listening socket, through all its listens and closes. */
+/** The options of one server's listening socket, across all its `listen` and `close` calls. */
 export class ListenerOptions {
   readonly #server: Server
   readonly #settings: GuardSettings
@@ -18,14 +18,17 @@ export class ListenerOptions {
     this.#settings = settings
   }
 
-  /** Whether connections are born with the guard's options. */
+  /** Whether new connections inherit the guard's options. */
   get active(): boolean {
     return this.#before !== undefined
   }
 
-  /** Sets the options on the listening socket, where there is one and it is this process's own. */
+  /**
+   * Sets the options on the listening socket, if there is one and it belongs to this process only.
+   */
   begin(): void {
-    // Workers may share the socket: one that puts its options back would take them from all the others.
+    // Workers may share the socket. A worker that restores the options would remove them for all
+    // the others.
     if (cluster.isWorker) return
     const { keepAlive, userTimeout, retransmitMax } = this.#settings.plan
     this.#before = applyToListener(this.#server, {
@@ -36,21 +39,22 @@ export class ListenerOptions {
     })
   }
 
-  /** The listening socket is closed: the next one is another. */
+  /** Forgets the listening socket, which is closed. The next `listen` makes another one. */
   forget(): void {
     this.#before = undefined
   }
 
-  /** Puts the listening socket's options back. */
+  /** Restores the listening socket's options. */
   restore(): void {
     if (this.#before !== undefined) setOptions(this.#server, this.#before)
     this.#before = undefined
   }
 
   /**
-   * For a connection that was born with the options, what it would have without them of those that can end a living
-   * connection; otherwise `undefined`. Asked of the kernel, at one system call: a connection that waited to be accepted
-   * when the options were set has none of them, nor has one whose listening socket another process has changed since.
+   * For a connection that inherited the options, the settings that it would have without them, of
+   * those options that can end a living connection; otherwise `undefined`. It costs one system
+   * call. A connection that was in the backlog when the options were set has not inherited them,
+   * nor has one whose listening socket another process has changed since.
    */
   optionsBefore(socket: Socket): KernelSettings | undefined {
     if (this.#before === undefined) return undefined
@@ -64,17 +68,21 @@ export class ListenerOptions {
 }
 
 /**
- * What gives a connection up. The kernel goes by them after a close too, and takes a client that is slow to read the rest
- * for a dead one: an orphan of TCP_RTO_MAX_MS 1 s behind a shut window lives for two seconds.
+ * The options that can end a connection. The kernel applies them after a close, too, and then
+ * treats a client that reads the rest slowly as dead: with TCP_RTO_MAX_MS of 1 s, an orphaned
+ * connection behind a shut window lasts for two seconds.
  */
 const LIMITS: readonly KernelOption[] = ['TCP_RTO_MAX_MS', 'TCP_USER_TIMEOUT']
 
-/** Those of some options that give a connection up. */
+/** Of some settings, those that can end a connection. */
 export function limitsOf(settings: KernelSettings): KernelSettings {
   return settings.filter(([option]) => LIMITS.includes(option))
 }
 
-/** Whether a connection asks its peer later or more seldom than it should: foreign code sets keepalive too. */
+/**
+ * Whether a connection probes its peer later or less often than it should, because application code
+ * can set keepalive, too.
+ */
 export function isProbedLess(socket: Socket, keepAlive: MonitorPlan['keepAlive']): boolean {
   if (keepAlive === false) return false
   const { idle, interval }: KeepAliveOptions = keepAlive

@@ -1,4 +1,4 @@
-// What a guard is told, and what it tells.
+// Options and reports of a guard.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
@@ -15,13 +15,19 @@ import { type MonitorPlan, monitorPlan } from '../liveness/plan.js'
 import type { Verdict } from '../liveness/verdict.js'
 import { checkNotSentLowWater } from '../tcp/options.js'
 
-/** The request as `filter` gets it: `undefined` on a server that knows none, and from HTTP/2's core API. */
+/**
+ * The request as `filter` gets it. `undefined` on `net` and `tls` servers, and with HTTP/2's core
+ * API.
+ */
 export type GuardedRequest = IncomingMessage | Http2ServerRequest | undefined
 
-/** The response: the stream itself from HTTP/2's core API, `undefined` on `net` and `tls` servers. */
+/**
+ * The response as `filter` gets it. With HTTP/2's core API it is the stream; on `net` and `tls`
+ * servers it is `undefined`.
+ */
 export type GuardedResponse = ServerResponse | Http2ServerResponse | ServerHttp2Stream | undefined
 
-/** Every reason there is. */
+/** All reasons. */
 export const GUARD_CLOSE_REASONS = [
   'peer-dead',
   'client-closed',
@@ -31,93 +37,110 @@ export const GUARD_CLOSE_REASONS = [
 ] as const
 
 /**
- * Why the guard ended something:
- * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.
- * - `client-closed`, `client-reset`: the client has gone by FIN or RST, and Node, which was not reading, had not noticed.
- * - `stalled`: no byte was taken for `stallTimeout`. - `expired`: older than `maxAge`.
+ * Why the guard ended a connection or a stream:
+ *
+ * - `peer-dead`: the peer was silent for longer than `detectWithin` allows, or the kernel gave up.
+ * - `client-closed`: the client has sent FIN, and Node has not noticed, because it was not reading.
+ * - `client-reset`: the client has sent RST, and Node has not noticed, because it was not reading.
+ * - `stalled`: the client took no byte for `stallTimeout`.
+ * - `expired`: the stream was older than `maxAge`.
  */
 export type GuardCloseReason = (typeof GUARD_CLOSE_REASONS)[number]
 
 /** What the guard ended, and why. */
 export interface GuardCloseInfo {
-  /** Why. */
+  /** The reason. */
   readonly reason: GuardCloseReason
   /**
-   * `stream`: one response was given up (`stalled`, `expired`); on HTTP/1 its connection ended with it, on HTTP/2 the
-   * others live on. `connection`: all of it.
+   * What was ended:
+   *
+   * - `stream`: one response (`stalled`, `expired`). On HTTP/1 its connection ends with it. On
+   *   HTTP/2 the other streams continue.
+   * - `connection`: the whole connection.
    */
   readonly scope: 'connection' | 'stream'
-  /** As the connection was accepted: a dead socket has no address any more. `undefined` on Unix sockets. */
+  /** The client's address when the connection was accepted. `undefined` on Unix sockets. */
   readonly remoteAddress: string | undefined
-  /** The same of the port. */
+  /** The client's port when the connection was accepted. `undefined` on Unix sockets. */
   readonly remotePort: number | undefined
-  /** The path of the response that was given up, or of the one that was open on the connection, where there was one. */
+  /**
+   * The path of the response that was ended, or of a response that was open on the connection, if
+   * there was one.
+   */
   readonly url: string | undefined
-  /** Milliseconds: since the request of a stream, since a connection was accepted. */
+  /**
+   * Milliseconds since the request (`stream`), or since the connection was accepted (`connection`).
+   */
   readonly openedFor: number
-  /** What the peer's kernel had last shown. A stalled client is mostly `slow`: it is there and takes nothing. */
+  /**
+   * The last verdict on the peer. A stalled client is usually `slow`: it answers and takes nothing.
+   */
   readonly verdict: Verdict
-  /** Milliseconds for which no byte had been taken; only with `stalled`. */
+  /** Milliseconds for which no byte was taken; only with `stalled`. */
   readonly stalledFor: number | undefined
-  /** The last look at the connection; without the addon `tcp` is `undefined`. */
+  /** The last sample of the connection. Without the addon, `tcp` is `undefined`. */
   readonly evidence: PeerEvidence
 }
 
-/** What guards publish, by the name of the channel. */
+/** The messages that guards publish, by the name of the diagnostics channel. */
 export interface GuardMessages {
-  /** A guard has ended something. */
+  /** A guard has ended a connection or a stream. */
   readonly 'tcp-sse:guard:close': {
-    /** The guarded one. */
+    /** The guarded server. */
     readonly server: Server
-    /** What `onClose` gets. */
+    /** The argument of `onClose`. */
     readonly info: GuardCloseInfo
   }
 }
 
 /**
- * Options of `guardServer`. Times in milliseconds, sizes in bytes; `false` means off. There is no `heartbeat`: a guard
- * cannot write into a response that it has not made.
+ * Options of `guardServer`. Times in milliseconds, sizes in bytes; `false` means off. There is no
+ * `heartbeat`, because a guard cannot write into another code's response.
  */
 export interface GuardOptions {
   /**
-   * The promise: a peer that has fallen silent is closed within this time + 1 s, on every connection of the server.
-   * 4 000 to 3 600 000.
+   * A peer that has fallen silent is closed within this time + 1 s, on every connection of the
+   * server. 4 000 to 3 600 000.
    * @defaultValue 30 000
    */
   detectWithin?: number | undefined
   /**
-   * An event stream whose client takes no byte for this long while bytes wait for it is closed. Progress, however slow,
-   * starts the time again. At least 1 000.
+   * An event stream is closed if its client takes no byte for this long while bytes are waiting.
+   * Any progress, however slow, restarts the time. At least 1 000.
    * @defaultValue 30 000
    */
   stallTimeout?: number | false | undefined
   /**
-   * An event stream that was requested longer ago than this is closed, and its client connects again. At least 1 000.
+   * An event stream whose request is older than this is closed, and its client reconnects. At least
+   * 1 000.
    * @defaultValue false
    */
   maxAge?: number | false | undefined
   /**
-   * TCP_NOTSENT_LOWAT, bytes: back-pressure reaches the foreign code after this much, not after megabytes. Off unless
-   * asked for: it costs large downloads throughput, and code that ignores back-pressure then buffers in user space.
+   * TCP_NOTSENT_LOWAT, in bytes: with it, application code sees back-pressure after this many bytes
+   * instead of megabytes. It is off by default, because it reduces the throughput of large
+   * downloads, and because code that ignores back-pressure then buffers in user space.
    * @defaultValue false
    */
   notSentLowWater?: number | false | undefined
   /**
-   * Says which responses `stallTimeout` and `maxAge` are for, in place of the content type. Called once for each
-   * response, when its head has been sent; on `net` and `tls` servers once for each connection, with the socket alone.
-   * What it throws is rethrown on the next tick, and counts as `false`.
+   * Selects the responses to which `stallTimeout` and `maxAge` apply, in place of the content type.
+   * Called once for each response, when its head has been sent. On `net` and `tls` servers it is
+   * called once for each connection, with the socket only. If it throws, the error is rethrown on
+   * the next tick, and the result counts as `false`.
    * @defaultValue responses of type `text/event-stream`
    */
   filter?: ((req: GuardedRequest, res: GuardedResponse, socket: Socket) => boolean) | undefined
   /**
-   * Called once for each connection or stream that ends by the guard's act, right after it, and for connections that
-   * the kernel gave up by the options the guard had set. Not called for what ends by itself. What it throws is rethrown
-   * on the next tick, as Node does for event targets: an `uncaughtException`, and all other connections stay guarded.
+   * Called once for each connection or stream that the guard has ended, right after that, and for
+   * connections that the kernel gave up because of the guard's options. Not called for what ends by
+   * itself. If it throws, the error is rethrown on the next tick as an `uncaughtException`, as Node
+   * does for event targets. Other connections stay guarded.
    */
   onClose?: ((info: GuardCloseInfo) => void) | undefined
 }
 
-/** The options with everything filled in. */
+/** The options with all defaults filled in. */
 export interface GuardSettings {
   readonly plan: MonitorPlan
   readonly stallTimeout: number | false

@@ -1,23 +1,25 @@
-// The errors of engines, and promises that settle in time.
+// Errors of hub engines, and promises that settle within a time limit.
 import { TcpSseError } from '../internal/errors.js'
 import { callAfter } from '../internal/scheduling.js'
 
-/** Nothing was taken, or nothing was read. */
+/**
+ * The error for a request that the engine did not execute: nothing was taken, or nothing was read.
+ */
 export function hubDown(why: string, cause?: unknown): TcpSseError {
   return new TcpSseError('ERR_HUB_DOWN', why, { cause })
 }
 
-/** Sent, and not answered. */
+/** The error for a publication that was sent but not answered. */
 export function publishUnknown(why: string, cause?: unknown): TcpSseError {
   return new TcpSseError('ERR_PUBLISH_UNKNOWN', why, { cause })
 }
 
-/** What a hub that has been closed throws. */
+/** The error that a closed hub throws. */
 export function hubClosed(): TcpSseError {
   return new TcpSseError('ERR_HUB_CLOSED', 'The hub has been closed.')
 }
 
-/** Settles as the promise does, or rejects after some milliseconds with what `late` makes. */
+/** Settles as the promise does, or rejects with `late()` after `milliseconds`. */
 export function within<T>(
   milliseconds: number,
   promise: Promise<T>,
@@ -29,7 +31,10 @@ export function within<T>(
   })
 }
 
-/** Milliseconds before the next attempt: 50, doubled each time up to `longest`, minus up to a third by chance, so that processes spread. */
+/**
+ * Milliseconds before the next attempt: 50, doubled each time up to `longest`, minus up to a third
+ * at random, so that processes do not retry together.
+ */
 export function backoff(attempt: number, longest: number): number {
   const pause = Math.min(50 * 2 ** Math.min(attempt, 20), longest)
   return pause - (Math.random() * pause) / 3

@@ -1,16 +1,21 @@
-// The contract between channels and an engine that carries and remembers events for several processes.
+// The contract between channels and an engine that carries and stores events for several processes.
 //
-// Carrying and remembering are one step, because the log is both: an event is in the log and every listener gets it, or it
-// is not and none does. `hubContract` of tcp-sse/testing holds an implementation against these duties.
+// Carrying and storing are one step. An event that is in the log reaches every listener; one that
+// is not reaches none. `hubContract` of tcp-sse/testing checks an implementation against these
+// duties.
 
 /**
- * A place in a channel's log. The engine makes it, and it means nothing to others: 1 to 80 characters of `A-Z a-z 0-9 . _ ~ -`, because
- * it becomes a part of an event's id. It has the log's era in it (when the log was made, or whatever else tells two logs
- * apart that number their entries alike), so that a position of one era never passes for one of another.
+ * A position in a channel's log. The engine makes it, and it is opaque to others: 1 to 80
+ * characters of `A-Z a-z 0-9 . _ ~ -`, because it becomes part of an event's id. It contains the
+ * era of the log (the time at which the log was made, or another value that distinguishes two logs
+ * with the same entry numbers), so that a position of one era is never mistaken for one of another.
  */
 export type Position = string
 
-/** How much of a channel the log remembers. Whatever limit comes first counts; an engine may keep more, never less. */
+/**
+ * How much of a channel the log keeps. The limit that is reached first applies. An engine may keep
+ * more, never less.
+ */
 export interface Keep {
   /** Events. */
   readonly maxEvents: number
@@ -18,122 +23,157 @@ export interface Keep {
   readonly maxAge?: number | undefined
 }
 
-/** What is to be published. */
+/** An entry to publish. */
 export interface NewEntry {
-  /** An event as it is sent to clients, in the text format of event streams, without an `id` line. */
+  /**
+   * The event as it is sent to clients, in the text format of event streams, without an `id` line.
+   */
   readonly text: string
-  /** Unlike that of any other entry of any process: the engine passes it on, and may use it to recognize a repetition. */
+  /**
+   * Unique over all entries of all processes. The engine passes it on, and may use it to recognize
+   * a repetition.
+   */
   readonly token: string
-  /** Of the entries with the same key that wait for a slow client the newest may be enough; passed on. */
+  /**
+   * Of several entries with the same key that wait for a slow client, the newest may be enough. The
+   * engine passes it on.
+   */
   readonly key?: string | undefined
 }
 
-/** What the log has. */
+/** An entry of the log. */
 export interface Entry extends NewEntry {
-  /** Where it stands. */
+  /** The entry's position in the log. */
   readonly position: Position
 }
 
-/** Whether a feed gets what is published now (`live`), what it has missed (`catching-up`), or nothing (`down`). */
+/**
+ * What a feed receives: new entries (`live`), entries that it missed (`catching-up`), or nothing
+ * (`down`).
+ */
 export type FeedState = 'live' | 'catching-up' | 'down'
 
 /**
- * Gets a channel's entries. Its functions never throw. They are never called from within `Hub.open`, and never after
- * `Feed.close`.
+ * Receives a channel's entries. Its functions must not throw. The engine never calls them from
+ * within `Hub.open`, and never after `Feed.close`.
  */
 export interface FeedListener {
   /**
-   * The feed stands here: all that the log has up to this position came before, and the first entry after it is the first
-   * that comes. Called once, before `entry` and `gap`. An empty log has a position, too.
+   * Reports where the feed starts. All entries of the log up to this position were published
+   * earlier, and the first entry after it is the first that the listener gets. The engine calls it
+   * once, before `entry` and `gap`. An empty log has a position, too.
    */
   start(position: Position): void
   /**
-   * The next entry, in the order of the log, each once, also over an absence of the engine.
+   * Delivers the next entry: in the order of the log, each entry once, also across an outage of the
+   * engine.
    *
-   * @returns a promise where the listener is behind: the engine hands over no more until it has settled, except what it had read
-   * already, 256 entries at most. It never rejects
+   * @returns a promise if the listener is behind. The engine then pauses until it settles; it hands
+   * over at most 256 more entries, which it had already read. The promise never rejects
    */
   entry(entry: Entry): void | Promise<void>
   /**
-   * Entries behind `after` are lost to this listener, or may be: the log no longer has them, or it is another log. Called before
-   * anything later comes. The feed goes on with the first entry behind `next`, which need not be an entry's position.
+   * Reports that entries after `after` are lost to this listener, or may be: the log no longer has
+   * them, or it is another log. The engine calls it before any later entry. The feed continues with
+   * the first entry after `next`, which need not be the position of an entry.
    */
   gap(after: Position, next: Position): void
-  /** The feed's state has changed; it begins as `catching-up`. `cause` says why it is down. */
+  /**
+   * Reports a change of the feed's state, which is `catching-up` at first. `cause` says why the
+   * feed is down.
+   */
   state(state: FeedState, cause?: Error): void
 }
 
-/** What is to be read. */
+/** A request to read from the log. */
 export interface ReadRequest {
-  /** Exclusive. What a client has sent: anything, in any form. */
+  /** Exclusive. It comes from a client, so it can be any string. */
   readonly after: Position
-  /** Inclusive; a position that this feed has handed out. Where it is not behind `after`, only `after` is looked up. */
+  /**
+   * Inclusive; a position that this feed has handed out. If it is not after `after`, the engine
+   * only looks up `after`.
+   */
   readonly upTo: Position
-  /** Entries at most, 1 or more. */
+  /** The maximum number of entries, 1 or more. */
   readonly limit: number
-  /** Milliseconds; then the promise rejects. */
+  /** Milliseconds after which the promise rejects. */
   readonly timeout: number
 }
 
-/** What the log has of it. */
+/** The result of a read. */
 export interface Page {
   /**
-   * - `complete`: the log knows `after`, and the entries are those right behind it.
-   * - `partial`: what came right behind `after` is forgotten; the entries are the oldest that are left.
-   * - `unknown`: the log does not know `after` (another era, lost in a failover, never given), and there are no entries.
+   * - `complete`: the log knows `after`, and the entries are those right after it.
+   * - `partial`: the log no longer has the entries right after `after`. The entries are the oldest
+   *   that are left.
+   * - `unknown`: the log does not know `after` (it is of another era, was lost in a failover, or
+   *   was never issued). There are no entries.
    */
   readonly outcome: 'complete' | 'partial' | 'unknown'
-  /** Oldest first. There may be fewer than `limit`, but one at least where `more` is set. */
+  /** Oldest first. There can be fewer than `limit`, but there is at least one if `more` is true. */
   readonly entries: readonly Entry[]
-  /** Whether there are more up to `upTo`. */
+  /** Whether the log has more entries up to `upTo`. */
   readonly more: boolean
 }
 
 /** One channel's log, as one process uses it. */
 export interface Feed {
   /**
-   * Appends to the log. Resolves when the log has the entry, and only then; the feed's listener gets it like all others, before or
-   * after. Entries of one feed come into the log in the order of the calls, also of calls that are made while earlier
-   * ones are pending; one that rejects may be missing and changes nothing for the others. Each is in the log once at most.
+   * Appends to the log. Resolves once the log has the entry. The feed's own listener gets the entry
+   * like all others, before or after that. Entries of one feed are appended in the order of the
+   * calls, also while earlier calls are pending. A call that rejects does not affect the others.
+   * Each entry is in the log at most once.
    *
-   * @param timeout - milliseconds within which the promise settles, whatever the engine does
-   * @throws {TcpSseError} as a rejection: `ERR_HUB_DOWN`, the entry is not in the log and never will be; `ERR_PUBLISH_UNKNOWN`, it was sent
-   * and not answered; `ERR_EVENT_INVALID`, the engine takes no such entry, e.g. of that size
+   * @param timeout - milliseconds within which the promise settles, regardless of the engine
+   * @throws {TcpSseError} as a rejection: `ERR_HUB_DOWN`, the entry is not in the log and never
+   * will be; `ERR_PUBLISH_UNKNOWN`, the entry was sent and not answered; `ERR_EVENT_INVALID`, the
+   * engine does not accept the entry, for example because of its size
    */
   publish(entry: NewEntry, timeout: number): Promise<Position>
   /**
-   * Reads from the log. One bounded command for the engine, whatever `after` is: no scan, and no command at all for what is
-   * no position of this era. It reads no other channel. The entries need not have come to the listener yet.
+   * Reads from the log. The work for the engine is bounded for every value of `after`: it does not
+   * scan, and a string that is not a position of this era costs no request. The entries need not
+   * have reached the listener yet.
    *
-   * @throws {TcpSseError} as a rejection: `ERR_HUB_DOWN`, no answer within `timeout`
+   * @throws {TcpSseError} as a rejection: `ERR_HUB_DOWN`, there was no answer within `timeout`
    */
   read(request: ReadRequest): Promise<Page>
   /**
-   * Negative where `a` comes first, 0 where they are the same, positive where `b` does; `NaN` where they cannot be
-   * compared, because one is of another era or no position. Never throws; asks nobody.
+   * Negative if `a` comes first, 0 if both are the same, positive if `b` comes first. `NaN` if they
+   * cannot be compared, because one is of another era or not a position. Never throws, and does not
+   * ask the engine.
    */
   compare(a: Position, b: Position): number
-  /** Nothing comes to the listener any more; what is pending rejects with `ERR_HUB_DOWN` or `ERR_PUBLISH_UNKNOWN`. */
+  /**
+   * Stops calls to the listener. Pending calls reject with `ERR_HUB_DOWN` or `ERR_PUBLISH_UNKNOWN`.
+   */
   close(): void
 }
 
 /**
- * Carries events between processes and remembers them: one log a channel. Made by `clusterHub`, `redisHub`, …, or by
- * an application for an engine of its own; see `hubContract` in tcp-sse/testing.
+ * Carries events between processes and stores them, in one log per channel. Made by `clusterHub`,
+ * `redisHub`, …, or by an application for another engine; see `hubContract` in tcp-sse/testing.
  *
- * Nothing waits for ever, and nothing is kept without a bound: an engine that is away lets publishing and reading reject
- * within their timeouts. It keeps no queue of what could not be published. After an absence it goes on from the
- * position at which the listener stands, by itself, and tries again without an end.
+ * Every wait and every buffer is bounded. While the engine is unavailable, publishing and reading
+ * reject within their timeouts, and the hub does not queue what could not be published. After an
+ * outage it continues by itself from the listener's position. It retries without limit.
  */
 export interface Hub {
-  /** Names the set of logs: the same in all processes that share them, different where they are others. Ids are tagged with a hash of it. */
+  /**
+   * Names the set of logs: the same in all processes that share them, and different for other sets.
+   * Event ids are tagged with a hash of it.
+   */
   readonly scope: string
   /**
-   * Opens a channel's log, and makes it if there is none. Two feeds of one channel are independent of each other.
+   * Opens a channel's log, and makes it if it does not exist. Two feeds of one channel are
+   * independent of each other.
    *
    * @throws {TcpSseError} `ERR_HUB_CLOSED`
    */
   open(channel: string, listener: FeedListener, keep: Keep): Feed
-  /** Closes all feeds and what the hub has opened itself; never a client that it was given. */
+  /**
+   * Closes all feeds and everything that the hub opened itself, but not a client that was passed to
+   * it.
+   */
   close(): Promise<void>
 }

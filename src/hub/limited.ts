@@ -1,4 +1,7 @@
-/** Counts what is pending, up to `most`: `false` says that one more is too much, and that it was not counted. */
+/**
+ * Counts what is pending, up to `most`. Returns `false` if one more would exceed the limit; it is
+ * then not counted.
+ */
 export function limited(most: number): (change: 1 | -1) => boolean {
   let pending = 0
   return (change) => {

@@ -1,4 +1,4 @@
-// The server goes: nobody new, and those who are there leave one after the other.
+// Graceful shutdown: no new streams are accepted, and open ones end one after another.
 import { Server } from 'node:net'
 import type { Channel } from '../channel/channel.js'
 import type { HubChannel } from '../channel/hub-channel.js'
@@ -23,42 +23,54 @@ import type { LiveStream } from '../stream/live-stream.js'
 import { isStream, liveStreams, notAStream } from '../stream/live-streams.js'
 import { ShutdownMessage } from '../stream/shutdown-message.js'
 
-/** What `drain` can end: a stream, a channel's streams, those on a server's connections, or all of the process. */
+/**
+ * What `drain` can end: a stream, the streams of a channel, those on a server's connections, or all
+ * of the process.
+ */
 export type DrainTarget = EventStream | Channel | HubChannel | Server | 'all'
 
 /** Options of `drain`. Times in milliseconds. */
 export interface DrainOptions {
   /**
-   * The least that clients are told to wait before they connect again (`retry`, and `Retry-After` for those that come
-   * now). Each is told a number of its own, up to twice as long, so that they do not come back together. `false`: streams
-   * end without a `retry`, and clients come back as they would after any end; those that come now get `Retry-After: 1`.
+   * The shortest time that clients are asked to wait before they reconnect, as an integer from 0 to
+   * 2 147 483 647. Each stream ends with its own `retry`, a random value between this time and
+   * twice as long, so that clients do not reconnect at the same time. Requests that are refused
+   * during the drain get a `Retry-After` from the same range. `false`: streams end without a
+   * `retry`, so clients wait as long as after any other end; refused requests get `Retry-After: 1`.
    * @defaultValue 2 000
    */
   retry?: number | false | undefined
-  /** The time over which the ends are spread, evenly. @defaultValue half of `timeout` */
+  /**
+   * The time over which the ends are spread evenly. Not more than `timeout`. @defaultValue half of
+   * `timeout`
+   */
   spreadOver?: number | undefined
   /**
-   * When this is over, whoever is not through is cut off: reason `drained` with an error, `ERR_DRAIN_TIMEOUT`.
+   * After this time, the remaining streams are cut off with the reason `drained` and the error
+   * `ERR_DRAIN_TIMEOUT`.
    * @defaultValue 20 000
    */
   timeout?: number | undefined
-  /** A last event for every client. One whose queue is full does without. */
+  /** A last event for every client. A stream whose queue is full ends without it. */
   event?: EventInput | EncodedEvent | undefined
-  /** Aborted: everybody is cut off now, as when the time is over. */
+  /** When it aborts, all remaining streams are cut off at once, as after `timeout`. */
   signal?: AbortSignal | undefined
 }
 
-/** What became of the streams that a drain found. */
+/** What happened to the streams that existed when the drain began. */
 export interface DrainResult {
-  /** How many there were. */
+  /** The number of streams. */
   readonly streams: number
-  /** Ended properly: everything was acknowledged, where that can be known. */
+  /**
+   * Streams that ended properly. If the client's acknowledgements can be observed, everything was
+   * acknowledged.
+   */
   readonly drained: number
-  /** Cut off at the end of the time. */
+  /** Streams that were cut off. */
   readonly aborted: number
-  /** Had another end meanwhile: the client left, was found dead, … */
+  /** Streams that ended for another reason during the drain: the client left, was found dead, … */
   readonly left: number
-  /** Milliseconds that all took. */
+  /** Milliseconds that the drain took. */
   readonly took: number
 }
 
@@ -73,9 +85,9 @@ const checks: Checks<DrainOptions> = {
   signal: abortSignal,
 }
 
-/** The options with everything filled in. */
+/** The options with all defaults filled in. */
 export interface DrainSettings {
-  /** Whether the connections go with the streams: their server goes. */
+  /** Whether connections are closed with their streams, because their server is shutting down. */
   readonly closeConnections: boolean
   readonly shutdownMessage: ShutdownMessage
   readonly retry: number
@@ -85,15 +97,17 @@ export interface DrainSettings {
 }
 
 /**
- * Ends streams without a storm of clients that all come back at once: the ends are spread evenly over `spreadOver`, each client is
- * told a time of its own to wait, and what was sent is acknowledged before the end. From the call on requests for new
- * streams get 503 with `Retry-After` (a server, `'all'`), or are ended like the others as they subscribe (a channel).
- * There is no way back.
+ * Ends streams without causing all clients to reconnect at once. The ends are spread evenly over
+ * `spreadOver`, each client is asked to wait for a different time, and sent data is acknowledged
+ * before a stream ends. From the call on, requests for new streams get 503 with `Retry-After` (a
+ * server, `'all'`), or streams are ended when they are subscribed (a channel). This cannot be
+ * undone.
  *
- * Settles when the last stream has ended, `timeout` at the latest. It does not close the server itself, nor keep the
- * process alive.
+ * Settles when the last stream has ended, at the latest after `timeout`. It does not close the
+ * server, and does not keep the process alive.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_EVENT_INVALID`, `ERR_NOT_DRAINABLE`, as a rejection, and nothing has happened
+ * @throws {TcpSseError} as a rejection, without any effect: `ERR_OPTION_*`, `ERR_EVENT_INVALID`,
+ * `ERR_NOT_DRAINABLE`
  * @example
  * process.once('SIGTERM', async () => {
  *   server.close()
@@ -113,7 +127,7 @@ function drainSettings(target: DrainTarget, options: DrainOptions): DrainSetting
   if (spreadOver > timeout) {
     throw new TcpSseError(
       'ERR_OPTION_VALUE',
-      'DrainOptions.spreadOver must not be more than timeout.',
+      'DrainOptions.spreadOver must not be greater than timeout.',
       {
         option: 'DrainOptions.spreadOver',
       },
@@ -129,7 +143,7 @@ function isChannel(target: DrainTarget): target is Channel | HubChannel {
   return isBranded(target, 'Channel')
 }
 
-/** Takes no more, and lists those that are there. */
+/** Stops admission, and returns the present streams. */
 function stopNew(target: DrainTarget, { retry, shutdownMessage }: DrainSettings): LiveStream[] {
   if (isStream(target)) return [target]
   if (isChannel(target)) return target.stopSubscriptions(shutdownMessage)
@@ -145,7 +159,7 @@ function stopNew(target: DrainTarget, { retry, shutdownMessage }: DrainSettings)
   return streams.filter(({ writer }) => serverOf(writer.transport.socket) === target)
 }
 
-/** Ends come in groups at most so often, ms. */
+/** Minimum time between two groups of ends, in milliseconds. */
 const TICK = 20
 
 /** One drain. */

@@ -1,4 +1,4 @@
-// What is published on which channel of node:diagnostics_channel, as one type.
+// All messages on the channels of node:diagnostics_channel, as one type.
 import type { ChannelMessages } from '../channel/channel.js'
 import type { ChannelGap, ChannelStateMessage } from '../channel/hub-options.js'
 import type { GuardMessages } from '../guard/options.js'
@@ -16,7 +16,7 @@ import type { StreamMessages } from '../stream/instrumentation.js'
  * })
  */
 export interface DiagnosticsMessages extends StreamMessages, ChannelMessages, GuardMessages {
-  /** The feed of a channel with a hub is `live`, `catching-up` or `down`. */
+  /** The state of a channel with a hub has changed. */
   readonly 'tcp-sse:channel:state': ChannelStateMessage
   /** A channel with a hub has lost events. */
   readonly 'tcp-sse:channel:gap': ChannelGap

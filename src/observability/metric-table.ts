@@ -1,16 +1,17 @@
-// The numbers of `metrics()` as metrics systems want them: one row each, for all of these systems.
+// The values of `metrics()` as metrics systems need them: one row per metric, for all of these
+// systems.
 import type { HistogramSnapshot, Metrics } from './metrics.js'
 
-/** A value, and the label that tells it from the others of its row. */
+/** A value, and the label that distinguishes it from the others of its row. */
 export type Sample = readonly [value: number, labels: Readonly<Record<string, string>>]
 
 /** One metric. */
 export interface MetricRow {
-  /** Words joined by dots: OpenTelemetry's way; others put what they want between them. */
+  /** Words joined by dots, as in OpenTelemetry. Other systems replace the dots. */
   readonly name: string
   readonly help: string
   readonly kind: 'counter' | 'gauge'
-  /** UCUM; nothing for numbers of things. */
+  /** A UCUM code; absent for counts. */
   readonly unit?: 'By'
   readonly label?: 'reason' | 'state' | 'outcome' | 'le'
   read(now: Metrics): readonly Sample[]
@@ -115,7 +116,7 @@ export const METRICS: readonly MetricRow[] = [
   },
   {
     name: 'hub.reads',
-    help: 'Times that a log was read for clients that came back',
+    help: 'Times that a log was read for clients that reconnected',
     kind: 'counter',
     read: ({ hub }) => one(hub.reads),
   },
@@ -127,21 +128,21 @@ export const METRICS: readonly MetricRow[] = [
   },
   {
     name: 'guard.closed',
-    help: 'What guards have ended, by reason',
+    help: 'Connections and streams that guards have ended, by reason',
     kind: 'counter',
     label: 'reason',
     read: ({ guardClosed }) => by('reason', guardClosed),
   },
   {
     name: 'queue.streams',
-    help: 'Event streams for which at most so many bytes wait in user space, now',
+    help: 'Event streams by the bytes that are waiting in user space now, cumulative',
     kind: 'gauge',
     label: 'le',
     read: ({ queueDepth }) => byBound(queueDepth),
   },
   {
     name: 'queue',
-    help: 'Bytes that wait for clients in user space, now',
+    help: 'Bytes that are waiting for clients in user space now',
     kind: 'gauge',
     unit: 'By',
     read: ({ queueDepth }) => one(queueDepth.sum),

@@ -1,4 +1,4 @@
-// The process in numbers, as of now.
+// A snapshot of the process's counters.
 
 import type { SubscriptionOutcome } from '../channel/options.js'
 import { GUARD_CLOSE_REASONS, type GuardCloseReason } from '../guard/options.js'
@@ -12,53 +12,71 @@ import type { Dropped } from '../stream/queue.js'
 export type { HistogramSnapshot } from '../internal/counters.js'
 
 /**
- * What the streams of this process have done since it began. Times in milliseconds, sizes in bytes. All but `active` and
- * `queueDepth` only ever grow. Reasons are a fixed list, and nothing is kept by client, path or id.
+ * What the streams of this process have done since it started. Times in milliseconds, sizes in
+ * bytes. All values except `active`, `queueDepth` and `hub.channels` only increase. Reasons are a
+ * fixed list, and nothing is kept per client, path or id.
  */
 export interface Metrics {
   /** Streams that are open or ending now. */
   readonly active: number
   /** Streams that were opened. */
   readonly opened: number
-  /** Requests that were answered with 503: `admission` or `maxStreamsPerConnection` was reached, or a drain had begun. */
+  /**
+   * Requests that were answered with 503: the limit of `admission` or `maxStreamsPerConnection` was
+   * reached, or a drain had begun.
+   */
   readonly refused: number
-  /** Streams that have ended, by reason; each reason is there from the start. */
+  /** Streams that have ended, by reason. All reasons are present from the start. */
   readonly closed: Readonly<Record<CloseReason, number>>
-  /** How long streams had been open when they ended, ms. */
+  /** How long streams had been open when they ended, in milliseconds. */
   readonly duration: HistogramSnapshot
-  /** Events handed to connections: comments and heartbeats are none, a broadcast counts once for each subscriber. */
+  /**
+   * Events that were passed to connections. Comments and heartbeats do not count. A broadcast
+   * counts once per subscriber.
+   */
   readonly events: number
-  /** Bytes of events, comments and heartbeats handed to connections, without HTTP's framing. */
+  /**
+   * Bytes of events, comments and heartbeats that were passed to connections, without HTTP framing.
+   */
   readonly bytes: number
-  /** What overflow policies have dropped. */
+  /** Events, and their bytes, that overflow policies have dropped. */
   readonly dropped: Dropped
   /** Heartbeat comments, and the beats of streams with the option `echo`. */
   readonly heartbeats: number
   /** Echoes that clients have sent to streams with the option `echo`. */
   readonly echoes: number
-  /** How often a client fell behind: a look found it `slow`. Those that were given up for it are `closed.stalled`. */
+  /**
+   * How often a client fell behind: a sample had the verdict `slow`. Streams that were ended
+   * because of it count in `closed.stalled`.
+   */
   readonly stalls: number
-  /** For how long dead peers had been silent when they were found, ms. Without the addon nobody knows, and there are none. */
+  /**
+   * How long dead peers had been silent when they were found, in milliseconds. Without the addon
+   * this is unknown, and the histogram stays empty.
+   */
   readonly timeToDetect: HistogramSnapshot
-  /** Streams by the bytes that wait for them in user space, as of now. */
+  /** Streams by the bytes that are waiting for them in user space now. */
   readonly queueDepth: HistogramSnapshot
   /** Broadcasts of channels. */
   readonly broadcasts: number
   /** Channels with a hub. */
   readonly hub: HubMetrics
-  /** What guards have ended, by reason. */
+  /** Connections and streams that guards have ended, by reason. */
   readonly guardClosed: Readonly<Record<GuardCloseReason, number>>
 }
 
-/** Channels with a hub, in numbers. All but `channels` only ever grow. */
+/** Counters of channels with a hub. All values except `channels` only increase. */
 export interface HubMetrics {
   /** Channels that are open now, by the state of their feed. */
   readonly channels: Readonly<Record<FeedState, number>>
-  /** Broadcasts: the engine has it, has it not, or nobody knows. */
+  /**
+   * Broadcasts, by outcome: the engine has taken the event, has not taken it, or the outcome is
+   * unknown.
+   */
   readonly published: Readonly<Record<'taken' | 'down' | 'unknown', number>>
-  /** Subscriptions, by what could be sent again. */
+  /** Subscriptions, by how much could be replayed. */
   readonly resumed: Readonly<Record<SubscriptionOutcome, number>>
-  /** Times that a log was read for clients that came back. */
+  /** Times that a log was read for clients that reconnected. */
   readonly reads: number
   /** Gaps that channels have found. */
   readonly gaps: number
@@ -68,13 +86,18 @@ const FEED_STATES = ['live', 'catching-up', 'down'] as const
 const PUBLISHED = ['taken', 'down', 'unknown'] as const
 const RESUMED = ['complete', 'partial', 'unknown', 'unavailable', 'closed'] as const
 
-/** Upper bounds, bytes: nothing; what Node takes in before it asks to wait; the limit where a stream overflows; more. */
+/**
+ * Upper bounds in bytes. They include 0, the amount that Node buffers before it signals
+ * back-pressure, and the limit at which a stream overflows.
+ */
 const DEPTHS = [0, 1_024, 16_384, 65_536, 262_144, 1_048_576, 4_194_304]
 
 /**
- * The counters of this process. One pass over the live streams, about a microsecond each, is the price of a snapshot.
+ * Returns the counters of this process. A snapshot costs one pass over the live streams, about a
+ * microsecond each.
  *
- * Copies of the library in one process (ESM and CommonJS) have one set of counters, if they are of one version.
+ * Copies of the library in one process (ESM and CommonJS) share one set of counters, if they have
+ * the same version.
  *
  * @example
  * const { active, closed } = metrics()

@@ -20,12 +20,13 @@ import { metrics } from './metrics.js'
 const PREFIX = 'tcp_sse.'
 
 /**
- * Reports the process's numbers to OpenTelemetry: all but the histograms are read from `metrics()` when the reader
- * collects; `tcp_sse.stream.duration` and `tcp_sse.time_to_detect` (seconds) are recorded as streams end, from this
- * call on. docs/observability.md has the table. The only attributes are `reason`, a fixed list, and `le`.
+ * Reports the process's metrics to OpenTelemetry. Counters and gauges are read from `metrics()`
+ * when the reader collects. The histograms `tcp_sse.stream.duration` and `tcp_sse.time_to_detect`
+ * (seconds) are recorded as streams end, from this call on. docs/observability.md has the table.
+ * The only attributes are `reason`, `state` and `outcome`, which are fixed lists, and `le`.
  *
- * @param provider - a meter provider, from which a meter `tcp-sse` is taken, or a meter
- * @returns what ends it
+ * @param provider - a meter provider, from which the meter `tcp-sse` is taken, or a meter
+ * @returns a function that stops the reports
  * @throws {TcpSseError} `ERR_OPTION_TYPE`
  * @example
  * import { metrics } from '@opentelemetry/api'
@@ -68,7 +69,7 @@ function make(meter: Meter, { name, help, kind, unit }: MetricRow): Observable<A
     : meter.createObservableGauge(full, options)
 }
 
-/** OpenTelemetry has no histogram that is read like a counter: its own is told of each value. */
+/** OpenTelemetry has no observable histogram, so each value is recorded. */
 function record(meter: Meter): () => void {
   const duration = seconds(meter, 'stream.duration', 'How long event streams had been open')
   const detect = seconds(meter, 'time_to_detect', 'For how long dead peers had been silent')
@@ -86,5 +87,5 @@ function seconds(meter: Meter, name: string, description: string): Histogram<Att
   return meter.createHistogram(`${PREFIX}${name}`, options)
 }
 
-/** From a detection to a stream of a day. */
+/** In seconds: from the time of a detection to a stream of a day. */
 const BOUNDARIES = [1, 2, 4, 6, 8, 10, 15, 20, 30, 60, 120, 300, 900, 3_600, 21_600, 86_400]

@@ -17,7 +17,7 @@ import { type HistogramSnapshot, type Metrics, metrics } from './metrics.js'
 
 /** Options of `registerMetrics`. */
 export interface PrometheusOptions {
-  /** What all names begin with. @defaultValue `'tcp_sse_'` */
+  /** The prefix of all names. @defaultValue `'tcp_sse_'` */
   prefix?: string | undefined
 }
 
@@ -32,11 +32,13 @@ const checks: Checks<PrometheusOptions> = {
 export type AnyRegistry = Registry<PrometheusContentType> | Registry<OpenMetricsContentType>
 
 /**
- * Adds the process's numbers to a registry. They are read from `metrics()` at each scrape, once for all of them; nothing
- * is done in between. docs/observability.md has the table. Seconds and bytes, as Prometheus wants them; the only labels
- * are `reason`, a fixed list, and `le`.
+ * Adds the process's metrics to a registry. They are read from `metrics()` at each scrape, once for
+ * all of them. Between scrapes nothing is done. docs/observability.md has the table. Values are in
+ * seconds and bytes. The only labels are `reason`, `state` and `outcome`, which are fixed lists,
+ * and `le`.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`. prom-client throws for a name that the registry has already.
+ * @throws {TcpSseError} `ERR_OPTION_*`. prom-client throws if the registry already has a metric
+ * with one of the names
  * @example
  * import { register } from 'prom-client'
  * import { registerMetrics } from 'tcp-sse/prometheus'
@@ -70,14 +72,14 @@ function register(row: MetricRow, prefix: string, registers: Registry[]): void {
     labelNames: row.label === undefined ? [] : [row.label],
     registers,
     collect() {
-      // A counter of prom-client's cannot be set, but it can be started anew.
+      // A counter of prom-client cannot be set, but it can be reset.
       this.reset()
       for (const [value, labels] of row.read(now())) this.inc(labels, value)
     },
   })
 }
 
-/** The unit and `_total` at the end, as Prometheus has it. */
+/** Appends the unit and `_total`, as Prometheus prescribes. */
 function nameOf({ name, unit, kind }: MetricRow): string {
   const words = name.split('.')
   if (unit === 'By') words.push('bytes')
@@ -87,7 +89,10 @@ function nameOf({ name, unit, kind }: MetricRow): string {
 
 let snapshot: Metrics | undefined
 
-/** A scrape asks for all metrics in one tick, and a snapshot is a pass over all streams. */
+/**
+ * Returns a snapshot that all metrics of a scrape share: they are read in one tick, and a snapshot
+ * is a pass over all streams.
+ */
 function now(): Metrics {
   if (snapshot === undefined) {
     snapshot = metrics()
@@ -98,7 +103,10 @@ function now(): Metrics {
   return snapshot
 }
 
-/** prom-client's histograms count for themselves; this one has been counted already, in milliseconds. */
+/**
+ * A histogram whose values were already counted, in milliseconds. Histograms of prom-client count
+ * themselves.
+ */
 class SecondsHistogram extends Histogram {
   readonly #about: { name: string; help: string }
   readonly #read: (now: Metrics) => HistogramSnapshot
@@ -130,11 +138,11 @@ class SecondsHistogram extends Histogram {
       { metricName: `${name}_count`, labels: {}, value: count },
     ]
     const answer = { name, help, type: 'histogram', aggregator: 'sum', values }
-    // Its types have a number for the type, and `collect` among the answer's fields.
+    // prom-client's types have a number for `type`, and require `collect` in the result.
     return answer as unknown as Awaited<ReturnType<Histogram['get']>>
   }
 
-  /** Not in prom-client's types; what `registry.metrics()` asks for where it is there. */
+  /** Not in prom-client's types. `registry.metrics()` calls it if it exists. */
   getForPromString(): ReturnType<Histogram['get']> {
     return this.get()
   }

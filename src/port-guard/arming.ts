@@ -1,4 +1,4 @@
-// Keepalive on connections that belong to somebody else, and other options where one of them needs it.
+// Sets keepalive, and one other option, on connections that belong to other processes.
 import type { MonitorPlan } from '../liveness/plan.js'
 import { diagColumn, type SocketId, setOptionsOf, TIMER_KEEPALIVE } from '../tcp/diag.js'
 import type { KernelOption, KernelSettings } from '../tcp/kernel-settings.js'
@@ -7,31 +7,36 @@ import { column } from '../tcp/record.js'
 import type { Connection, Connections, ListeningSocket } from './connections.js'
 import { type Held, Holders } from './holders.js'
 
-/** So often a server may undo on a connection what we have set, or be sought in /proc, until we leave it alone. */
+/**
+ * How often the guard arms a connection that its server disarms, or searches /proc for it, before
+ * it stops trying.
+ */
 const ATTEMPTS = 3
-/** Rounding of the kernel's clocks, ms. */
+/** Rounding of the kernel's clocks, in milliseconds. */
 const TOLERANCE = 1_000
 
-/** How arming goes. */
+/** The state of arming. */
 export interface ArmingState {
-  /** Listening sockets that are armed: what they accept is born with the options. */
+  /** Armed listening sockets. The connections that they accept inherit the options. */
   readonly listeners: number
-  /** Connections that were armed one by one. */
+  /** Connections that were armed individually. */
   readonly connections: number
-  /** What stood in the way, in one sentence; `undefined` where nothing did. */
+  /** What prevented arming, in one sentence; `undefined` if nothing did. */
   readonly problem: string | undefined
 }
 
-/** Sets what the plan says on listening sockets and on connections that have not inherited it. */
+/**
+ * Sets the plan's options on listening sockets, and on connections that have not inherited them.
+ */
 export class Arming {
   readonly #settings: KernelSettings
-  /** Milliseconds of quiet until keepalive asks. */
+  /** Milliseconds of quiet after which keepalive probes the peer. */
   readonly #idle: number
   readonly #holders = new Holders()
-  /** Cookies of the listening sockets that are armed, or that could not be. */
+  /** By cookie of each listening socket: whether it could be armed. */
   readonly #seen = new Map<number, boolean>()
   readonly #attempts = new WeakMap<Connection, number>()
-  /** Where connections were found, and how often one was sought for. */
+  /** The holders of connections that were found, and how often each connection was searched for. */
   readonly #held = new WeakMap<Connection, Held>()
   readonly #searches = new WeakMap<Connection, number>()
   #connections = 0
@@ -47,7 +52,10 @@ export class Arming {
     return { listeners, connections: this.#connections, problem: this.#problem }
   }
 
-  /** Arms listening sockets that were not there before. Returns whether all were armed before: what they accept inherits it. */
+  /**
+   * Arms new listening sockets. Returns whether all were already armed, so that accepted
+   * connections have inherited the options.
+   */
   armListeners(listening: readonly ListeningSocket[]): boolean {
     const fresh = listening.filter(({ cookie }) => !this.#seen.has(cookie))
     const inherited = this.#seen.size > 0 && [...this.#seen.values()].every(Boolean)
@@ -61,8 +69,8 @@ export class Arming {
   }
 
   /**
-   * Arms those of the connections that the latest dump shows not to be. Returns those that are armed now; the others are
-   * looked at again when the next dump tells more of them.
+   * Arms those of the connections that are not armed according to the latest dump. Returns those
+   * that are armed now. The next dump shows whether the others are.
    */
   armConnections(all: Connections, wanted: Iterable<Connection>): Set<Connection> {
     const byInode = new Map<number, Connection>()
@@ -86,8 +94,10 @@ export class Arming {
   }
 
   /**
-   * Whether keepalive is off on a connection, or asks later than it should: many servers set it themselves after they have
-   * accepted. Told by the time until it fires, which counts from the last sign of life at most; `false` where that says nothing.
+   * Whether keepalive is off on a connection, or probes later than it should. Many servers set it
+   * themselves after they have accepted a connection. The guard derives this from the time until
+   * the keepalive timer fires, which counts from the last sign of life at most. Returns `false` if
+   * that cannot be known.
    */
   isMissing(all: Connections, connection: Connection): boolean {
     if (!all.has(connection)) return false
@@ -102,15 +112,18 @@ export class Arming {
     return all.cell(connection, diagColumn.expires) + quiet > this.#idle + TOLERANCE
   }
 
-  /** Sets an option of one connection, where its process can be found. */
+  /** Sets an option of one connection, if its process can be found. */
   setOption(all: Connections, connection: Connection, option: KernelOption, value: number): void {
     const held = this.#held.get(connection) ?? this.#search(all, connection)
     if (held === undefined) return
-    // It has another descriptor by now, or another process has it.
+    // The connection has another descriptor now, or is held by another process.
     if (!this.#set(held, connection.id, [[option, value]])) this.#held.delete(connection)
   }
 
-  /** One pass over /proc, which takes long where a process has thousands of descriptors: for all whose place is not known. */
+  /**
+   * Searches /proc for all connections whose holder is not known. One pass takes long if a process
+   * has thousands of descriptors.
+   */
   #search(all: Connections, connection: Connection): Held | undefined {
     const searches = this.#searches.get(connection) ?? 0
     if (searches >= ATTEMPTS || !all.has(connection)) return undefined
@@ -128,15 +141,15 @@ export class Arming {
   #set(held: Held | undefined, id: SocketId, settings: KernelSettings): boolean {
     if (held === undefined) {
       this.#problem = this.#holders.unreadable
-        ? 'The server’s descriptors in /proc may not be read: arming needs CAP_SYS_PTRACE and, for another user than root, CAP_DAC_READ_SEARCH.'
-        : 'The server’s process is not to be seen in /proc: arming needs its PID namespace.'
+        ? "The guard may not read the server's descriptors in /proc. Arming needs CAP_SYS_PTRACE and, if the guard does not run as root, CAP_DAC_READ_SEARCH."
+        : "The server's process is not visible in /proc. Run the guard in the server's PID namespace."
       return false
     }
     const result = setOptionsOf(held.pid, held.fd, id, settings)
     if (result === -EPERM) {
-      this.#problem = `Process ${held.pid} may not be traced: arming needs CAP_SYS_PTRACE (or the same user, where ptrace_scope allows it).`
+      this.#problem = `The guard may not trace process ${held.pid}. Arming needs CAP_SYS_PTRACE (or the same user, if ptrace_scope allows it).`
     } else if (result === -ENOSYS) {
-      this.#problem = 'This kernel has no pidfd_getfd: arming needs Linux 5.6.'
+      this.#problem = 'This kernel has no pidfd_getfd. Arming needs Linux 5.6 or later.'
     } else if (result !== 0 && !ENDED.has(result)) {
       this.#problem = `Options of process ${held.pid} cannot be set (${result}).`
     }
@@ -146,5 +159,5 @@ export class Arming {
 
 const EPERM = 1
 const ENOSYS = 38
-/** ESRCH, EBADF, ESTALE, ENOTSOCK: process or socket has ended since it was found. */
+/** ESRCH, EBADF, ESTALE, ENOTSOCK: the process or the socket has ended since it was found. */
 const ENDED: ReadonlySet<number> = new Set([-3, -9, -88, -116])

@@ -1,8 +1,11 @@
-// Which clients are meant.
+// Selects clients by address.
 import { BlockList, isIPv4 } from 'node:net'
 import type { Network } from './options.js'
 
-/** Whether the client with an address is meant: it is among `address`, where that has any, and not among `except`. */
+/**
+ * Returns a function that says whether a client is guarded: its address is in `address`, if that is
+ * not empty, and not in `except`.
+ */
 export function clientFilter(
   address: readonly Network[],
   except: readonly Network[],

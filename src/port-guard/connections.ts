@@ -1,4 +1,5 @@
-// All connections of the guarded ports: what the latest dump says of each, and which ones have come and gone.
+// All connections of the guarded ports: their rows in the latest dump, and which ones were added
+// and removed.
 import type { Watchable } from '../liveness/watch.js'
 import {
   cookieOf,
@@ -12,7 +13,8 @@ import { column } from '../tcp/record.js'
 
 const TCP_LISTEN = 10
 /**
- * ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, CLOSING: something can be unanswered in these. And LISTEN.
+ * ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK and CLOSING, in which data can be unanswered, and
+ * LISTEN.
  */
 const STATES = (1 << 1) | (1 << 4) | (1 << 8) | (1 << 9) | (1 << 11) | (1 << TCP_LISTEN)
 
@@ -22,19 +24,25 @@ export class Connection implements Watchable {
   readonly cookie: number
   /** When it was first seen, on the guard's clock. */
   readonly firstSeen: number
-  /** It has ended, or its process has let go of it: then the kernel ends it by its own rules. */
+  /**
+   * Whether it has ended, or its process has closed it. In the latter case the kernel ends it by
+   * its own rules.
+   */
   destroyed = false
-  /** Where the latest dump has it. */
+  /** Its row in the latest dump. */
   row: number
-  /** The latest dump that has it. */
+  /** The latest dump that contains it. */
   dump: number
-  /** Whether keepalive asks the peer as the plan has it. */
+  /** Whether keepalive probes the peer according to the plan. */
   armed = false
-  /** The earliest time from which a silence of its peer counts, on the guard's clock. See `readRow`. */
+  /**
+   * The earliest time from which a silence of its peer counts, on the guard's clock. See
+   * `readRow`.
+   */
   silenceCountsFrom = Number.NEGATIVE_INFINITY
-  /** Whether something was unanswered at the last look while it was not armed. */
+  /** Whether data was unanswered at the last sample, while it was not armed. */
   outstanding = false
-  /** TCP_RTO_MAX_MS as the guard has set it, ms; `undefined` before it does. */
+  /** TCP_RTO_MAX_MS as set by the guard, in milliseconds; `undefined` before that. */
   retransmitMax: number | undefined
 
   constructor(id: SocketId, cookie: number, now: number, row: number, dump: number) {
@@ -53,21 +61,21 @@ export interface ListeningSocket {
   readonly inode: number
 }
 
-/** What has changed since the dump before. */
+/** The differences to the previous dump. */
 export interface Changes {
   readonly arrived: readonly Connection[]
   readonly departed: readonly Connection[]
 }
 
-/** The connections of some ports, one dump after the other. */
+/** The connections of some ports, updated by each dump. */
 export class Connections {
   readonly #ports: readonly number[]
   readonly #byCookie = new Map<number, Connection>()
-  /** By their rows in the latest dump: the next one mostly has the same order. */
+  /** By row of the latest dump. The next dump usually has the same order. */
   #inOrder: (Connection | undefined)[] = []
   #dump = 0
   rows: DiagRows | undefined
-  /** When the latest dump was over, and how long it took, ms. */
+  /** When the latest dump was complete, and how long it took, in milliseconds. */
   at = Number.NEGATIVE_INFINITY
   #took = 0
   listening: readonly ListeningSocket[] = []
@@ -84,7 +92,7 @@ export class Connections {
     return this.#byCookie.values()
   }
 
-  /** Whether the latest dump has it. */
+  /** Whether the latest dump contains it. */
   has(connection: Connection): boolean {
     return connection.dump === this.#dump
   }
@@ -96,15 +104,16 @@ export class Connections {
   }
 
   /**
-   * When the row was made that the latest dump has of it: about, by its place. With tens of thousands of rows a dump takes longer
-   * than an answer may seem older or younger from one look to the next (`CLOCK_TOLERANCE`).
+   * When the connection's row in the latest dump was made, estimated from its place. With tens of
+   * thousands of rows, a dump takes longer than the tolerance for differences between two samples
+   * (`CLOCK_TOLERANCE`).
    */
   madeAt({ row }: Connection): number {
     const { count = 0 } = this.rows ?? {}
     return this.at - this.#took * (1 - row / Math.max(1, count))
   }
 
-  /** @throws {TcpSseError} `ERR_SOCK_DIAG`: everything is left as it was */
+  /** @throws {TcpSseError} `ERR_SOCK_DIAG`; the state is then unchanged */
   refresh(clock: () => number): Changes {
     const startedAt = clock()
     const rows = dumpSockets(this.#ports, STATES, this.rows)
@@ -119,7 +128,8 @@ export class Connections {
     for (let row = 0; row < rows.count; row++) {
       const start = row * width
       const inode = numbers[start + diagColumn.inode] as number
-      // Nobody has accepted it yet, or nobody holds it any more: no application waits for its end.
+      // The connection was not accepted yet, or no process holds it any more, so no application
+      // waits for its end.
       if (inode === 0) continue
       const cookie = cookieOf(rows, row)
       if (numbers[start + column.state] === TCP_LISTEN) {
@@ -158,7 +168,7 @@ export class Connections {
     return connection
   }
 
-  /** A dump may miss one while others come and go, but not two in a row. */
+  /** A dump can miss a connection while others are added and removed. Two dumps in a row do not. */
   #departed(): Connection[] {
     const departed: Connection[] = []
     for (const connection of this.#byCookie.values()) {

@@ -1,4 +1,5 @@
-// The guard of a port: it watches connections that belong to other processes, and ends those whose peers are dead.
+// The guard of a port. It watches connections that belong to other processes, and ends those whose
+// peers are dead.
 import { type Clock, systemClock } from '../internal/clock.js'
 import { TcpSseError } from '../internal/errors.js'
 import { Monitor } from '../liveness/monitor.js'
@@ -17,32 +18,34 @@ import {
 } from './options.js'
 import { type Owner, Peer, type PeerSnapshot } from './peer.js'
 
-/** A guard's figures at one moment. Those of `closed` and below only ever grow. */
+/** A snapshot of a guard's counters. `closed` and all counters after it never decrease. */
 export interface PortGuardStats {
-  /** Connections under watch now, by what their peers show. */
+  /** Watched connections now, by verdict on the peer. */
   readonly verdicts: Readonly<Record<Verdict, number>>
   /** Listening sockets on the guarded ports. */
   readonly listening: number
-  /** Connections on which the kernel asks idle peers as the plan has it. */
+  /** Connections on which the kernel probes idle peers according to the plan. */
   readonly armed: number
-  /** Why others are not armed, in one sentence, where `arm` was asked for. */
+  /** Why other connections are not armed, in one sentence, if `arm` is on. */
   readonly armingProblem: string | undefined
-  /** What was ended, by reason; with `dryRun` what would have been. */
+  /** Connections that were ended, by reason. With `dryRun`, those that would have been ended. */
   readonly closed: Readonly<Record<PortCloseReason, number>>
-  /** Peers that answered just before they were to be ended, and connections that ended by themselves then. */
+  /**
+   * Connections that answered, or ended by themselves, just before the guard would have ended them.
+   */
   readonly spared: number
   /** Connections that the kernel refused to end. */
   readonly failed: number
   /** Dumps of all connections. */
   readonly dumps: number
-  /** Looks at single ones. */
+  /** Samples of single connections. */
   readonly samples: number
-  /** Dumps that the kernel refused; the last ones stood in for them. */
+  /** Dumps that the kernel refused. The previous dump was used in their place. */
   readonly failedDumps: number
 }
 
 /**
- * What keeps watch over a port. Made by `guardPort`.
+ * Watches over a port. Made by `guardPort`.
  *
  * @example
  * const guard = guardPort({ port: 8000 })
@@ -50,23 +53,27 @@ export interface PortGuardStats {
  * guard.stop()
  */
 export interface PortGuard {
-  /** Its figures. */
+  /** Returns its counters. */
   stats(): PortGuardStats
-  /** What is known of each connection. */
+  /** Returns what is known of each connection. */
   peers(): PeerSnapshot[]
-  /** Ends the watch. Connections live on, and what `arm` has set stays: it is the kernel's share of the work. */
+  /**
+   * Stops the guard. Connections stay open, and keepalive as set by `arm` remains: it never ends a
+   * living connection.
+   */
   stop(): void
   /** The same as `stop()`, for `using guard = guardPort(…)`. */
   [Symbol.dispose](): void
 }
 
 /**
- * Watches the connections of a TCP port, whichever process holds them, and ends those whose peers have vanished: the server
- * gets an ordinary error, as if the kernel had given them up. Linux, in the server's network namespace; ending needs
- * CAP_NET_ADMIN. docs/outside.md.
+ * Watches the connections of a TCP port, in any process, and ends those whose peers have vanished.
+ * The server gets an ordinary error, as if the kernel had given the connection up. Requires Linux,
+ * and must run in the server's network namespace. Ending connections needs CAP_NET_ADMIN. See
+ * docs/outside.md.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_SOCK_DIAG` where connections cannot be seen or
- * ended
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_SOCK_DIAG` if
+ * connections cannot be listed or ended
  * @example
  * const guard = guardPort({
  *   port: 8000,
@@ -161,7 +168,7 @@ class GuardedPort implements PortGuard, Owner {
     this.#spared += 1
   }
 
-  /** A dump is due when the monitor has not needed one for so long. */
+  /** Makes a dump if the monitor has not needed one for `checkPace`. */
   #schedule(after: number): void {
     this.#cancelTimer = this.clock.after(Math.max(1, after), () => {
       const pace = this.settings.armedPlan.checkPace
@@ -171,7 +178,10 @@ class GuardedPort implements PortGuard, Owner {
     })
   }
 
-  /** The kernel may be out of memory, or we out of descriptors, for a moment. */
+  /**
+   * A dump can fail if the kernel is out of memory, or this process is out of descriptors, for a
+   * moment.
+   */
   #refresh(): void {
     try {
       this.#take()
@@ -181,7 +191,7 @@ class GuardedPort implements PortGuard, Owner {
     }
   }
 
-  /** Makes a dump and takes over what it says. */
+  /** Makes a dump and applies the changes. */
   #take(): void {
     this.#dumps += 1
     const { arrived, departed } = this.#connections.refresh(() => this.clock.now())
@@ -201,7 +211,7 @@ class GuardedPort implements PortGuard, Owner {
     for (const peer of this.#peers.values()) peer.reconsider(this.#connections)
   }
 
-  /** What is not born armed, or has been disarmed by its server, is armed by itself. */
+  /** Arms connections that have not inherited the options, or that their server has disarmed. */
   #arm(arming: Arming, arrived: readonly Peer[]): void {
     const inherited = arming.armListeners(this.#connections.listening)
     if (inherited) for (const peer of arrived) peer.armed = true
@@ -211,7 +221,7 @@ class GuardedPort implements PortGuard, Owner {
     }
     const armed = arming.armConnections(this.#connections, wanted)
     for (const connection of wanted) {
-      // Keepalive may ask a peer now that has not been asked for hours.
+      // Keepalive may now probe a peer that was not probed for hours.
       connection.silenceCountsFrom = this.#connections.at
       const peer = this.#peers.get(connection)
       if (peer !== undefined) peer.armed = armed.has(connection)

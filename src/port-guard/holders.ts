@@ -1,4 +1,4 @@
-// Which process holds a socket, and under which descriptor. proc(5).
+// Finds which process holds a socket, and under which descriptor. proc(5).
 import { readdirSync, readlinkSync } from 'node:fs'
 
 /** A descriptor of a process. */
@@ -7,13 +7,16 @@ export interface Held {
   readonly fd: number
 }
 
-/** Finds the holders of sockets. Remembers in which processes it has found any: the next ones are mostly there, too. */
+/**
+ * Finds the holders of sockets. It remembers the processes in which it has found any, because
+ * further sockets are usually there, too.
+ */
 export class Holders {
   readonly #known = new Set<number>()
-  /** Whether there was a process whose descriptors may not be read. */
+  /** Whether the descriptors of some process could not be read. */
   unreadable = false
 
-  /** The holder of each socket, by inode; those without one that can be seen are missing. */
+  /** The holder of each socket, by inode. Sockets without a visible holder are missing. */
   find(inodes: ReadonlySet<number>): Map<number, Held> {
     const found = new Map<number, Held>()
     for (const pid of this.#known) {
@@ -31,7 +34,7 @@ export class Holders {
     return found
   }
 
-  /** Returns whether the process is there. */
+  /** Returns whether the process exists. */
   #search(pid: number, inodes: ReadonlySet<number>, found: Map<number, Held>): boolean {
     const folder = `/proc/${pid}/fd`
     try {
@@ -53,7 +56,7 @@ function inodeOf(path: string): number | undefined {
     const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(path))?.[1]
     return inode === undefined ? undefined : Number(inode)
   } catch {
-    // Closed since the folder was read.
+    // Closed after the folder was read.
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-// What the monitor needs of sockets, for sockets of other processes.
+// Implements the monitor's view of sockets for sockets of other processes.
 import type { Kernel } from '../liveness/kernel.js'
 import type { MonitorPlan } from '../liveness/plan.js'
 import { LONGEST_RETRANSMIT_MAX } from '../native/kernel-defaults.js'
@@ -10,27 +10,30 @@ import type { Connection, Connections } from './connections.js'
 import { copyRow, readRow } from './reading.js'
 
 /**
- * A dump takes about 2 us a connection and a look at one takes 10 us, so a few are looked at one by one, and many by a dump.
- * What it counts are the connections that are due.
+ * Whether a dump costs less than sampling the due connections one by one. A dump takes about 2 us
+ * per connection, a single sample 10 us.
  */
 function isDumpCheaper(due: number, all: number): boolean {
   return due > 32 + all / 8
 }
 
-/** The view of the system of a monitor that watches connections of other processes. */
+/** The kernel as seen by a monitor that watches connections of other processes. */
 export class OutsideKernel implements Kernel<Connection> {
   readonly #connections: Connections
   readonly #refresh: () => void
   readonly #now: () => number
   readonly #pace: number
   readonly #slack: number
-  /** So old a dump is still a look at each of its connections, ms: a pass over thousands takes some turns of the event loop. */
+  /**
+   * A dump that is at most this old counts as a sample of each connection, in milliseconds. A pass
+   * over thousands takes several turns of the event loop.
+   */
   readonly #fresh: number
   readonly #arming: Arming | undefined
   readonly #asking: number
   samples = 0
 
-  /** @param refresh - makes a dump; does not throw */
+  /** @param refresh - makes a dump; it does not throw */
   constructor(
     connections: Connections,
     refresh: () => void,
@@ -53,8 +56,8 @@ export class OutsideKernel implements Kernel<Connection> {
   }
 
   /**
-   * Looks that are not urgent come together at whole multiples of the pace, or of twice, four times the pace: one dump is
-   * then for all of them.
+   * Aligns samples that are not urgent to multiples of the pace, or of two or four times the pace,
+   * so that one dump serves them all.
    */
   align(at: number, now: number): number {
     const paces = Math.floor((at - now + this.#slack) / this.#pace)
@@ -82,7 +85,10 @@ export class OutsideKernel implements Kernel<Connection> {
     }
   }
 
-  /** The bytes written so far, where the latest dump shows that nothing is outstanding. */
+  /**
+   * The bytes acknowledged so far, if the latest dump shows that nothing is outstanding; otherwise
+   * `NaN`.
+   */
   activity(connection: Connection): number {
     const all = this.#connections
     if (!this.#isFresh() || !all.has(connection)) return Number.NaN
@@ -99,7 +105,7 @@ export class OutsideKernel implements Kernel<Connection> {
 
   #ask(connections: readonly Connection[], table: Table, starts: readonly number[]): void {
     this.samples += connections.length
-    // No memory or no descriptor for the question: a look that tells nothing changes nothing.
+    // If memory or descriptors are short, the sample says nothing and changes nothing.
     for (const start of starts) table.set(start, column.errno, Number.NaN)
     let rows: DiagRows
     try {
@@ -113,14 +119,15 @@ export class OutsideKernel implements Kernel<Connection> {
       copyRow(rows, index, table, start)
       if (table.get(start, column.errno) === 0)
         readRow(connection, table, start, 0, now, this.#asking)
-      // The next dump takes it off the list.
+      // The next dump removes it from the list.
       else connection.destroyed = true
     }
   }
 
   /**
-   * Only what `Arming` sets on single connections; it has set keepalive. What was in force before TCP_RTO_MAX_MS is the kernel's
-   * default: with short timeouts the kernel may end a living connection on a path that loses much, so it is put back.
+   * Sets TCP_RTO_MAX_MS only, through `Arming`, which has already set keepalive. The value before
+   * was the kernel's default. It is restored, because with short timeouts the kernel may end a
+   * living connection on a path with much loss.
    */
   exchange(connection: Connection, settings: KernelSettings): KernelSettings {
     this.set(connection, settings.filter(isRetransmitMax))
@@ -130,7 +137,7 @@ export class OutsideKernel implements Kernel<Connection> {
   set(connection: Connection, settings: KernelSettings): void {
     for (const [option, value] of settings) {
       if (option === 'TCP_RTO_MAX_MS') {
-        // The kernel's default is in force until something else is wanted.
+        // The kernel's default is in force until another value is set.
         if (value === (connection.retransmitMax ?? LONGEST_RETRANSMIT_MAX)) continue
         connection.retransmitMax = value
       }
@@ -138,10 +145,11 @@ export class OutsideKernel implements Kernel<Connection> {
     }
   }
 
-  // Nothing waits in our user space.
+  // No bytes wait in this process.
   pending = (): number => 0
   progress = (): number => 0
-  // The guard ends a connection when it is told of its death: it has to know whether that has worked.
+  // The guard itself ends a connection that is reported dead, because it must know whether that has
+  // worked.
   reset(): void {}
 }
 

@@ -1,4 +1,4 @@
-// What a guard of a port is told, and what it tells.
+// Options and reports of a guard of a port.
 import { isIP } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
 import {
@@ -19,90 +19,97 @@ import type { Verdict } from '../liveness/verdict.js'
 
 /**
  * Why a connection was ended:
- * - `peer-dead`: its peer has left something unanswered for longer than `detectWithin` allows.
- * - `stalled`: no byte was taken for `stallTimeout`.
+ *
+ * - `peer-dead`: the peer left something unanswered for longer than `detectWithin` allows.
+ * - `stalled`: the client took no byte for `stallTimeout`.
  */
 export type PortCloseReason = 'peer-dead' | 'stalled'
 
 /** A connection that was found dead or stalled. */
 export interface PortCloseInfo {
-  /** Why. */
+  /** The reason. */
   readonly reason: PortCloseReason
   /**
-   * `ended`: the kernel has ended the connection; its process gets an error from the next use of it. `dry-run`: it was left
-   * as it is. `failed`: the kernel refused to end it, see `errno`.
+   * What happened:
+   *
+   * - `ended`: the kernel has ended the connection. Its process gets an error when it next uses it.
+   * - `dry-run`: the connection was left as it is.
+   * - `failed`: the kernel refused to end it; see `errno`.
    */
   readonly outcome: 'ended' | 'dry-run' | 'failed'
-  /** The negative error number, with `failed`. */
+  /** The negative error number; only with `failed`. */
   readonly errno: number | undefined
-  /** The server's address, IPv4 for a mapped one. */
+  /** The server's address. An IPv4-mapped address is given as IPv4. */
   readonly localAddress: string
   /** The guarded port. */
   readonly localPort: number
-  /** The client's address, IPv4 for a mapped one. */
+  /** The client's address. An IPv4-mapped address is given as IPv4. */
   readonly remoteAddress: string
   /** The client's port. */
   readonly remotePort: number
   /** Milliseconds since the guard first saw the connection. */
   readonly seenFor: number
-  /** What the peer's kernel had last shown. */
+  /** The last verdict on the peer. */
   readonly verdict: Verdict
-  /** Milliseconds for which no byte had been taken; only with `stalled`. */
+  /** Milliseconds for which no byte was taken; only with `stalled`. */
   readonly stalledFor: number | undefined
-  /** The last look at the connection. */
+  /** The last sample of the connection. */
   readonly evidence: PeerEvidence
 }
 
 /** Options of `guardPort`. Times in milliseconds; `false` means off. */
 export interface PortGuardOptions {
-  /** The local port of the connections, or several. 1 to 65 535. */
+  /** The local port of the connections, or 1 to 64 ports. 1 to 65 535. */
   port: number | readonly number[]
   /**
-   * The promise: a peer that has fallen silent is ended within this time + 1 s. Something must be outstanding to be
-   * unanswered: with `arm` the kernel asks an idle peer, without it the server's own writes do, and the time counts from
-   * the first of them that goes unanswered. 4 000 to 3 600 000.
+   * A peer that has fallen silent is ended within this time + 1 s. This needs something unanswered.
+   * With `arm`, the kernel probes an idle peer. Without it, only the server's own writes are
+   * unanswered, and the time counts from the first of them. 4 000 to 3 600 000.
    * @defaultValue 30 000
    */
   detectWithin?: number | undefined
   /**
-   * A connection whose client takes no byte for this long while bytes wait for it is ended, though it answers. At least 1 000.
+   * A connection is ended, even if its client answers, if the client takes no byte for this long
+   * while bytes are waiting. At least 1 000.
    * @defaultValue false
    */
   stallTimeout?: number | false | undefined
   /**
-   * Sets keepalive on the listening sockets, so that connections inherit it, and on connections that are there already; and
-   * TCP_RTO_MAX_MS on a connection while its window is shut. Needs the right to trace the server's process
-   * (CAP_SYS_PTRACE) and to see it in /proc. Keepalive stays at the end.
+   * Sets keepalive on the listening sockets, so that connections inherit it, and on existing
+   * connections. Also sets TCP_RTO_MAX_MS on a connection while its window is shut. The guard must
+   * be allowed to trace the server's process (CAP_SYS_PTRACE) and see it in /proc. Keepalive
+   * remains set after `stop`.
    * @defaultValue false
    */
   arm?: boolean | undefined
   /**
-   * Only clients with these addresses: IPv4, IPv6, or networks such as `10.0.0.0/8`.
+   * Guards only clients with these addresses: IPv4, IPv6, or networks such as `10.0.0.0/8`.
    * @defaultValue all
    */
   address?: readonly string[] | undefined
   /**
-   * No clients with these addresses or networks.
+   * Does not guard clients with these addresses or networks.
    * @defaultValue none
    */
   except?: readonly string[] | undefined
   /**
-   * Looks and tells, and ends nothing. Needs no rights.
+   * Reports connections that would be ended, and ends none. Needs no privileges.
    * @defaultValue false
    */
   dryRun?: boolean | undefined
   /**
-   * Called once for each connection that is ended, or would be. What it throws is rethrown on the next tick.
+   * Called once for each connection that is ended, or would be. If it throws, the error is rethrown
+   * on the next tick.
    */
   onClose?: ((info: PortCloseInfo) => void) | undefined
 }
 
-/** The options with everything filled in. */
+/** The options with all defaults filled in. */
 export interface PortGuardSettings {
   readonly ports: readonly number[]
-  /** For connections on which keepalive is as the plan has it. */
+  /** For connections on which keepalive is set according to the plan. */
   readonly armedPlan: MonitorPlan
-  /** For the others: only what the server writes asks their peers. */
+  /** For other connections, whose peers are only probed by what the server writes. */
   readonly plainPlan: MonitorPlan
   readonly stallTimeout: number | false
   readonly arm: boolean
@@ -112,14 +119,14 @@ export interface PortGuardSettings {
   readonly onClose: PortGuardOptions['onClose']
 }
 
-/** An address, or all that begin with the same bits. */
+/** An address, or a network. */
 export interface Network {
   readonly address: string
   readonly prefix: number
   readonly family: 'ipv4' | 'ipv6'
 }
 
-/** More is a mistake, and the kernel's filter has a limit. */
+/** More than this is a mistake, and the kernel's filter has a limit. */
 const MOST_PORTS = 64
 
 const checkPort = integer('(a TCP port)', { min: 1, max: 65_535 })
@@ -168,16 +175,17 @@ export function portGuardSettings(options: PortGuardOptions): PortGuardSettings 
 }
 
 /**
- * TCP_USER_TIMEOUT is in neither plan: nobody could switch it off behind a shut window in time, and it would end slow readers.
- * The plans have the same `silence`; where nothing but the server's writes asks, the time counts from such a write, and so a
- * quiet connection need not be checked for one more often than with keepalive.
+ * TCP_USER_TIMEOUT is in neither plan. The guard could not turn it off in time behind a shut
+ * window, and it would end slow readers. Both plans have the same `silence`. Without keepalive the
+ * time counts from a write of the server, so a quiet connection need not be checked more often than
+ * with keepalive.
  */
 function plansFor(
   detectWithin: number | undefined,
 ): Pick<PortGuardSettings, 'armedPlan' | 'plainPlan'> {
   const { retransmitMax } = monitorPlan(detectWithin, { heartbeat: false })
   const withoutTimeouts = monitorPlan(detectWithin, { userTimeout: false, heartbeat: false })
-  // While a window is shut, and only then: see `retransmitMaxFor`.
+  // Only while a window is shut: see `retransmitMaxFor`.
   const armedPlan = { ...withoutTimeouts, retransmitMax }
   const { keepAlive, checkPace } = armedPlan
   const heartbeat = keepAlive === false ? keepAlive : keepAlive.idle

@@ -16,45 +16,45 @@ import { copyRow, readRow } from './reading.js'
 
 /** What is known of a client. */
 export interface PeerSnapshot {
-  /** The server's address, IPv4 for a mapped one. */
+  /** The server's address. An IPv4-mapped address is given as IPv4. */
   readonly localAddress: string
   /** The guarded port. */
   readonly localPort: number
-  /** The client's address, IPv4 for a mapped one. */
+  /** The client's address. An IPv4-mapped address is given as IPv4. */
   readonly remoteAddress: string
   /** The client's port. */
   readonly remotePort: number
-  /** By the latest look. */
+  /** The verdict at the latest sample. */
   readonly verdict: Verdict
-  /** Milliseconds for which something has gone unanswered. */
+  /** Milliseconds for which something has been unanswered. */
   readonly silentFor: number
   /** Milliseconds since the guard first saw the connection. */
   readonly seenFor: number
-  /** Whether keepalive asks it as the plan has it. */
+  /** Whether keepalive probes it according to the plan. */
   readonly armed: boolean
-  /** What the latest look showed of the connection; `undefined` before the first. */
+  /** The latest sample of the connection; `undefined` before the first. */
   readonly tcp: TcpSnapshot | undefined
 }
 
-/** Who has peers: the guard of a port. */
+/** The owner of peers: the guard of a port. */
 export interface Owner {
   readonly settings: PortGuardSettings
   readonly clock: Clock
   readonly monitor: Monitor<Connection>
-  /** A connection was ended, or would have been. */
+  /** Called when a connection was ended, or would have been. */
   report(info: PortCloseInfo): void
-  /** A connection that was to be ended has shown a sign of life, or its own end. */
+  /** Called when a connection that was about to be ended has shown a sign of life, or has ended. */
   spare(): void
 }
 
-/** A client and the watch over it. */
+/** A client, and the watch over it. */
 export class Peer {
   readonly #owner: Owner
   readonly #connection: Connection
   readonly remote: Endpoint
   #watcher: Watcher | undefined
   #watch: MonitoredSocket<Connection> | undefined
-  /** Given up and not ended: since when, and the last look. */
+  /** For a client that was given up but not ended: the time, and the last sample. */
   #parked: { readonly at: number; readonly evidence: PeerEvidence } | undefined
 
   constructor(owner: Owner, connection: Connection) {
@@ -71,7 +71,10 @@ export class Peer {
     return this.#connection.armed
   }
 
-  /** What may be expected of an idle peer depends on whether it is asked. What is known of its silence is kept. */
+  /**
+   * Whether an idle peer is probed. A change starts another watch, which keeps what is known of the
+   * peer's silence.
+   */
   set armed(armed: boolean) {
     if (armed === this.armed) return
     this.#connection.armed = armed
@@ -94,7 +97,8 @@ export class Peer {
       plan: this.#plan,
       onPeerDead: this.#onPeerDead,
       onPeerGone: this.#forget,
-      // Whether it still reads is its own affair: a server that has no use for such a client has seen the FIN itself.
+      // Only the server can know whether such a client still reads, and the server has seen the FIN
+      // itself.
       mayHalfClose: () => true,
       onSample: this.#onSample,
     }
@@ -106,7 +110,7 @@ export class Peer {
     this.#forget()
   }
 
-  /** Watches again one that was given up and not ended, if it has answered since. */
+  /** Watches a client again that was given up but not ended, if it has answered since. */
   reconsider(connections: Connections): void {
     if (this.#parked === undefined || !connections.has(this.#connection)) return
     const silence = connections.cell(this.#connection, column.lastAckReceived)
@@ -142,7 +146,7 @@ export class Peer {
     this.#watch = undefined
   }
 
-  /** The monitor drops the connection right after. */
+  /** The monitor drops the connection right after this. */
   readonly #onPeerDead = (evidence: PeerEvidence): void => {
     const watch = this.#watch
     this.#forget()
@@ -168,8 +172,8 @@ export class Peer {
   }
 
   /**
-   * Right before the end there is one more look: this process may have been stopped since the last one, and the peer may have
-   * answered meanwhile.
+   * Takes one more sample right before the end. This process may have been stopped since the last
+   * sample, and the peer may have answered in the meantime.
    */
   #end(
     reason: PortCloseReason,
@@ -180,7 +184,7 @@ export class Peer {
     const now = this.#owner.clock.now()
     if (!isStillSo(now)) {
       this.#owner.spare()
-      // After the monitor's turn, which drops the present watch.
+      // The monitor drops the present watch first.
       callAtEndOfTick(watchAgain, this)
       return
     }
@@ -210,7 +214,7 @@ export class Peer {
     try {
       copyRow(findSockets([this.#connection.id]), 0, table, start)
     } catch {
-      // The kernel cannot be asked for the moment: it is not ended without that.
+      // The kernel cannot be asked at the moment. Without a sample, the connection is not ended.
       return false
     }
     const { keepAlive } = this.#owner.settings.armedPlan
@@ -221,7 +225,7 @@ export class Peer {
   }
 }
 
-/** For a look that is read at once. */
+/** For a sample that is read at once. */
 const again = new Table(COLUMNS.length, 1)
 
 function watchAgain(peer: Peer): void {

@@ -1,10 +1,10 @@
-// A row of sock_diag as a reading: since when may the peer's silence be counted?
+// Turns a row of sock_diag into a reading, and determines from when on the peer's silence counts.
 import { CLOCK_TOLERANCE } from '../liveness/path.js'
 import type { DiagRows } from '../tcp/diag.js'
 import { COLUMNS, column, type Table } from '../tcp/record.js'
 import type { Connection } from './connections.js'
 
-/** Copies the record that a row begins with. */
+/** Copies the record at the start of a row. */
 export function copyRow(
   { numbers, width }: DiagRows,
   row: number,
@@ -17,15 +17,16 @@ export function copyRow(
 }
 
 /**
- * Makes a reading of the record of a connection.
+ * Turns the record of a connection into a reading.
  *
- * A reading counts a silence from the peer's last answer, because keepalive, or a heartbeat, has asked it soon after
- * that. On a connection that nobody has armed the last answer may be hours old when the server writes again: there no more
- * than `asking` before that write counts, as if it had been asked like others; on one that has just been armed, what comes
- * after that. So what came before counts as data received.
+ * A reading counts silence from the peer's last answer, because keepalive, or a heartbeat, probes
+ * the peer soon after that. On a connection without keepalive, the last answer may be hours old
+ * when the server writes again. Its silence therefore counts from at most `asking` before that
+ * write, as if the peer had been probed. On a connection that was just armed, it counts from the
+ * arming. Earlier silence is hidden by treating data as received at that time.
  *
- * @param age - how long ago the record was made, ms
- * @param asking - after what quiet the plan has a peer asked, ms
+ * @param age - how long ago the record was made, in milliseconds
+ * @param asking - the quiet time after which the plan probes a peer, in milliseconds
  */
 export function readRow(
   connection: Connection,
@@ -44,7 +45,7 @@ export function readRow(
   table.set(start, column.lastDataReceived, Math.min(received, counts))
 }
 
-/** Without keepalive as the plan has it, only what is seen to be outstanding asks the peer. */
+/** Updates a connection without the plan's keepalive: only outstanding data probes its peer. */
 function notePlain(
   connection: Connection,
   table: Table,
@@ -64,8 +65,9 @@ function notePlain(
 }
 
 /**
- * For how long something has been unanswered at least: since it was last sent, and before that the timeouts, each of which
- * was half as long as the next one at least. When a probe was sent is not told.
+ * The least time for which something has been unanswered: the time since it was last sent, plus the
+ * timeouts before that, each of which was at most half as long as the next one. The kernel does not
+ * report when a probe was sent.
  */
 function askedFor(table: Table, start: number): number {
   if (!(table.get(start, column.unackedSegments) > 0)) return 0

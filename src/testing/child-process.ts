@@ -1,4 +1,4 @@
-// Questions and answers over a child process's IPC channel.
+// Calls over a child process's IPC channel.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -17,7 +17,7 @@ interface Answer {
 }
 
 /**
- * A child process, and the calls that it answers if its module says `answer({ … })`.
+ * A child process, and the calls that it answers if its module calls `answer({ … })`.
  *
  * @example
  * const open = await child.call<number>('open')
@@ -40,11 +40,11 @@ export class ChildProcessHandle {
       this.#waiting.delete(message.id)
     })
     child.on('error', (error) => this.#end(error.message))
-    // Not at `exit`: what it wrote to stderr may not be read yet.
+    // Not at `exit`, because its stderr may not have been read completely then.
     child.on('close', (code, signal) => this.#end(`it ended with ${signal ?? code}`))
   }
 
-  /** 0 where it could not be started. */
+  /** The process id; 0 if it could not be started. */
   get pid(): number {
     return this.#child.pid ?? 0
   }
@@ -54,13 +54,13 @@ export class ChildProcessHandle {
     return this.#stderr
   }
 
-  /** Why there is no child any more, in words; `undefined` while there is one. */
+  /** How the child has ended; `undefined` while it runs. */
   get ended(): string | undefined {
     return this.#ended
   }
 
   /**
-   * Calls a method of the child. Arguments and result pass as JSON.
+   * Calls a method of the child. Arguments and result are passed as JSON.
    *
    * @throws {TcpSseError} `ERR_CHILD`, as a rejection: the method threw, or the child has ended
    */
@@ -72,17 +72,17 @@ export class ChildProcessHandle {
         if (error === undefined) resolve(value as T)
         else reject(new TcpSseError('ERR_CHILD', `${method}: ${error}`))
       })
-      // Its end settles the call as well.
+      // The end of the child rejects the call as well.
       this.#child.send({ id, method, args } satisfies Question, () => {})
     })
   }
 
-  /** Sends the child a signal. SIGSTOP makes a client whose kernel answers on. */
+  /** Sends the child a signal. With SIGSTOP, it becomes a client whose kernel still answers. */
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name)
   }
 
-  /** Ends the child at once. */
+  /** Kills the child at once. */
   stop(): void {
     this.#child.kill('SIGKILL')
   }
@@ -97,15 +97,16 @@ export class ChildProcessHandle {
 }
 
 function gone(how: string): TcpSseError {
-  return new TcpSseError('ERR_CHILD', `the child process is gone: ${how}`)
+  return new TcpSseError('ERR_CHILD', `the child process has ended: ${how}`)
 }
 
 /**
- * Starts a module in a child process. TypeScript needs `tsx` to be installed, or a Node that strips types.
+ * Starts a module in a child process. A TypeScript module needs `tsx`, or a Node.js version that
+ * strips types.
  *
  * @param module - a JavaScript or TypeScript file
- * @param prefix - a command to start it behind, such as `['nice', '-n', '19']`
- * @param env - variables on top of this process's
+ * @param prefix - a command to run it with, such as `['nice', '-n', '19']`
+ * @param env - variables in addition to this process's
  * @example
  * const child = startProcess(new URL('./server.js', import.meta.url))
  */
@@ -123,11 +124,11 @@ export function startProcess(
   return new ChildProcessHandle(child)
 }
 
-/** Node strips types itself since 22.18, but not what tests under a TypeScript loader often use beyond them. */
+/** Node strips types since 22.18, but tests under a TypeScript loader often use more than that. */
 function loaderFor(path: string): readonly string[] {
   if (!/\.[cm]?tsx?$/.test(path)) return []
   try {
-    // As the module itself would find it, and by its full name: the child may start in another folder.
+    // Resolved from the module, and absolute, because the child may start in another folder.
     return ['--import', pathToFileURL(createRequire(path).resolve('tsx')).href]
   } catch {
     return []
@@ -135,9 +136,10 @@ function loaderFor(path: string): readonly string[] {
 }
 
 /**
- * The child's side: answers the calls of its parent's `Peer`, and ends when the parent is gone.
+ * The child's side: answers the calls of its parent's `ChildProcessHandle`, and ends when the
+ * parent has ended.
  *
- * @param methods - by name; what they return or resolve to is sent back
+ * @param methods - by name; their results, or what these resolve to, are sent back
  * @example
  * const streams = new Set<EventStream>()
  * answer({ open: () => streams.size })

@@ -1,26 +1,28 @@
-// Clients as a test holds them: the same in a rig and on loopback, as far as loopback can.
+// The interface of test clients, the same in a rig and on loopback as far as possible.
 import { TcpSseError } from '../internal/errors.js'
 import { Reader, type Reading, type Received } from './reader.js'
 import { requestFor } from './request.js'
 
-/** A client that misbehaves when it is told to. */
+/** A client that misbehaves on request. */
 export interface TestClient {
-  /** What has come so far. */
+  /** What it has received so far. */
   received(): Promise<Received>
 
-  /** Changes how it reads. The first read after a change may be as large as those before. */
+  /** Changes how it reads. The first read after a change may be as large as earlier ones. */
   read(reading: Reading): Promise<void>
 
-  /** Reads nothing from now on: what comes fills its kernel's window, then the server's queue. */
+  /**
+   * Stops reading. Incoming data then fills its kernel's window, and after that the server's queue.
+   */
   stall(): Promise<void>
 
-  /** Sends FIN and reads on, as a client does that has sent all it had to say. */
+  /** Sends FIN and reads on, like a client that has nothing more to send. */
   halfClose(): Promise<void>
 
   /** Sends RST. */
   reset(): Promise<void>
 
-  /** Closes properly. The kernel sends RST in place of FIN if bytes lie there unread. */
+  /** Closes the connection properly. If bytes are unread, the kernel sends RST in place of FIN. */
   close(): Promise<void>
 }
 
@@ -32,14 +34,18 @@ export interface ConnectOptions {
   headers?: Readonly<Record<string, string>> | undefined
   /** How it reads. @defaultValue `'all'` */
   read?: Reading | undefined
-  /** Sends a POST with so many bytes of body, of which a server may read as much as it likes. @defaultValue GET */
+  /**
+   * Sends a POST with a body of this many bytes. The server may read any part of it. @defaultValue
+   * GET
+   */
   body?: number | undefined
 }
 
 /**
- * A client on loopback, in this process. It can do everything but vanish: it has no kernel of its own, and ours answers
- * for it. See `vanish`.
+ * A client on loopback, in this process. It cannot truly vanish, because it shares its kernel with
+ * the server, and that kernel answers for it. See `vanish`.
  *
+ * @example
  * @example
  * const client = await connectClient(`http://127.0.0.1:${port}/events`)
  * await client.stall()
@@ -53,7 +59,7 @@ export class LoopbackClient implements TestClient {
     this.#reader = reader
   }
 
-  /** The client's own port, by which a server can tell it from others. */
+  /** The client's own port, by which a server can identify it. */
   get port(): number {
     return this.#reader.socket.localPort ?? 0
   }
@@ -83,10 +89,11 @@ export class LoopbackClient implements TestClient {
   }
 
   /**
-   * As much of a disappearance as loopback has: it reads nothing more, says nothing more and sends no FIN. But this
-   * machine's kernel acknowledges what comes until the window is full, and answers keepalive and window probes for ever.
-   * So a server sees a client that is `stalled`, at the earliest `stallTimeout` after its window has filled; never one that
-   * is `peer-dead`. An idle server sees nothing at all. For the real thing take a rig.
+   * Approximates a disappearance on loopback: the client reads and sends nothing more, not even
+   * FIN. But this machine's kernel acknowledges data until the window is full, and always answers
+   * keepalive and window probes. So a server sees a client that is `stalled`, at the earliest
+   * `stallTimeout` after its window has filled, and never one that is `peer-dead`. An idle server
+   * sees nothing. To test a true disappearance, use a rig.
    */
   async vanish(): Promise<void> {
     await this.stall()
@@ -97,7 +104,8 @@ export class LoopbackClient implements TestClient {
  * Connects a client to a server on this machine, and asks for an event stream.
  *
  * @param url - `http:` or `https:` (the certificate is not checked), on a loopback address
- * @throws {TcpSseError} `ERR_OPTION_VALUE`, as a rejection, for other URLs; what `connect` throws passes through
+ * @throws {TcpSseError} `ERR_OPTION_VALUE`, as a rejection, for other URLs. Errors of the
+ * connection pass through
  * @example
  * const client = await connectClient('http://127.0.0.1:8080/events', { read: 'never' })
  */
@@ -120,7 +128,10 @@ export async function connectClient(
   return new LoopbackClient(reader)
 }
 
-/** A tool that resets and stalls connections is kept from other people's servers. */
+/**
+ * Accepts loopback addresses only, because the client resets and stalls connections, and must not
+ * do so to other people's servers.
+ */
 function loopbackUrl(url: string | URL): URL {
   const parsed = URL.canParse(String(url)) ? new URL(String(url)) : undefined
   const fits =
@@ -130,7 +141,7 @@ function loopbackUrl(url: string | URL): URL {
   if (fits) return parsed
   throw new TcpSseError(
     'ERR_OPTION_VALUE',
-    `connectClient takes an http: or https: URL on loopback, not '${url}'.`,
+    `connectClient needs an http: or https: URL on a loopback address, not '${url}'.`,
     { option: 'url' },
   )
 }

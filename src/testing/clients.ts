@@ -1,12 +1,12 @@
-// The module of the child process in which a rig's clients live: many, each with an address of its own.
+// The child process in which a rig's clients run: many, each with its own address.
 import http2 from 'node:http2'
 import { answer } from './child-process.js'
 import { Reader, type Reading, type Received, type Target } from './reader.js'
 import { requestFor } from './request.js'
 
-/** What to open. */
+/** Which clients to open. */
 export interface OpenOptions {
-  /** One client for each. */
+  /** One client per address. */
   addresses: string[]
   host: string
   port: number
@@ -15,7 +15,7 @@ export interface OpenOptions {
   read?: Reading | undefined
   /** Sends a POST whose body has this many bytes. */
   body?: number | undefined
-  /** Sent as it is, in place of a request. */
+  /** Sent unchanged, in place of a request. */
   request?: string | undefined
   protocol?: 'http' | 'https' | 'http2' | undefined
 }
@@ -36,10 +36,10 @@ answer({
     await Promise.all(opened.map((client) => ask(client, options)))
     return opened.map((_, index) => from + index)
   },
-  /** How far each has come. */
+  /** The progress of each client. */
   status: () => clients.map(({ bytes, ended }) => ({ bytes, ended })),
   received: (index: number): Received => numbered(index).received,
-  /** The beginning of what each has got. */
+  /** The first 4 000 characters that each client has received. */
   texts: () => clients.map(({ received }) => received.text.slice(0, 4_000)),
   /** The ids that one client has seen, as numbers. */
   ticks: (index: number) => numbered(index).ids.map(Number),

@@ -1,20 +1,20 @@
-// A listener that notes what a feed tells it, and waits for what is to come.
+// A listener that records the calls of a feed, and waits for expected ones.
 
 import type { Entry, Feed, FeedListener, FeedState, Hub, Keep, Position } from '../hub/hub.js'
 import { callAfter } from '../internal/scheduling.js'
 
-/** The longest that the suite waits for anything, ms. */
+/** The longest wait of the suite, in milliseconds. */
 export const PATIENCE = 15_000
 
-/** What a feed has said, in order. */
+/** Records the calls of a feed, in order. */
 export class FeedRecorder implements FeedListener {
   readonly entries: Entry[] = []
   readonly gaps: { after: Position; next: Position; before: number }[] = []
   readonly states: FeedState[] = []
   startedAt: Position | undefined
-  /** Calls that break the contract's rules. */
+  /** Calls that violate the contract. */
   readonly faults: string[] = []
-  /** Set by a test that wants the feed to pause. */
+  /** Set by a test that pauses the feed. */
   pause: Promise<void> | undefined
   /** Whether `Hub.open` is running. */
   opening = false
@@ -53,7 +53,7 @@ export class FeedRecorder implements FeedListener {
     this.#closed = true
   }
 
-  /** Settles when the condition holds. */
+  /** Settles when the condition is true. */
   until(what: string, condition: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const check = (): void => {
@@ -65,7 +65,7 @@ export class FeedRecorder implements FeedListener {
       const cancel = callAfter(PATIENCE, () => {
         this.#waiting.delete(check)
         const seen = `${this.entries.length} entries, ${this.gaps.length} gaps, ${this.states}`
-        reject(new Error(`Waited ${PATIENCE} ms in vain for ${what}; so far ${seen}.`))
+        reject(new Error(`Waited ${PATIENCE} ms for ${what}. Received so far: ${seen}.`))
       })
       this.#waiting.add(check)
       check()
@@ -79,7 +79,7 @@ export class FeedRecorder implements FeedListener {
   }
 }
 
-/** A feed that is open and has started. */
+/** An open feed that has started. */
 export interface OpenFeed {
   readonly feed: Feed
   readonly heard: FeedRecorder

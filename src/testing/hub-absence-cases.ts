@@ -1,11 +1,12 @@
-// What a hub owes while its engine is away, and when it comes back: with its logs, or without.
+// The duties of a hub while its engine is unavailable, and when the engine returns with or without
+// its logs.
 import assert from 'node:assert/strict'
 import { monotonicNow } from '../internal/scheduling.js'
 import { publishMany, textOf } from './hub-feed-cases.js'
 import type { Case, HubContractOptions } from './hub-scene.js'
 
 const TIMEOUT = 1_000
-/** A busy machine's part in a timer's lateness, ms. */
+/** Tolerance for timers on a busy machine, in milliseconds. */
 const MARGIN = 2_000
 
 export function absenceCases({ interrupt, restore, forget }: HubContractOptions): Case[] {
@@ -17,7 +18,7 @@ export function absenceCases({ interrupt, restore, forget }: HubContractOptions)
 
 function away(interrupt: Fault, restore: Fault): Case {
   return [
-    'settles in time while the engine is away, says so, and goes on after it without a loss',
+    'settles in time while the engine is unavailable, and continues afterwards without a loss',
     async ({ open }) => {
       const [here, there] = [await open(), await open()]
       const [top] = await publishMany(here.feed, 1)
@@ -58,7 +59,7 @@ function away(interrupt: Fault, restore: Fault): Case {
 
 function anotherEra(forget: Fault): Case {
   return [
-    'reports a gap where the logs are gone, and knows no position of before',
+    'reports a gap if the logs are lost, and does not know earlier positions',
     async ({ open }) => {
       const { feed, heard } = await open()
       const old = await publishMany(feed, 5)

@@ -10,9 +10,11 @@ import type { HubContractOptions, Scene } from './hub-scene.js'
 export type { HubContractOptions } from './hub-scene.js'
 
 /**
- * Declares the contract tests of a hub: order, each entry once, positions, reading by bounds, pauses, absence, another era. A
- * test takes a fraction of a second, and fails after 15 seconds at the latest.
+ * Declares the contract tests of a hub: order, each entry once, positions, reading by bounds,
+ * pauses, outages, another era. A test takes a fraction of a second, and fails after 15 seconds at
+ * the latest.
  *
+ * @example
  * @example
  * import { test } from 'node:test'
  * import { type Hub, hubContract } from 'tcp-sse/testing'
@@ -50,5 +52,6 @@ async function inScene(
     for (const each of hubs) await each.close()
   }
   const faults = feeds.flatMap(({ heard }) => heard.faults)
-  if (faults.length > 0) throw new Error(`The listener was called wrongly: ${faults.join(', ')}.`)
+  if (faults.length > 0)
+    throw new Error(`The hub called the listener wrongly: ${faults.join(', ')}.`)
 }

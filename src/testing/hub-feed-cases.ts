@@ -1,10 +1,10 @@
-// What a hub owes to those who publish and listen.
+// The duties of a hub towards publishers and listeners.
 import assert from 'node:assert/strict'
 import type { Entry, Feed, Position } from '../hub/hub.js'
 import { nextTurn } from '../internal/scheduling.js'
 import type { Case } from './hub-scene.js'
 
-/** Publishes events `data: 1`, `data: 2`, … in one go. */
+/** Publishes events `data: 1`, `data: 2`, … at once. */
 export function publishMany(feed: Feed, count: number, from = 1, name = 'e'): Promise<Position[]> {
   const numbers = Array.from({ length: count }, (_, index) => from + index)
   return Promise.all(
@@ -16,12 +16,12 @@ export function textOf(n: number): string {
   return `data: ${n}\n\n`
 }
 
-/** How many entries may come to a listener that has asked for a pause. */
+/** How many entries may still reach a listener that has asked for a pause. */
 const READ_ALREADY = 256
 
 export const feedCases: readonly Case[] = [
   [
-    'hands an entry to every feed as it was published, at the position that its publisher is told',
+    'delivers an entry unchanged to every feed, at the position that its publisher gets',
     async ({ open }) => {
       const [here, there] = [await open(), await open()]
       const entry = { text: 'event: ü\ndata: "🙂"\ndata: b\n\n', token: 'a:1', key: 'k' }
@@ -34,7 +34,7 @@ export const feedCases: readonly Case[] = [
     },
   ],
   [
-    'takes the calls of one feed in their order, and gives all listeners one order',
+    'appends entries of one feed in the order of the calls, and gives all listeners one order',
     async ({ open }) => {
       const feeds = [await open(), await open(), await open()] as const
       const [one, two] = feeds
@@ -53,7 +53,7 @@ export const feedCases: readonly Case[] = [
     },
   ],
   [
-    'starts a feed at the top of the log, and hands it only what comes after',
+    'starts a feed at the top of the log, and delivers only later entries',
     async ({ open }) => {
       const early = await open()
       const [, top] = await publishMany(early.feed, 2)
@@ -129,7 +129,7 @@ export const feedCases: readonly Case[] = [
   ],
 ]
 
-/** Without what is undefined: an engine may leave it out or not. */
+/** Removes undefined properties, because engines may omit them or not. */
 function plain(entry: Entry): unknown {
   return JSON.parse(JSON.stringify(entry))
 }

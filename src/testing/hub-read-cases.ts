@@ -1,4 +1,4 @@
-// What a hub owes to those who read its logs.
+// The duties of a hub towards readers of its logs.
 import assert from 'node:assert/strict'
 import type { Feed, Page, Position } from '../hub/hub.js'
 import { publishMany, textOf } from './hub-feed-cases.js'
@@ -21,7 +21,7 @@ async function readAll(feed: Feed, after: Position, upTo: Position): Promise<Pag
 
 const texts = ({ entries }: Page): string[] => entries.map(({ text }) => text)
 
-/** What clients may send, whatever the engine's positions are. */
+/** Strings that clients may send. None is a position, in any engine. */
 const INVENTED = [
   '',
   '0',
@@ -40,7 +40,7 @@ const INVENTED = [
 
 export const readCases: readonly Case[] = [
   [
-    'reads what lies between two positions, in pages',
+    'reads the entries between two positions, in pages',
     async ({ open }) => {
       const { feed } = await open()
       const at = await publishMany(feed, 6)
@@ -60,7 +60,7 @@ export const readCases: readonly Case[] = [
     },
   ],
   [
-    'knows the top, also of an empty log, and a position that is ahead of the bound',
+    'knows the top, also of an empty log, and a position beyond the bound',
     async ({ open }) => {
       const { feed, heard } = await open()
       const start = heard.startedAt ?? ''
@@ -76,7 +76,7 @@ export const readCases: readonly Case[] = [
     },
   ],
   [
-    'answers unknown to what it never gave, and reads no other channel',
+    'answers unknown for positions that it never gave, and reads no other channel',
     async ({ open, channel }) => {
       const [one, other] = [await open(), await open(`${channel}-other`)]
       await publishMany(other.feed, 1, 100)
@@ -89,7 +89,7 @@ export const readCases: readonly Case[] = [
     },
   ],
   [
-    'says partial where it has forgotten what came next, and has the newest',
+    'answers partial if it has removed the next entries, and has the newest',
     async ({ open }) => {
       const keep = { maxEvents: 10 }
       const { feed, heard } = await open(undefined, keep)
@@ -108,7 +108,7 @@ export const readCases: readonly Case[] = [
         )
         if (page.outcome === 'complete') assert.equal(page.entries.length, missed)
         else if (page.outcome === 'partial') assert.ok(page.entries.length < missed)
-        // A position that is forgotten itself may be unknown; a feed that has just seen it go by must not say complete.
+        // A removed position may be unknown. A feed that has just seen it must not answer complete.
         if (page.outcome !== 'unknown') assert.ok(page.entries.length >= keep.maxEvents)
       }
       const near = await readAll(feed, at[395] ?? '', top)

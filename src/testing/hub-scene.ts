@@ -1,35 +1,41 @@
-// What the contract's cases are given, and what they are made of.
+// What the contract's cases work with.
 import type { Hub, Keep } from '../hub/hub.js'
 import type { OpenFeed } from './feed-recorder.js'
 
-/** What `hubContract` needs to know about an engine. */
+/** Describes an engine to `hubContract`. */
 export interface HubContractOptions {
-  /** Stands before each title. */
+  /** The first part of each title. */
   readonly name: string
   /** Declares a test: `test` of node:test, vitest, … */
   readonly test: (title: string, run: () => Promise<void>) => void
   /**
-   * Connects to the engine: a hub as another process would have it. All share the same logs. The suite closes them; channels have names
-   * that no other run has.
+   * Connects to the engine and returns a hub, as another process would do. All hubs share the same
+   * logs. The suite closes them, and uses channel names that are unique to the run.
    */
   readonly openHub: () => Hub | Promise<Hub>
-  /** Takes the engine away, and lets it answer nothing or refuse; without it the tests of absence are left out. */
+  /**
+   * Makes the engine unavailable: it refuses or does not answer. Without this function, the tests
+   * of outages are left out.
+   */
   readonly interrupt?: (() => void | Promise<void>) | undefined
-  /** Brings it back, with all that it had. */
+  /** Makes the engine available again, with all its data. */
   readonly restore?: (() => void | Promise<void>) | undefined
-  /** Empties all logs, as `FLUSHALL` does or a new primary; without it the tests of another era are left out. */
+  /**
+   * Empties all logs, as `FLUSHALL` or a new primary does. Without this function, the tests of
+   * another era are left out.
+   */
   readonly forget?: (() => void | Promise<void>) | undefined
 }
 
-/** What one case works with. */
+/** What a case works with. */
 export interface Scene {
-  /** A name that no other case and no other run has. */
+  /** A name that is unique to the case and the run. */
   readonly channel: string
-  /** A hub of its own; closed when the case is over. */
+  /** Opens another hub. It is closed after the case. */
   hub(): Promise<Hub>
-  /** A live feed on a hub of its own. */
+  /** Opens a live feed on another hub. */
   open(channel?: string, keep?: Keep): Promise<OpenFeed>
 }
 
-/** A duty, and how it is tried. */
+/** One duty, and its test. */
 export type Case = readonly [title: string, run: (scene: Scene) => Promise<void>]

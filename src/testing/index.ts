@@ -1,6 +1,6 @@
 /**
- * A fault rig for tests: clients that vanish, stall, read slowly, reset and half-close. For any test framework, and any
- * server.
+ * A fault rig for tests: clients that vanish, stall, read slowly, reset and half-close. It works
+ * with any test framework and any server.
  *
  * @packageDocumentation
  */

@@ -1,16 +1,20 @@
-// Where a process listens, by the kernel's word: a server under test need not say it.
+// Finds where a process listens, from the kernel's tables, so that a server under test need not
+// report it.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** A listening TCP socket. */
 export interface Listener {
   readonly port: number
-  /** Whether it takes connections from other hosts, too. */
+  /** Whether it accepts connections from other hosts, too. */
   readonly reachable: boolean
 }
 
 const LISTEN = '0A'
 
-/** The listening sockets of a process, in the kernel's order (proc(5): /proc/PID/net/tcp shows its own namespace's). */
+/**
+ * The listening sockets of a process, in the kernel's order. proc(5): /proc/PID/net/tcp shows the
+ * process's own namespace.
+ */
 export function listenersOf(pid: number): Listener[] {
   const mine = socketsOf(pid)
   return ['tcp', 'tcp6'].flatMap((table) =>
@@ -20,7 +24,7 @@ export function listenersOf(pid: number): Listener[] {
   )
 }
 
-/** The states in the text of such tables, but for LISTEN and TIME_WAIT. */
+/** The states in such tables, except LISTEN and TIME_WAIT. */
 export function busySockets(tables: string): string[] {
   return tables
     .split('\n')
@@ -36,12 +40,12 @@ function socketsOf(pid: number): Set<string> {
       if (inode !== undefined) inodes.add(inode)
     }
   } catch {
-    // The process has just ended, or is just changing who it is.
+    // The process has just ended, or is changing its user.
   }
   return inodes
 }
 
-/** Descriptors come and go meanwhile. */
+/** A descriptor may have been closed in the meantime. */
 function linkOf(path: string): string {
   try {
     return readlinkSync(path)
@@ -59,7 +63,7 @@ function rows(path: string): string[][] {
   }
 }
 
-/** `0100007F:1F90`: 32-bit words in the machine's byte order, then the port. */
+/** Parses `0100007F:1F90`: 32-bit words in the machine's byte order, then the port. */
 function listener(local: string): Listener {
   const [address = '', port = ''] = local.split(':')
   const loopback = /^.{6}7F$|^0{24}01000000$/.test(address)

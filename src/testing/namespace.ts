@@ -1,20 +1,21 @@
-// Network namespaces without names: a process holds each one, and others enter it by that process's id. The holder reads
-// a pipe of ours and ends when that closes, so nothing stays behind however this process ends, SIGKILL included.
+// Network namespaces without names: a process holds each one, and others enter it by that process's
+// id. The holder reads a pipe from this process and ends when the pipe is closed. So nothing is
+// left behind, however this process ends, SIGKILL included.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { TcpSseError } from '../internal/errors.js'
 import { monotonicNow } from '../internal/scheduling.js'
 
-/** Long enough for a busy machine; a holder takes some milliseconds. */
+/** A holder starts within some milliseconds. This is long enough for a busy machine. */
 const READY_WITHIN = 5_000
 
-/** One namespace, for as long as it is open. */
+/** A namespace that exists while it is open. */
 export class Namespace {
   readonly #holder: ChildProcess
-  /** Enters it: put before a command. */
+  /** The command prefix that enters it. */
   readonly prefix: readonly string[]
 
-  /** @param within - whose user namespace the new one belongs to, where there is one */
+  /** @param within - the namespace whose user namespace the new one belongs to, if there is one */
   constructor(within?: Namespace) {
     const user = within === undefined ? userNamespace() : []
     const command = [...(within?.prefix ?? []), 'unshare', ...user, '-n', 'cat']
@@ -33,11 +34,11 @@ export class Namespace {
     ]
     if (pid === undefined || !becomesReady(pid)) {
       this.close()
-      throw new TcpSseError('ERR_RIG', `no network namespace can be made: ${whyNot(command)}`)
+      throw new TcpSseError('ERR_RIG', `cannot make a network namespace: ${whyNot(command)}`)
     }
   }
 
-  /** For `ip`, which takes a process id in place of a name. */
+  /** For `ip`, which accepts a process id in place of a name. */
   get id(): string {
     return String(this.#holder.pid)
   }
@@ -47,12 +48,12 @@ export class Namespace {
     return run([...this.prefix, ...args], input)
   }
 
-  /** Runs lines of `ip -batch`; `-6` is for those whose family `ip` does not guess. */
+  /** Runs lines of `ip -batch`. Lines whose family `ip` does not guess need `-6`. */
   ip(lines: readonly string[], family: readonly string[] = []): void {
     if (lines.length > 0) this.run(['ip', ...family, '-batch', '-'], `${lines.join('\n')}\n`)
   }
 
-  /** Sets a variable of the namespace, by its path below /proc/sys. */
+  /** Sets a sysctl of the namespace, by its path below /proc/sys. */
   sysctl(path: string, value: string): void {
     this.run(['tee', `/proc/sys/${path}`], value)
   }
@@ -62,12 +63,15 @@ export class Namespace {
   }
 }
 
-/** Nothing where we may make namespaces as we are, else a user namespace in which we may. */
+/**
+ * Nothing if this process may make namespaces; otherwise options for a user namespace in which it
+ * may.
+ */
 function userNamespace(): readonly string[] {
   return spawnSync('unshare', ['-n', 'true']).status === 0 ? [] : ['-Ur']
 }
 
-/** Whether the holder is in its namespace and holds it: the last of its programs is `cat`. */
+/** Whether the holder has entered its namespace: the last of its programs is `cat`. */
 function becomesReady(pid: number): boolean {
   const deadline = monotonicNow() + READY_WITHIN
   do {
@@ -77,7 +81,7 @@ function becomesReady(pid: number): boolean {
     } catch {
       return false
     }
-    // The rig's methods are synchronous: a fault takes effect between two lines of a test.
+    // The rig's methods are synchronous, so that a fault takes effect between two lines of a test.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
   } while (monotonicNow() < deadline)
   return false
@@ -87,7 +91,7 @@ function isElsewhere(pid: number): boolean {
   return readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync('/proc/self/ns/net')
 }
 
-/** What the command says when it is tried again with somebody listening. */
+/** The output of the command when it is run again with its stderr captured. */
 function whyNot(command: readonly string[]): string {
   const { stderr, error, status } = spawnSync(command[0] as string, command.slice(1), {
     encoding: 'utf8',

@@ -1,37 +1,38 @@
-// A client that reads exactly as fast as it is told to. What it does not read stays in the kernel, so that its window shuts.
+// A client that reads at a given rate. What it does not read stays in the kernel, so that its
+// window shuts.
 import net from 'node:net'
 import tls from 'node:tls'
 import { callEvery } from '../internal/scheduling.js'
 
-/** How a client reads: everything, nothing, or so many bytes each so many milliseconds. */
+/** How a client reads: everything, nothing, or a number of bytes per interval. */
 export type Reading =
   | 'all'
   | 'never'
   | {
-      /** At a time. */
+      /** Bytes per read. */
       bytes: number
-      /** Milliseconds between two of them. */
+      /** Milliseconds between two reads. */
       everyMs: number
     }
 
-/** What a client has got so far. */
+/** What a client has received so far. */
 export interface Received {
-  /** Bytes, the response's head included. */
+  /** Bytes, including the head of the response. */
   readonly bytes: number
-  /** The first 64 KiB of them. */
+  /** The first 64 KiB of these bytes. */
   readonly text: string
   /** The ids of all events, in order. */
   readonly ids: readonly string[]
-  /** Whether the connection has ended, by whomever. */
+  /** Whether the connection has ended, by either side. */
   readonly ended: boolean
 }
 
-/** Where a client connects to, and from. */
+/** The server's address, and the client's own. */
 export interface Target {
   readonly host: string
   readonly port: number
   readonly localAddress?: string | undefined
-  /** TLS, with the protocol to ask for. The certificate is not checked. */
+  /** Uses TLS, with this protocol. The certificate is not checked. */
   readonly secure?: 'http/1.1' | 'h2' | undefined
 }
 
@@ -66,7 +67,7 @@ export class Reader {
     })
   }
 
-  /** Settles when the connection is there. */
+  /** Settles when the connection is established. */
   async connected(): Promise<void> {
     const { socket } = this
     await new Promise<void>((resolve, reject) => {
@@ -80,7 +81,7 @@ export class Reader {
     return { bytes: this.bytes, text: this.#text, ids: this.ids, ended: this.ended }
   }
 
-  /** Reads so from now on. The first read after a change may be as large as those before. */
+  /** Changes how it reads. The first read after a change may be as large as earlier ones. */
   read(reading: Reading): void {
     this.#stopTimer?.()
     this.#reading = reading
@@ -91,18 +92,18 @@ export class Reader {
     }
   }
 
-  /** Notes what has come. */
+  /** Records received bytes. */
   take(chunk: Buffer): void {
     this.bytes += chunk.length
     const text = chunk.toString('latin1')
     if (this.#text.length < TEXT_KEPT) this.#text = (this.#text + text).slice(0, TEXT_KEPT)
     const lines = (this.#line + text).split('\n')
-    // A long line that is not over yet is no id.
+    // An unfinished long line is not an id.
     this.#line = (lines.pop() as string).slice(0, 1_000)
     for (const line of lines) if (line.startsWith('id: ')) this.ids.push(line.slice(4).trimEnd())
   }
 
-  /** `onread` hands over small pieces and stops when told to; a stream would read ahead. */
+  /** `onread` delivers small pieces and can be stopped. A stream would read ahead. */
   #slices(): net.OnReadOpts {
     let buffer = Buffer.alloc(0)
     return {

@@ -6,17 +6,18 @@ import type { Reading, Received } from './reader.js'
 import type { Fault, Path } from './routes.js'
 
 /**
- * A client with an address and a kernel of its own, as far as the server can tell: it can truly vanish.
+ * A client that the server sees as a separate host with its own address and kernel. It can truly
+ * vanish.
  *
  * @example
  * const rig = createRig()
  * const client = await rig.connect(await rig.serve(new URL('./server.js', import.meta.url)))
- * client.vanish() // the server is told nothing
+ * client.vanish() // the server gets no FIN and no RST
  */
 export class RigClient implements TestClient {
-  /** Its number in the rig: for `rig.cut([…])`. */
+  /** Its number in the rig, for `rig.cut([…])`. */
   readonly number: number
-  /** In the rig's own range: IPv4, or IPv6 if it was connected with family 6. */
+  /** Its address, in the rig's own range: IPv4, or IPv6 if it was connected with family 6. */
   readonly address: string
   readonly #path: Path
   readonly #process: ChildProcessHandle
@@ -61,7 +62,7 @@ export class RigClient implements TestClient {
     return this.#process.call('close', [this.#index])
   }
 
-  /** Gone without a goodbye: its packets and those to it disappear in the middle of the path. */
+  /** Makes it vanish without FIN or RST: all packets from and to it are dropped on the path. */
   vanish(): Fault {
     return this.#path.cut([this.number])
   }

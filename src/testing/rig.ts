@@ -1,8 +1,8 @@
-// The fault rig: a server and its clients in two network namespaces, joined by a third that routes between them, so
-// that a cut is a hole in the path and not the loss of a local carrier.
+// The fault rig: a server and its clients in two network namespaces, with a third that routes
+// between them. A cut is therefore a hole in the path, and not the loss of a local carrier.
 //
-// It works as root, and for other users inside a user namespace of their own. Nothing leaves the namespaces: they have
-// no link to the host's network.
+// It works as root, and for other users in a user namespace. The namespaces have no link to the
+// host's network.
 import { existsSync } from 'node:fs'
 import { TcpSseError } from '../internal/errors.js'
 import { wallClockNow } from '../internal/scheduling.js'
@@ -29,17 +29,19 @@ import { addNarrowLink, type Spaces, wire } from './wiring.js'
 
 /** Options of `createRig`. */
 export interface RigOptions {
-  /** `net.ipv4.tcp_rmem` of the clients, three numbers of bytes: small receive windows. It is for IPv6, too. */
+  /**
+   * `net.ipv4.tcp_rmem` of the clients, three numbers of bytes, for small windows. Also for IPv6.
+   */
   tcpRmem?: string | undefined
-  /** IPv6 beside IPv4. Each fault is then set in both. @defaultValue `false` */
+  /** Adds IPv6. Each fault then applies to both families. @defaultValue `false` */
   ipv6?: boolean | undefined
 }
 
-/** How narrow a link is. */
+/** The limits of a narrow link. */
 export interface NarrowLink {
-  /** Bits a second. @defaultValue 256 000 */
+  /** Bits per second. @defaultValue 256 000 */
   rate?: number
-  /** Bytes that may queue before it; what comes on top is dropped. @defaultValue 6 000 */
+  /** Bytes that may queue before it. Further ones are dropped. @defaultValue 6 000 */
   queue?: number
 }
 
@@ -50,13 +52,13 @@ const sizes: Check<string> = (value, name) => {
 const rigChecks: Checks<RigOptions> = { tcpRmem: sizes, ipv6: boolean }
 
 /**
- * The namespaces, what runs in them, and what can go wrong between them. Made by `createRig`.
+ * The namespaces, the processes in them, and the faults between them. Made by `createRig`.
  *
  * @example
  * const rig = createRig()
  * const server = await rig.serve(new URL('./server.js', import.meta.url))
  * const clients = [await rig.connect(server), await rig.connect(server)]
- * rig.cut([0]) // the first one's packets, in both directions
+ * rig.cut([0]) // drops the first client's packets, in both directions
  */
 export class Rig implements Path {
   readonly #families: readonly Family[]
@@ -96,21 +98,22 @@ export class Rig implements Path {
     return IPV6.server
   }
 
-  /** The address of a client, by its number from 0 to 62 499. Any number has one: each client can be cut alone. */
+  /** The address of a client, by its number from 0 to 62 499. Each has its own address. */
   clientAddress(index: number, family: 4 | 6 = 4): string {
     if (!(Number.isInteger(index) && index >= 0 && index < MOST_CLIENTS)) {
-      throw new TcpSseError('ERR_OPTION_VALUE', `clients are numbered 0 to ${MOST_CLIENTS - 1}`)
+      throw new TcpSseError('ERR_OPTION_VALUE', `client numbers are 0 to ${MOST_CLIENTS - 1}`)
     }
     return (family === 4 ? IPV4 : IPV6).client(index)
   }
 
   /**
-   * Runs a server of the user's: any module that listens on a TCP port, on all addresses or on the rig's. Settles when
-   * it listens; where, the kernel tells.
+   * Runs a server: a module that listens on a TCP port, on all addresses or on the rig's. Settles
+   * when it listens. The port is read from the kernel.
    *
    * @param module - a JavaScript or TypeScript file (see `startProcess`)
-   * @param options - `env`: variables on top of this process's; `within`: milliseconds, 30 000 by default
-   * @throws {TcpSseError} `ERR_CHILD`, as a rejection: it ended, or listens nowhere that a client could reach
+   * @param options - `env`: variables in addition to this process's; `within`: milliseconds, 30 000
+   * by default
+   * @throws {TcpSseError} `ERR_CHILD`, as a rejection: it ended, or clients cannot reach its port
    * @example
    * const rig = createRig()
    * const server = await rig.serve(new URL('./server.js', import.meta.url))
@@ -126,10 +129,11 @@ export class Rig implements Path {
   }
 
   /**
-   * Connects a client, and asks for an event stream over HTTP/1.1. Its number is the smallest that is not taken.
+   * Connects a client, and requests an event stream over HTTP/1.1. Its number is the smallest free
+   * one.
    *
    * @param family - 6 with the option `ipv6`
-   * @throws {TcpSseError} `ERR_CHILD`, as a rejection: no connection
+   * @throws {TcpSseError} `ERR_CHILD`, as a rejection: it could not connect
    */
   async connect(
     { port }: { port: number },
@@ -150,17 +154,17 @@ export class Rig implements Path {
     return new RigClient(number, address, this, child, index)
   }
 
-  /** Starts a module on the server's side. It ends with this process, whatever ends it. */
+  /** Starts a module on the server's side. It ends when this process ends, for any reason. */
   spawnServer(module: URL | string, env?: Readonly<Record<string, string>>): ChildProcessHandle {
     return this.#spawn(this.#server, module, env)
   }
 
-  /** Starts a module on the clients' side, where any client's address can be bound to. */
+  /** Starts a module on the clients' side. It can bind the address of any client. */
   spawnClients(module: URL | string, env?: Readonly<Record<string, string>>): ChildProcessHandle {
     return this.#spawn(this.#clients, module, env)
   }
 
-  /** Black-holes clients, or all of them, in both directions. */
+  /** Drops the packets of clients, or of all of them, in both directions. */
   cut(clients: Clients): Fault {
     return this.#fault(clients, 'add', 'blackhole')
   }
@@ -170,7 +174,7 @@ export class Rig implements Path {
     return this.#fault(clients, 'del', 'blackhole')
   }
 
-  /** Black-holes what goes to clients; what they send still arrives. */
+  /** Drops packets to clients. What they send still arrives. */
   cutTowards(clients: Clients): Fault {
     return this.#fault(clients, 'add', 'blackhole', ['towards'])
   }
@@ -180,7 +184,7 @@ export class Rig implements Path {
     return this.#fault(clients, 'del', 'blackhole', ['towards'])
   }
 
-  /** Black-holes what clients send. */
+  /** Drops packets from clients. */
   cutFrom(clients: Clients): Fault {
     return this.#fault(clients, 'add', 'blackhole', ['from'])
   }
@@ -190,14 +194,18 @@ export class Rig implements Path {
     return this.#fault(clients, 'del', 'blackhole', ['from'])
   }
 
-  /** Packets to the clients draw ICMP "host unreachable" or "administratively prohibited"; theirs are dropped. */
+  /**
+   * Rejects packets to clients with ICMP "host unreachable" or "administratively prohibited".
+   * Packets from them are dropped.
+   */
   refuse(clients: Clients, how: 'unreachable' | 'prohibit'): Fault {
     return this.#fault(clients, 'add', how)
   }
 
   /**
-   * Leads what goes to clients over a link that is narrow and has a short queue, which all of them share: a server that
-   * sends faster loses packets, as on a real bottleneck (tc-tbf(8)). The first call says how narrow.
+   * Routes packets to clients over a narrow link with a short queue, which all of them share. A
+   * server that sends faster loses packets, as on a real bottleneck (tc-tbf(8)). The first call
+   * sets the limits.
    */
   narrow(clients: Clients, { rate = 256_000, queue = 6_000 }: NarrowLink = {}): Fault {
     if (!this.#narrow) addNarrowLink(this.#spaces(), this.#families, rate, queue)
@@ -222,7 +230,9 @@ export class Rig implements Path {
     return (JSON.parse(text) as { drops: number }[]).reduce((sum, { drops }) => sum + drops, 0)
   }
 
-  /** The ids of all processes that belong to the rig: what holds its namespaces, and what runs in them. */
+  /**
+   * The ids of all processes of the rig: those that hold namespaces, and those that run in them.
+   */
   get processes(): number[] {
     return [
       ...this.#namespaces.map(({ id }) => Number(id)),
@@ -230,12 +240,12 @@ export class Rig implements Path {
     ]
   }
 
-  /** States of the sockets on the server's side, in the kernel's numbers, but for LISTEN and TIME_WAIT. */
+  /** States of the sockets on the server's side, as kernel numbers, except LISTEN and TIME_WAIT. */
   serverSockets(): string[] {
     return busySockets(this.#server.run(['cat', '/proc/net/tcp', '/proc/net/tcp6']))
   }
 
-  /** Ends all that runs in the rig, and the rig. What is left when this process ends without it goes with the process. */
+  /** Ends the rig and all its processes. A rig that is not closed ends with this process. */
   close(): void {
     for (const child of this.#processes) child.stop()
     for (const extension of this.#extensions) extension.close()
@@ -285,7 +295,7 @@ export class Rig implements Path {
     module: URL | string,
     env?: Readonly<Record<string, string>>,
   ): ChildProcessHandle {
-    // Killed by the kernel when the thread that started it is gone (prctl(2), PR_SET_PDEATHSIG).
+    // The kernel kills it when the thread that started it has ended (prctl(2), PR_SET_PDEATHSIG).
     const child = startProcess(module, [...where.prefix, 'setpriv', '--pdeathsig', 'KILL'], env)
     this.#processes.push(child)
     return child
@@ -293,9 +303,9 @@ export class Rig implements Path {
 }
 
 /**
- * Makes a rig: about a tenth of a second.
+ * Makes a rig. This takes about a tenth of a second.
  *
- * @throws {TcpSseError} `ERR_RIG` where none can be made, with the reason; `ERR_OPTION_*`
+ * @throws {TcpSseError} `ERR_RIG` if a rig cannot be made, with the reason; `ERR_OPTION_*`
  * @example
  * const rig = createRig({ tcpRmem: '4096 16384 16384' })
  */
@@ -304,13 +314,13 @@ export function createRig(options: RigOptions = {}): Rig {
 }
 
 /**
- * Why no rig can be made here, or `undefined` where one can. Makes one to see.
+ * Returns why a rig cannot be made here, or `undefined` if it can. It makes one to find out.
  *
  * @example
  * it.skipIf(rigMissing() !== undefined)('notices a client that vanishes', async () => {})
  */
 export function rigMissing(): string | undefined {
-  if (process.platform !== 'linux') return `no network namespaces on ${process.platform}`
+  if (process.platform !== 'linux') return `${process.platform} has no network namespaces`
   try {
     new Rig().close()
     return undefined
@@ -319,7 +329,7 @@ export function rigMissing(): string | undefined {
   }
 }
 
-/** The built-in clients: a file beside this one, in the sources and in the package. */
+/** The built-in clients: a file beside this module, in the sources and in the package. */
 function clientsModule(): URL {
   const source = new URL('./clients.ts', import.meta.url)
   return existsSync(source) ? source : new URL('./testing-clients.js', import.meta.url)

@@ -1,22 +1,22 @@
-// The rig's addresses and routes, as lines for `ip -batch`. Pure.
+// The rig's addresses and routes, as lines for `ip -batch`.
 //
 //   server 10.77.0.2 --- 10.77.0.1 router 10.79.0.1 --- 10.79.0.2 clients (and all of 10.78.0.0/16)
 //                                         10.80.0.1 -narrow- 10.80.0.2
 //
 // The same with IPv6, below fd77::/16.
 
-/** When a fault took effect: between the two, `Date.now()` milliseconds. */
+/** When a fault took effect: between these times, in milliseconds as of `Date.now()`. */
 export interface Fault {
-  /** Not yet before it. */
+  /** Not before this time. */
   readonly startedAt: number
-  /** Certainly after it. */
+  /** Certainly by this time. */
   readonly doneAt: number
 }
 
-/** Clients by their numbers, or all of them. */
+/** Clients by number, or all of them. */
 export type Clients = readonly number[] | 'all'
 
-/** What can be done to the path of clients. */
+/** The faults that a path can have. */
 export interface Path {
   cut(clients: Clients): Fault
   heal(clients: Clients): Fault
@@ -25,20 +25,26 @@ export interface Path {
 /** `towards` the clients, `from` them. */
 export type Direction = 'towards' | 'from'
 
-/** One family of addresses. */
+/** One address family. */
 export interface Family {
-  /** Options of `ip`: it does not guess the family of every line. */
+  /** Options of `ip`, which does not guess the family of every line. */
   readonly options: readonly string[]
   readonly server: string
   readonly serverLength: number
-  /** The router's address on the server's side, and both ends on the clients' and the narrow side. */
+  /**
+   * The router's address on the server's side, and both ends on the clients' side and the narrow
+   * side.
+   */
   readonly routerToServer: string
   readonly routerToClients: string
   readonly clientsGateway: string
   readonly routerNarrow: string
   readonly clientsNarrow: string
   readonly linkLength: number
-  /** All clients, and halves of them: narrower than the router's own route, so that they win. */
+  /**
+   * All clients, and halves of them. The halves are more specific than the router's own route, so
+   * they take precedence.
+   */
   readonly clients: string
   readonly halves: readonly string[]
   readonly hostLength: number
@@ -77,7 +83,7 @@ export const IPV6: Family = {
   client: (index) => `fd77:78::${(index + 1).toString(16)}`,
 }
 
-/** Numbers that both families have an address for: the rest of 10.78.0.0/16 is not for clients. */
+/** Numbers for which both families have an address. The rest of 10.78.0.0/16 is unused. */
 export const MOST_CLIENTS = 250 * 250
 
 /** A cable between the router and another namespace, both ends up. */
@@ -88,13 +94,13 @@ export function linkLines(near: string, far: string, farNamespace: string): stri
   ]
 }
 
-/** An address of a device. Without `nodad` IPv6 would not use it for a second. */
+/** Adds an address to a device. Without `nodad`, IPv6 does not use it for a second. */
 export function addressLine({ options }: Family, address: string, length: number, dev: string) {
   const nodad = options.includes('-6') ? ' nodad' : ''
   return `addr add ${address}/${length} dev ${dev}${nodad}`
 }
 
-/** Lines that begin or end a fault. */
+/** Lines that start or end a fault. */
 export function faultLines(
   family: Family,
   clients: Clients,
@@ -111,7 +117,10 @@ export function faultLines(
   )
 }
 
-/** Lines that lead clients over the narrow link, or no longer. A fault's metric is smaller, so that it wins. */
+/**
+ * Lines that start or stop routing clients over the narrow link. A fault has a smaller metric, so
+ * it takes precedence.
+ */
 export function narrowLines(family: Family, clients: Clients, verb: 'add' | 'del'): string[] {
   return rangesOf(family, clients).map(
     (range) => `route ${verb} ${range} via ${family.clientsNarrow} dev narrow metric 2`,

@@ -1,4 +1,4 @@
-// A server of the user's, in a rig.
+// A server in a rig.
 
 import { TcpSseError } from '../internal/errors.js'
 import { monotonicNow, sleep } from '../internal/scheduling.js'
@@ -9,16 +9,16 @@ import { listenersOf } from './listening.js'
 export interface RigServer {
   /** Its address inside the rig. */
   readonly host: string
-  /** Where it listens. */
+  /** The port on which it listens. */
   readonly port: number
   /** `http://host:port` */
   readonly url: string
-  /** Its process: for calls, if its module says `answer({ … })`, for signals, and for what it wrote to stderr. */
+  /** Its process: for calls (if its module calls `answer({ … })`), signals, and its stderr. */
   readonly process: ChildProcessHandle
 }
 
 /**
- * Waits until a process listens where clients can reach it, and returns the port.
+ * Waits until a process listens on an address that clients can reach, and returns the port.
  *
  * @throws {TcpSseError} `ERR_CHILD`, as a rejection
  */
@@ -29,9 +29,9 @@ export async function portOf(peer: ChildProcessHandle, within: number): Promise<
     const listener = listeners.find(({ reachable }) => reachable)
     if (listener !== undefined) return listener.port
     const { ended } = peer
-    if (ended !== undefined) throw new TcpSseError('ERR_CHILD', `the server is gone: ${ended}`)
+    if (ended !== undefined) throw new TcpSseError('ERR_CHILD', `the server has ended: ${ended}`)
     if (listeners.length > 0) {
-      throw new TcpSseError('ERR_CHILD', 'the server listens on loopback only: listen on 0.0.0.0')
+      throw new TcpSseError('ERR_CHILD', 'the server listens on loopback only. Use 0.0.0.0')
     }
     if (monotonicNow() > deadline) {
       const why = `the server did not listen within ${within} ms`

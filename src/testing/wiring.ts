@@ -1,4 +1,4 @@
-// Cables, addresses and routes between the rig's namespaces.
+// Links, addresses and routes between the rig's namespaces.
 import type { Namespace } from './namespace.js'
 import { addressLine, type Family, IPV6, linkLines } from './routes.js'
 
@@ -19,7 +19,7 @@ export function wire({ server, router, clients }: Spaces, families: readonly Fam
   router.sysctl('net/ipv4/ip_forward', '1')
   if (families.includes(IPV6)) {
     router.sysctl('net/ipv6/conf/all/forwarding', '1')
-    // A local route makes an IPv6 address reachable, but not one to bind to.
+    // A local route makes an IPv6 address reachable, but does not allow binding to it.
     clients.sysctl('net/ipv6/ip_nonlocal_bind', '1')
   }
   for (const family of families) address({ server, router, clients }, family)
@@ -46,14 +46,14 @@ function address({ server, router, clients }: Spaces, family: Family): void {
     [
       addressLine(family, family.clientsGateway, linkLength, 'eth0'),
       `route add default via ${routerToClients}`,
-      // Any address of the range is the clients' own.
+      // All addresses of the range belong to the clients.
       `route add local ${family.clients} dev lo`,
     ],
     options,
   )
 }
 
-/** A second cable between router and clients, with a bucket in front of it. */
+/** Adds a second link between router and clients, behind a token bucket. */
 export function addNarrowLink(
   { router, clients }: Spaces,
   families: readonly Family[],
@@ -67,7 +67,7 @@ export function addNarrowLink(
     router.ip([addressLine(family, routerNarrow, linkLength, 'narrow')], options)
     clients.ip([addressLine(family, clientsNarrow, linkLength, 'eth1')], options)
   }
-  // The bucket holds one full packet: what is larger is cut up by the kernel.
+  // The bucket holds one full packet. The kernel splits larger ones.
   const limits = ['rate', `${rate}bit`, 'burst', '1600', 'limit', String(queue)]
   router.run(['tc', 'qdisc', 'add', 'dev', 'narrow', 'root', 'tbf', ...limits])
 }

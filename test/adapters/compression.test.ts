@@ -1,4 +1,4 @@
-// The `compression` middleware, which holds small writes back until its buffer is full or it is told to flush.
+// The `compression` middleware, which holds small writes back until its buffer is full or `flush` is called.
 import { once } from 'node:events'
 import http, { type IncomingMessage } from 'node:http'
 import http2 from 'node:http2'

@@ -117,7 +117,7 @@ describe('a handler that throws after its stream was made', () => {
     close()
   })
 
-  it('in Fastify is logged, and the stream stays open: it is the handler’s to close', async () => {
+  it('in Fastify is logged, and the stream stays open, because the handler must close it', async () => {
     let stream: EventStream | undefined
     const app = fastify()
     await app.register(fastifyStream)
@@ -156,7 +156,7 @@ describe('a listener that throws', () => {
   })
   afterAll(() => peer.stop())
 
-  it('on stream.signal is an uncaught exception of its own; both streams end and go on as they would', async () => {
+  it('on stream.signal is a separate uncaught exception, and both streams continue or end as usual', async () => {
     expect(await peer.call('signalListener')).toEqual({
       uncaught: ['boom'],
       crashed: 'ended',

@@ -179,7 +179,7 @@ for (const [name, { protocols, serve }] of Object.entries(servers)) {
   })
 }
 
-it('a web server without Node’s objects answers too', async () => {
+it('a web server without the objects of Node answers, too', async () => {
   const answersEcho = ofWeb.echo()
   const { response, stream } = ofWeb.createEventResponse(new Request('http://x/'), OPTIONS)
   const reader = (response.body as ReadableStream<Uint8Array>).getReader()

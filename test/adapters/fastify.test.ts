@@ -71,7 +71,7 @@ describe('reply.eventStream', () => {
     client.leave()
   })
 
-  it('takes defaults at registration beside Fastify’s own options, and options for one stream', async () => {
+  it('takes defaults at registration beside the options of Fastify, and options for one stream', async () => {
     await app.register(eventStream, { retry: 1_000, padding: 64, prefix: '/x', logLevel: 'warn' })
     app.get('/', (_request, reply) => void streams.push(reply.eventStream({ padding: false })))
     const client = await connect('http', await listen())

@@ -1,4 +1,4 @@
-// Options: one table each, and a frozen object is checked once, whoever is given it.
+// Options: one table each, and a frozen object is checked once for all functions that get it.
 import express from 'express'
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
@@ -41,7 +41,7 @@ describe('a frozen options object', () => {
     expect(reads()).toBe(1)
   })
 
-  it('is checked once when it is given to several of Express’s and Koa’s middlewares', () => {
+  it('is checked once when several middlewares of Express and Koa get it', () => {
     const { options, reads } = counted()
     for (let i = 0; i < 2; i++) {
       express().use(expressStream(options))

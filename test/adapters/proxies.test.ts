@@ -110,7 +110,7 @@ describe.skipIf(skip).each(['port', 'path'] as const)('behind nginx, upstream a 
     })
   }
 
-  it('the connection that is inspected is nginx’s', async () => {
+  it('the inspected connection is that of nginx', async () => {
     upstream.use({})
     const client = await connect('http', nginx.plain)
     const stream = await upstream.next()

@@ -209,7 +209,7 @@ describe('HTTP/2 and the headers of a connection', () => {
       ['koa', koa],
       ['fastify', viaFastify],
     ] as const) {
-      it(`${name}: ${header} in the option is refused, and the client gets the application’s answer`, async () => {
+      it(`${name}: ${header} in the option is refused, and the client gets the application's answer`, async () => {
         const port = await serveWith('http2', {}, { headers: { [header]: 'x' } }, brief)
         const { status, end, text } = await client('http2', port)
         expect(await end).toBe('end')
@@ -242,7 +242,7 @@ describe('HTTP/2 and the headers of a connection', () => {
     expect([status, headers.connection, warnings]).toEqual([200, undefined, []])
   })
 
-  it('no header that Node knows makes it throw an error of its own', async () => {
+  it('no header that Node knows makes Node throw', async () => {
     const names = Object.entries(http2.constants)
       .filter(([key]) => key.startsWith('HTTP2_HEADER_'))
       .map(([, value]) => String(value))

@@ -1,4 +1,4 @@
-// The web's Response: read by hand, where nobody knows a socket, and on servers that show Node's.
+// The web's Response: read by hand, without a socket, and on servers that expose Node's response.
 import { once } from 'node:events'
 import net from 'node:net'
 import { Hono } from 'hono'
@@ -34,7 +34,7 @@ describe('a Response without a socket', () => {
     expect(stream.buffered().pending).toBe(0)
   })
 
-  it('has the head, with the application’s own headers', async () => {
+  it('has the head, with the headers of the application', async () => {
     const headers = { 'Cache-Control': 'no-store', 'set-cookie': ['a=1', 'b=2'] }
     const { response, stream } = open({ headers })
     expect(response.status).toBe(200)
@@ -147,7 +147,7 @@ describe('a Response without a socket', () => {
     stream.abort()
   })
 
-  it('closes one that nobody reads as stalled, and not one that is read slowly', async () => {
+  it('closes an unread one as stalled, and not one that is read slowly', async () => {
     const options = { detectWithin: 4_000, stallTimeout: 1_000, heartbeat: false } as const
     const [dead, slow] = [open(options), open(options)]
     for (const { stream } of [dead, slow]) {
@@ -174,7 +174,7 @@ describe('a Response without a socket', () => {
     expect(await stream.closed).toMatchObject({ delivered: undefined, undelivered: undefined })
   })
 
-  it('hands out bytes that are the reader’s own: what it does to them touches nobody', async () => {
+  it('gives each reader a copy of the bytes, so that changes affect no other stream', async () => {
     const shared = encodeEvent({ data: 'shared' })
     const [first, second] = [open(), open()]
     first.stream.send(shared)

@@ -1,4 +1,4 @@
-// Cohorts of more than a slice, with everything that can happen to members between slices: nobody misses an event, gets one twice
+// Cohorts of more than a slice, with everything that can happen to members between slices: no member misses an event, gets one twice
 // or out of order.
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
@@ -62,7 +62,7 @@ async function clients(server: http.Server): Promise<Client[]> {
 const KINDS = ['send', 'res.write', 'comment', 'pause', 'resume', 'reset', 'leave', 'come'] as const
 
 describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')('a cohort', () => {
-  it('leaves no gap and sends nothing twice, whatever its members do between its slices', async () => {
+  it('leaves no gap and sends nothing twice when members join, leave and write between its slices', async () => {
     const native = addon as NonNullable<typeof addon>
     const { sendToEach } = native
     let afterSlice: () => void = () => {}

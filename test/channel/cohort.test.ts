@@ -61,7 +61,7 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
     })
   })
 
-  it('is left for whatever else is sent, and found again: all in order, each known', async () => {
+  it('is left for other sends and joined again, with all events in order and accounted for', async () => {
     const { broadcast, stream, ids } = await subscribed()
     const through = throughStreams()
     await broadcast('1', '2')
@@ -102,7 +102,7 @@ describe.runIf(capabilities().addon && process.env.TCP_SSE_NO_FAST_PATH !== '1')
     expect(ids()).toEqual(['1', '2', ...own, '3', '4', '5', '6'])
   })
 
-  it("does not send past somebody who wraps the response's write, nor past what Node holds", async () => {
+  it("does not bypass a wrapper of the response's write, nor bytes that Node holds", async () => {
     const { broadcast, res, socket, ids } = await subscribed()
     await broadcast('1', '2')
     const seen: string[] = []

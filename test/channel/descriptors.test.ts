@@ -1,4 +1,4 @@
-// A cohort keeps descriptors. Whatever closes one, and whenever: it is out of its row before the number can be another's.
+// A cohort keeps descriptors. When one is closed, by any means, it leaves its row before the number can be reused.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readlinkSync, writeFileSync } from 'node:fs'
@@ -162,8 +162,8 @@ function each(act: (victim: Scene['victims'][0]) => unknown): (scene: Scene) => 
 }
 
 const ways: [string, (scene: Scene) => void][] = [
-  ['the client’s FIN', each(({ client }) => client.end())],
-  ['the client’s RST', each(({ client }) => client.resetAndDestroy())],
+  ['a FIN of the client', each(({ client }) => client.end())],
+  ['an RST of the client', each(({ client }) => client.resetAndDestroy())],
   ['destroy()', each(({ socket }) => socket.destroy())],
   ['resetAndDestroy()', each(({ socket }) => socket.resetAndDestroy())],
   [

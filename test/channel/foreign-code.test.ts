@@ -119,7 +119,7 @@ describe('a channel', () => {
     }
   })
 
-  it('rejects a broadcast that its history throws at, sends it to nobody, and goes on', async () => {
+  it('rejects a broadcast if its history throws, sends it to no stream, and continues', async () => {
     const memory = new MemoryHistory()
     let full = true
     const history: History = {

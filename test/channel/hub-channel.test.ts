@@ -155,7 +155,7 @@ describe('a channel with a hub', () => {
     feed.close()
   })
 
-  it('tells application and clients of a gap, and the window does not answer across it', async () => {
+  it('reports a gap to application and clients, and does not replay across it from the window', async () => {
     const gaps: unknown[] = []
     const note = (message: unknown): void => void gaps.push(message)
     const onGap = (gap: unknown): void => void gaps.push(gap)
@@ -293,7 +293,7 @@ describe('a channel with a hub', () => {
 })
 
 describe('many small channels', () => {
-  it('open on first use, and close when nobody has used them for a while', async () => {
+  it('open on first use, and close when they have not been used for a while', async () => {
     const clock = new FakeClock()
     const channels = new Channels({ hub: localHub(), closeAfter: 1_000 }, clock)
     const { transport, stream } = client()

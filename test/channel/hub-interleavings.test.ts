@@ -171,7 +171,7 @@ function check({ blocks, from }: Viewer, published: number, done: boolean): void
   if (done && !told && last !== undefined) expect(last).toBe(published)
 }
 
-it('every client gets each event once, in order, or is told that it has not, in any interleaving', async () => {
+it('every client gets each event once and in order, or a gap event, in any interleaving', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 150, size: 'max' }), async (steps) => {
       const world = new World()

@@ -51,7 +51,7 @@ describe('Channel', () => {
     expect(await channel.broadcast({ data: 1 })).toMatchObject({ closed: 1, sent: 0 })
   })
 
-  it('a slow subscriber delays nobody; what it cannot take is counted', async () => {
+  it('a slow subscriber does not delay the others, and what it cannot take is counted', async () => {
     const channel = createChannel()
     const slow = client('', { maxBufferedEvents: 1, onOverflow: 'drop-newest' })
     const quick = client()
@@ -107,7 +107,7 @@ describe('Channel', () => {
     expect(() => channel.subscribe(client().stream)).toThrow(code('ERR_CHANNEL_CLOSED'))
   })
 
-  it('iterates over its subscribers, without those that leave meanwhile', async () => {
+  it('iterates over its subscribers, without those that leave during the iteration', async () => {
     const [channel, clients] = withClients(600)
     const seen: EventStream[] = []
     for await (const stream of channel) {
@@ -167,7 +167,7 @@ describe('resume', () => {
     }
   })
 
-  it('closes a stream whose filter throws over the history, and nobody else', async () => {
+  it('closes only the stream whose filter throws during the replay', async () => {
     const [channel] = withClients(0, { history: new MemoryHistory() })
     for (const id of [1, 2]) await channel.broadcast({ id, data: 'x' })
     const { stream } = client('1')

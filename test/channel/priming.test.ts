@@ -8,7 +8,7 @@ const dataOf = (text: string): string[] =>
   [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => data ?? '')
 
 describe('a client that has had no event', () => {
-  it('is told the last id, and comes back with it to what it has missed', async () => {
+  it('is sent the last id, and reconnects with it to get what it has missed', async () => {
     const [channel] = withClients(0, { history: new MemoryHistory() })
     await channel.broadcast({ id: 'a', data: 1 })
     const fresh = client()
@@ -35,14 +35,14 @@ describe('a client that has had no event', () => {
     expect(dataOf(back.transport.text)).toEqual(['1', '2', '3', '4'])
   })
 
-  it('does not count what tells it an id as an event', async () => {
+  it('does not count the message with only an id as an event', async () => {
     const channel = createChannel({ history: { maxEvents: 3 } })
     const fresh = client()
     channel.subscribe(fresh.stream)
     expect(fresh.stream.delivered()?.events ?? 0).toBe(0)
   })
 
-  it('is told nothing by a channel without a history', () => {
+  it('is sent nothing by a channel without a history', () => {
     const [, [only]] = withClients(1)
     expect(only?.transport.text).toBe('')
   })

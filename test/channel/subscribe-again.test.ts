@@ -9,7 +9,7 @@ const withHistory = (): [Channel, Client[]] =>
   withClients(0, { history: new MemoryHistory({ maxEvents: 1_000 }) })
 
 describe('a stream that subscribes again', () => {
-  it('is sent what came meanwhile, and nothing that it has had', async () => {
+  it('is sent what it has missed, and nothing that it already has', async () => {
     const [channel] = withHistory()
     for (const id of [1, 2, 3]) await channel.broadcast({ id, data: 'x' })
     const { stream, transport } = client('1')
@@ -24,7 +24,7 @@ describe('a stream that subscribes again', () => {
     expect(idsOf(transport.text)).toEqual(['2', '3', '4', '5', '6'])
   })
 
-  it('is sent from where it is told to be, if it is told', async () => {
+  it('is sent the events after the given lastEventId, if there is one', async () => {
     const [channel] = withHistory()
     const { stream, transport } = client()
     channel.subscribe(stream)
@@ -127,7 +127,7 @@ describe('a stream that is taken out by a callback of the broadcast under way', 
 })
 
 describe('events without an id', () => {
-  it('are sent to those who are there, and never again, whatever the history', async () => {
+  it('are sent to present subscribers and never replayed, with any history', async () => {
     const [channel] = withHistory()
     const there = client()
     channel.subscribe(there.stream)
@@ -158,7 +158,7 @@ describe('what a subscription says', () => {
     expect(channel.size).toBe(0)
   })
 
-  it('is unknown where there is no history to tell what was missed', async () => {
+  it('is unknown without a history', async () => {
     const channel = createChannel()
     expect(channel.subscribe(client('7').stream).replay).toBe('unknown')
     const { stream } = client()

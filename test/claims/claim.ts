@@ -33,7 +33,7 @@ export interface Claim {
   readonly lastEvent?: boolean | undefined
   /** What happens in the end: they are gone without a word, they are cut off for as long as is tolerated, or nothing. */
   readonly end: 'vanish' | 'outage' | 'stay'
-  /** The server's process is stopped, or its loop blocked, for 20 s; half of its clients vanish meanwhile. */
+  /** The server's process is stopped, or its loop blocked, for 20 s; half of its clients vanish during that time. */
   readonly halt?: 'stopped' | 'blocked' | undefined
 }
 

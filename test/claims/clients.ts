@@ -44,7 +44,7 @@ answer({
     })
     claims.set(claim, await Promise.all(opened))
   },
-  /** Whatever lies in the clients' kernels is read, and counted. */
+  /** Reads and counts what is left in the clients' kernels. */
   readOut(claim: number): void {
     for (const { reader, timer } of claims.get(claim) ?? []) {
       clearInterval(timer)

@@ -1,4 +1,4 @@
-// A rig with one server and its clients, which several claims share: each claim has clients, paths and cuts of its own.
+// A rig with one server and its clients, which several claims share: each claim has its own clients, paths and cuts.
 import { existsSync } from 'node:fs'
 import { type ChildProcessHandle, Rig } from '../../src/testing/index.js'
 import { HALT } from './claim.js'

@@ -1,4 +1,4 @@
-// One claim, tried: its clients come, live, and vanish or not; what became of each is looked at in the end.
+// Tries one claim: its clients connect, live, and vanish or not. At the end, the outcome of each is checked.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { livenessPlan } from '../../src/index.js'
 import { cProgram } from '../support/c-program.js'

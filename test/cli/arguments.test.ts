@@ -47,7 +47,7 @@ describe('the command line', () => {
     [['--port', ''], /not ''/],
     [['--port', '80', '--detect-within', '30'], /its unit, as in 500ms/],
     [['--port', '80', '--detect-within', '-1s'], /--detect-within/],
-    [['--prt', '80'], /no option --prt. There are: --port/],
+    [['--prt', '80'], /Unknown option --prt. The options are: --port/],
     [['--port'], /argument missing/],
     [['80'], /Unexpected argument '80'/],
   ]

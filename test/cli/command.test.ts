@@ -42,7 +42,7 @@ async function listener(): Promise<number> {
   return port
 }
 
-it('prints its help, and the commands’', () => {
+it('prints its help, and that of each command', () => {
   expect(run('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('doctor') })
   for (const name of ['guard', 'top', 'doctor']) {
     expect(run(name, '--help')).toMatchObject({
@@ -149,7 +149,7 @@ describeWithDestroy('tcp-sse', () => {
     expect([status, missing]).toEqual([0, []])
   })
 
-  it('ends by itself when nobody reads what it prints', async () => {
+  it('ends when its output has no reader any more', async () => {
     const port = await listener()
     const top = start('top', '--port', `${port}`, '--interval', '100ms', '--count', '1000')
     await once(top.stdout as NonNullable<typeof top.stdout>, 'data')

@@ -69,7 +69,7 @@ describe('the table of top', () => {
   })
 })
 
-it('metrics are Prometheus’s text: each family has help, type and samples, fixed labels only', () => {
+it('metrics are in the format of Prometheus: each family has help, type and samples, fixed labels only', () => {
   const text = metricsText({
     verdicts: { alive: 3, congested: 0, slow: 1, 'half-closed': 0, dead: 0 },
     listening: 1,

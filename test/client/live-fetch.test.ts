@@ -77,7 +77,7 @@ describe('liveFetch with a server that sends beats', () => {
     expect((await text).text).toMatch(/: bye\n\n$/)
   })
 
-  it('tells the id of the last event that was processed, not of the last one that came', async () => {
+  it('reports the id of the last event that was processed, not of the last one that arrived', async () => {
     const server = await ours()
     const response = await open(server.url)
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
@@ -115,7 +115,7 @@ describe('liveFetch with a server that sends beats', () => {
     expect((await stream.closed).reason).toMatch(/client/)
   })
 
-  it('notices a server that has fallen silent, with an error that is no abort', async () => {
+  it('notices a server that has fallen silent, with an error other than an abort', async () => {
     const url = await serve((_req, res) => {
       res.writeHead(200, HEAD).write(`: beat ${TOKEN} 400\n\n`)
     })
@@ -158,7 +158,7 @@ describe('liveFetch with a server that sends beats', () => {
     expect(performance.now() - began).toBeLessThan(3_500)
   })
 
-  it('has one answer under way at a time, whatever becomes of it', async () => {
+  it('sends one answer at a time, whether or not it arrives', async () => {
     let now = 0
     let most = 0
     const url = await serve((req, res) => {
@@ -193,7 +193,7 @@ describe('liveFetch with a server that sends beats', () => {
 })
 
 describe('liveFetch with any server', () => {
-  it('passes on what is no event stream, untouched', async () => {
+  it('passes on other responses unchanged', async () => {
     const url = await serve((_req, res) => res.writeHead(404, { 'x-a': 'b' }).end('no'))
     const response = await open(url)
     expect(response.status).toBe(404)
@@ -249,7 +249,7 @@ describe('liveFetch with any server', () => {
     expect(await response.text()).toBe('late')
   })
 
-  it('throws what `fetch` throws when it was aborted before, or meanwhile', async () => {
+  it('throws the error of `fetch` when it was aborted before the call, or during it', async () => {
     const url = await serve(() => {})
     await expect(liveFetch()(url, { signal: AbortSignal.abort() })).rejects.toMatchObject({
       name: 'AbortError',

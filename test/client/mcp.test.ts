@@ -1,4 +1,4 @@
-// The MCP SDK's client over `liveFetch`: its stream's URL takes POSTs of its own, which the echo's route leaves alone.
+// The MCP SDK's client over `liveFetch`: its stream's URL takes other POSTs, too, which the echo's route leaves alone.
 import http from 'node:http'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'

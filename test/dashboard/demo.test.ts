@@ -1,4 +1,4 @@
-// `npm run dashboard`, as somebody uses it: press the buttons, and watch the clients being told apart.
+// `npm run dashboard`, as a user sees it: the buttons are pressed, and the clients get different verdicts.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { getDefaultHighWaterMark } from 'node:stream'

@@ -109,7 +109,7 @@ describe('the dashboard', () => {
     })
   }
 
-  it('passes on what is not its own, and answers 404 where there is nobody to pass it to', async () => {
+  it('passes on other requests, and answers 404 without a next handler', async () => {
     const app = express().use('/_sse', made())
     app.use((_req, res) => void res.status(418).end())
     expect((await fetch(`${await listening(app)}/_sse/else`)).status).toBe(418)
@@ -129,7 +129,7 @@ describe('the dashboard', () => {
   const guards: [string, NonNullable<DashboardOptions['authorize']>, number][] = [
     ['says false', () => false, 403],
     ['resolves to false', async () => false, 403],
-    ['says something that is no true', () => 'yes' as never, 403],
+    ['returns a value other than true', () => 'yes' as never, 403],
     ['rejects', async () => Promise.reject(new Error('no database')), 500],
     [
       'throws',
@@ -161,7 +161,7 @@ describe('the dashboard', () => {
     })
   }
 
-  it('does nothing for whoever has not read the page: a form of another site cannot act', async () => {
+  it('rejects actions without the header, which a form of another site cannot send', async () => {
     const act = vi.fn()
     const url = await listening(made({ actions: { act } }))
     fakeStream('alive')
@@ -177,7 +177,7 @@ describe('the dashboard', () => {
     expect(act).toHaveBeenCalledOnce()
   })
 
-  it('tells of real streams, open and ended, and never of its own', async () => {
+  it("shows real streams, open and ended, and never the dashboard's", async () => {
     const page = made({ interval: 250, describe: () => 'one of mine' })
     let stream: EventStream | undefined
     const url = await listening((req, res) => {
@@ -199,7 +199,7 @@ describe('the dashboard', () => {
     ])
   })
 
-  it('asks nothing while nobody watches, and then no more than maxRows, those in trouble first', async () => {
+  it('takes no samples while no page is open, and then at most maxRows, those in trouble first', async () => {
     const url = await listening(made({ interval: 250, maxRows: 2 }))
     const streams = [
       fakeStream('alive'),
@@ -228,7 +228,7 @@ describe('the dashboard', () => {
     expect(settled).toBe(true)
   })
 
-  it('remembers as many ended ones as it was told to', async () => {
+  it('keeps at most maxEnded ended streams', async () => {
     const url = await listening(made({ interval: 250, maxEnded: 3 }))
     for (let each = 0; each < 10; each++) {
       const { stream } = fakeStream('slow')
@@ -247,14 +247,14 @@ describe('the dashboard', () => {
     expect(JSON.stringify(first).length).toBeLessThan(2_000)
   })
 
-  it('turns away more watchers than it was told to take', async () => {
+  it('refuses more than maxWatchers pages', async () => {
     const url = await listening(made({ maxWatchers: 1 }))
     await watched(`${url}/events`)
     const second = await fetch(`${url}/events`)
     expect([second.status, second.headers.get('retry-after')]).toEqual([503, '30'])
   })
 
-  it('takes nobody once it is closed', async () => {
+  it('accepts no page once it is closed', async () => {
     const handler = made()
     const url = await listening(handler)
     await watched(`${url}/events`)

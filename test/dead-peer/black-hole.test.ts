@@ -1,4 +1,4 @@
-// The promise: a silent peer is closed within D + 1 s, whatever it was doing when it fell silent.
+// The promise: a silent peer is closed within D + 1 s, in every phase in which it can fall silent.
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { Rig } from '../../src/testing/index.js'
@@ -11,7 +11,7 @@ const BOUND = D + 1_000
 const COUNT = 200
 const quiet = { detectWithin: D, heartbeat: false } as const
 
-/** Without the kernel's word there is no bound, and `capabilities()` says so. */
+/** Without the kernel's data there is no bound, and `capabilities()` reports that. */
 const withKernel = it.runIf(capabilities().detectionGuaranteed)
 
 describeWithRig('a black-holed peer is closed as dead within D + 1 s', () => {

@@ -202,7 +202,7 @@ describeWithRig('echoes through nginx, HAProxy and Caddy at their defaults', () 
     await expectAllOnce()
   })
 
-  it.skipIf(skip)('an outage that is shorter than half of the silence ends nobody', async () => {
+  it.skipIf(skip)('an outage that is shorter than half of the silence ends no stream', async () => {
     await allResumed(Date.now())
     await allAnswering()
     const before = (await served()).length

@@ -97,7 +97,7 @@ for (const how of ['stopped', 'blocked'] as const) {
 
   describeWithRig(`after a server on a Unix socket was ${how} for 20 s`, () => {
     withKernel(
-      'its reading client is not closed, and one that went meanwhile is',
+      'its reading client is not closed, and one that vanished during the halt is',
       async () => {
         const folder = mkdtempSync(join(tmpdir(), 'halted-'))
         const rig = new Rig()

@@ -36,7 +36,7 @@ it('every link within README and docs/ leads somewhere', () => {
   expect(pages().flatMap(broken)).toEqual([])
 })
 
-it('every page of docs/ is on the README’s map', () => {
+it('every page of docs/ is linked from the README', () => {
   const readme = read('README.md')
   const missing = pages().filter(
     (page) => page.startsWith('docs/') && !readme.includes(`](${page})`),

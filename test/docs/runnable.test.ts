@@ -1,4 +1,4 @@
-// The blocks of README and docs/ that are marked `runnable`, each in a process of its own. One that listens is asked for its
+// The blocks of README and docs/ that are marked `runnable`, each in a separate process. One that listens is asked for its
 // stream; what it prints must be among what its comments say.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

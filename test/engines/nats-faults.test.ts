@@ -78,7 +78,7 @@ describeWithEngine('nats-server', 'faults of NATS', () => {
     expect(heard.texts).toEqual(numbers(0, 20))
   })
 
-  test('a stream that was deleted and made again while somebody publishes is a gap and a new log', async () => {
+  test('a stream that was deleted and made again during publications is a gap and a new log', async () => {
     const server = await nats()
     const { feed, heard } = await feedOf(await over(server.port))
     const old = await say(feed, 'event 0')
@@ -95,7 +95,7 @@ describeWithEngine('nats-server', 'faults of NATS', () => {
     expect(page.outcome).toBe('unknown')
   })
 
-  test('a new log that has grown past the old one meanwhile is read from its beginning', async () => {
+  test('a new log that has already grown past the old one is read from its beginning', async () => {
     const server = await nats()
     const { feed } = await feedOf(await over(server.port))
     const slow = await feedOf(await over(server.port))
@@ -140,7 +140,7 @@ describeWithEngine('nats-server', 'faults of NATS', () => {
     })
   }
 
-  test('a number that the server gave twice, because it had lost the first, is no position of before', async () => {
+  test('a number that the server gave twice, because it had lost the first, is not an earlier position', async () => {
     const server = await nats()
     const { feed, heard } = await feedOf(await over(server.port))
     const lost = await say(feed, 'lost')
@@ -152,7 +152,7 @@ describeWithEngine('nats-server', 'faults of NATS', () => {
     expect((await read(lost)).outcome).toBe('complete')
   })
 
-  test('a listener that was slow for longer than the stream remembers is told so, and gets what is left', async () => {
+  test('a listener that was slow for longer than the stream remembers gets a gap, and what is left', async () => {
     const server = await nats()
     const { feed } = await feedOf(await over(server.port), 'news', { maxEvents: 100 })
     const slow = await feedOf(await over(server.port), 'news', { maxEvents: 100 })

@@ -82,7 +82,7 @@ describeWithEngine('redis-server', 'channels over Redis', () => {
     expect(new Set(second.replays)).toEqual(new Set(['complete']))
   })
 
-  test('after a failover that lost events nobody is told complete who may have missed something', async () => {
+  test('after a failover that lost events, no client that may have missed one gets complete', async () => {
     const [old, promoted] = [await redis(), await redis()]
     await promoted.ask(`REPLICAOF 127.0.0.1 ${old.port}`)
     const relay = await Relay.open(old.port)

@@ -121,7 +121,7 @@ for (const name of redisClientNames) {
       expect(heard.texts.filter((text) => text === 'late').length).toBeLessThanOrEqual(1)
     })
 
-    test('a promoted replica without the last events: they are told as lost, and are unknown', async () => {
+    test('a promoted replica without the last events reports them as lost, and their positions are unknown', async () => {
       const [first, second] = [await redis(), await redis()]
       await second.ask(`REPLICAOF 127.0.0.1 ${first.port}`)
       const relay = await relayTo(first)
@@ -202,7 +202,7 @@ for (const name of redisClientNames) {
       }
     })
 
-    test('a listener that was slow for longer than the log remembers is told so, and gets what is left', async () => {
+    test('a listener that was slow for longer than the log remembers gets a gap, and what is left', async () => {
       const server = await redis()
       const { feed } = await feedOf(over(name, server.port), 'news', { maxEvents: 100 })
       const slow = await feedOf(over(name, server.port), 'news', { maxEvents: 100 })
@@ -254,7 +254,7 @@ describeWithEngine('redis-server', 'clients that do as they like', () => {
     expect(page.entries.map(({ text }) => text)).toEqual(numbers(1, 5))
   })
 
-  test('without the right to end connections nothing is sent again, and the publisher is told', async () => {
+  test('without permission to end connections nothing is sent again, and the publication rejects', async () => {
     const server = await redis()
     const relay = await relayTo(server)
     const { feed, heard } = await feedOf(over('node-redis 6', relay.port))

@@ -1,4 +1,4 @@
-// A worker of a cluster: its listener may be no socket of its own, its connections are.
+// A worker of a cluster: its listener may belong to the primary, but its connections are its own.
 import cluster from 'node:cluster'
 import http from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'

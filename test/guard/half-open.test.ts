@@ -68,8 +68,8 @@ describe('a client that half-closes and reads on', () => {
   })
 })
 
-describe('a client that has gone while nobody reads', () => {
-  /** Begins an event stream and pauses the request's body for ever. */
+describe('a client that leaves while its request body is unread', () => {
+  /** Begins an event stream and pauses the request's body forever. */
   const paused = (): http.Server =>
     http.createServer((req, res) => {
       req.pause()

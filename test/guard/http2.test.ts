@@ -61,7 +61,7 @@ function serveCore(): net.Server {
   server.on('stream', (stream, headers) => {
     stream.respond({ ':status': 200, 'Content-Type': 'text/event-stream' })
     if (headers[':path']?.startsWith('/fill')) stream.write(Buffer.alloc(4_000_000))
-    // No listener for errors: a write after the guard’s act must not raise one.
+    // No listener for errors: a write after the guard's act must not raise one.
     const timer = setInterval(() => stream.write('data: 1\n\n'), 50)
     stream.on('close', () => setTimeout(() => clearInterval(timer), 300))
   })

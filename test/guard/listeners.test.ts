@@ -98,7 +98,7 @@ describe('a guard whose listeners an application has removed', () => {
     },
   )
 
-  it('reports a death that the kernel has found, though nobody hears of the close', async () => {
+  it('reports a death that the kernel has found, although no listener receives the close', async () => {
     const sockets: net.Socket[] = []
     const server = netServer(sockets)
     const { guard: made, closes } = guard(server)

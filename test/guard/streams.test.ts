@@ -16,7 +16,7 @@ const GET = 'GET /events HTTP/1.1\r\nHost: x\r\n\r\n'
 const LONGER = 2_500
 
 const FIN_WAIT1 = '04'
-/** The states of this machine's sockets with a local port (proc(5), tcp); none where there is no such file. */
+/** The states of this machine's sockets with a local port (proc(5), tcp); none if there is no such file. */
 function statesOf(port = 0): string[] {
   if (!existsSync('/proc/net/tcp')) return []
   const local = port.toString(16).toUpperCase().padStart(4, '0')
@@ -305,7 +305,7 @@ describe('what a callback throws', () => {
     return errors
   }
 
-  it('from onClose is an uncaught exception, and everybody else stays guarded', async () => {
+  it('from onClose is an uncaught exception, and all other connections stay guarded', async () => {
     const server = http.createServer((_req, res) => fill(res.writeHead(200, SSE)))
     let calls = 0
     const { guard: made } = guard(server, {

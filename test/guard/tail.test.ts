@@ -52,7 +52,7 @@ async function readLate(port: number, request: string, secure: boolean, closed: 
   })
   socket.pause()
   socket.write(request)
-  await waitFor('the server’s close', closed)
+  await waitFor("the server's close", closed)
   await delay(PAUSE)
   socket.on('data', (chunk) => {
     bytes += chunk.length
@@ -66,11 +66,11 @@ describe.runIf(capabilities().detectionGuaranteed)('a client that reads late', (
   const cases: [string, Handler, string, boolean][] = [
     ['whose stream has expired', expiring, GET, false],
     ['whose stream has expired, over TLS', expiring, GET, true],
-    ['whose request body nobody has read when its stream expires', expiring, POST, false],
+    ['whose request body is unread when its stream expires', expiring, POST, false],
     ['whose response the application has ended', ending, GET, false],
     ['whose response the application has ended, over TLS', ending, GET, true],
   ]
-  it('gets all of it, whatever has closed its connection', async () => {
+  it('gets all of it, for each cause of the close', async () => {
     const all = cases.map(async ([title, handler, request, secure]) => {
       const server: Server = secure
         ? https.createServer({ key: pem('key'), cert: pem('cert') }, handler)
@@ -95,7 +95,7 @@ describe.runIf(capabilities().detectionGuaranteed)('a client that reads late', (
 
 describe('a stream that expires while its client is still sending', () => {
   for (const [title, handler] of [
-    ['that nobody reads', () => {}],
+    ['that is never read', () => {}],
     [
       'that the application has paused',
       (req: http.IncomingMessage) => void req.on('data', () => {}).pause(),
@@ -114,7 +114,7 @@ describe('a stream that expires while its client is still sending', () => {
       expect(closes).toMatchObject([{ reason: 'expired', scope: 'stream' }])
       client.socket.end()
       // One that does not leave is left behind after detectWithin.
-      await waitFor('the connection’s end', () => made.stats().connections === 0)
+      await waitFor("the connection's end", () => made.stats().connections === 0)
       expect(closes.length).toBe(1)
     })
   }
@@ -127,7 +127,7 @@ describe.runIf(capabilities().addon)('the options that give a connection up', ()
   ]
 
   for (const when of ['before', 'after'] as const) {
-    it(`are the connection’s own again when the guard stops, with a guard from ${when} the accept`, async () => {
+    it(`are the connection's own again when the guard stops, with a guard from ${when} the accept`, async () => {
       const sockets: net.Socket[] = []
       const server = http.createServer((req, res) => {
         sockets.push(req.socket)

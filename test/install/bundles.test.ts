@@ -1,4 +1,4 @@
-// Bundles as people make them, with the library inside and outside: each is run, in a process of its own.
+// Bundles as people make them, with the library inside and outside: each is run in a separate process.
 import { execFile } from 'node:child_process'
 import { cpSync, existsSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -155,7 +155,7 @@ const bundlers: [string, string, Make][] = [
 describe.runIf(process.platform === 'linux' && existsSync(builtAddon))('a bundle', () => {
   for (const [title, name, make] of bundlers) {
     for (const external of [true, false]) {
-      it(`by ${title}, with the library ${external ? 'outside' : 'inside'}, serves events and tells of its addon`, async () => {
+      it(`by ${title}, with the library ${external ? 'outside' : 'inside'}, serves events and reports its addon`, async () => {
         const file = join(app.folder, `${external ? 'outside' : 'inside'}-${name}`)
         await make(file, external)
         // A bundle that has the library in it is run where the package is not installed.

@@ -77,7 +77,7 @@ describe('ESM and CommonJS in one process', () => {
 })
 
 describe('two versions in one process', () => {
-  it('are told of by a warning with a code, and refuse what is of the other', async () => {
+  it('are reported by a warning with a code, and refuse streams of the other', async () => {
     const { stdout, stderr } = await app.run(`
       import { readFileSync, readdirSync, writeFileSync, mkdirSync, cpSync } from 'node:fs'
       const from = 'node_modules/tcp-sse', to = 'node_modules/other'

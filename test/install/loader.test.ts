@@ -1,4 +1,4 @@
-// Which addon is taken, and what is said where there is none. Each in a process of its own, from an installed copy.
+// Which addon is loaded, and what is reported if there is none. Each case is a separate process, from an installed copy.
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { relative } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -99,7 +99,7 @@ describe.runIf(linux && existsSync(builtAddon))('with an addon that fits', () =>
 })
 
 describe.runIf(linux)('with an addon that does not fit', () => {
-  it('tells that there is none for this platform', async () => {
+  it('reports that there is none for this platform', async () => {
     const { addon, reason, detectionGuaranteed } = await app.capabilities()
     expect([addon, detectionGuaranteed]).toEqual([false, false])
     expect(reason).toBe(`There is no addon for linux-${process.arch} in ${app.package}.`)
@@ -123,7 +123,7 @@ describe.runIf(linux)('with an addon that does not fit', () => {
     expectSentence(reason)
   })
 
-  it("refuses somebody else's", async () => {
+  it('refuses an addon of another package', async () => {
     compileOther(app.prebuild, undefined)
     const { addon, reason } = await app.capabilities()
     expect([addon, reason]).toEqual([false, `${app.prebuild} is the addon of something else.`])
@@ -134,7 +134,7 @@ describe.runIf(linux)('with an addon that does not fit', () => {
     expect(reason).not.toContain('ENOENT')
   })
 
-  it('tells of a file that TCP_SSE_ADDON names and that is not there', async () => {
+  it('reports a missing file that TCP_SSE_ADDON names', async () => {
     const { addon, reason } = await app.capabilities([], { TCP_SSE_ADDON: '/nowhere/addon.node' })
     expect(addon).toBe(false)
     expect(reason).toContain('/nowhere/addon.node')

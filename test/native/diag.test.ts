@@ -72,7 +72,7 @@ const cell = ({ numbers, width }: DiagRows, index: number, at: number): number =
   numbers[index * width + at] as number
 
 describe.runIf(addon !== undefined)('a dump of sockets', () => {
-  it('has both ends’ addresses over IPv4, IPv6 and mapped', async () => {
+  it('has the addresses of both ends over IPv4, IPv6 and mapped', async () => {
     const { port, connect } = await scene({ host: '::' })
     const clients = [await connect({ host: '127.0.0.1' }), await connect({ host: '::1' })]
     const found = established(port).map((id) => ({ local: localOf(id), remote: remoteOf(id) }))
@@ -160,7 +160,7 @@ describe.runIf(addon !== undefined)('a dump of sockets', () => {
     for (const call of wrong) expect(call).toThrow(TypeError)
   })
 
-  it('finds one socket by its id, and tells when it has gone', async () => {
+  it('finds one socket by its id, and reports when it has gone', async () => {
     const { port, connect } = await scene({ host: '::' })
     const client = await connect({ host: '127.0.0.1' })
     await connect({ host: '::1' })
@@ -208,7 +208,7 @@ describeWithDestroy('the end of a connection of others', () => {
     expect(second.destroyed).toBe(false)
   })
 
-  it('needs CAP_NET_ADMIN, and a look does not', () => {
+  it('needs CAP_NET_ADMIN, and a sample does not', () => {
     const file =
       process.env.TCP_SSE_ADDON ??
       fileURLToPath(new URL('../../build/Release/addon.node', import.meta.url))

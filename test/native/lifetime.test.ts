@@ -44,7 +44,7 @@ describe.runIf(capabilities().addon)('the addon', () => {
     ]
     for (const call of wrong) expect(call).toThrow(TypeError)
   })
-  it('tells of a bad descriptor by its error number, and NaN for the rest', () => {
+  it('reports a bad descriptor by its error number, and NaN for the rest', () => {
     const row = new Float64Array(addon?.fields.length ?? 0)
     addon?.inspectMany(new Int32Array([-1]), new Int32Array(1), 1, row)
     expect(row[0]).toBe(9)

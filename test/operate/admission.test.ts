@@ -34,7 +34,7 @@ async function bodyOf(res: http.IncomingMessage): Promise<string> {
 }
 
 describe('admission', () => {
-  it('answers 503 in Hono too, whatever status its context has', async () => {
+  it('answers 503 in Hono, too, for any status of its context', async () => {
     const admission = createAdmission({ maxStreams: 0 })
     const app = new Hono()
     app.get('/events', (c) => {
@@ -189,7 +189,7 @@ describe('admission', () => {
   })
 })
 
-describe('the time that a client is told to wait', () => {
+describe('the time that a client is asked to wait', () => {
   it.each([
     [0, 2_000, 2],
     [0.5, 3_000, 3],

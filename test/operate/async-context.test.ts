@@ -42,7 +42,7 @@ function watch(stream: EventStream): void {
   }
 }
 
-/** A request's stream over a real connection, made in a context of its own. */
+/** A request's stream over a real connection, made in a separate context. */
 async function server(): Promise<
   (
     store: Store,
@@ -128,7 +128,7 @@ describe('a callback of B', () => {
     })
   })
 
-  it('does not see A, who overflows B by a send of its own', () => {
+  it('does not see A, which overflows B with its own send', () => {
     const b = asB(() => client('', { maxBufferedEvents: 1 }))
     asB(() => watch(b.stream))
     b.transport.room = 1

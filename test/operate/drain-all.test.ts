@@ -1,4 +1,4 @@
-// drain('all'), which a process can do once: nobody gets a stream after it.
+// drain('all'), which a process can do once: no client gets a stream after it.
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Duplex } from 'node:stream'
@@ -24,7 +24,7 @@ describe("drain('all')", () => {
     await waitFor('its end', () => carrier.writableFinished)
   })
 
-  it('has the connections closed of those that come after it, through the web’s Response too', async () => {
+  it('closes the connections of later requests, also with a web Response', async () => {
     await drain('all')
     const server = createAdaptorServer({
       fetch: (request, env) => createEventResponse(request, {}, env).response,

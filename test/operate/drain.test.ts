@@ -98,7 +98,7 @@ describe.each(['http', 'https', 'http2'] as const)('drain of a %s server', (kind
     expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(3)
     expect(Number(refused.headers['retry-after'])).toBeLessThanOrEqual(6)
     expect(refused.headers.connection).toBe(kind === 'http2' ? undefined : 'close')
-    await waitFor('the refusal’s text', () => refused.text() === 'The server is shutting down.\n')
+    await waitFor("the refusal's text", () => refused.text() === 'The server is shutting down.\n')
     expect(await result).toMatchObject({ streams: 2, drained: 2, aborted: 0, left: 0 })
     for (const answer of answers) {
       await waitFor('the end', () => answer.ended())
@@ -136,7 +136,7 @@ describe('the connection of a stream that was drained', () => {
     expect(again.stream.send({ data: 'on the same connection' })).toBe('sent')
   })
 
-  it('is told by GOAWAY over HTTP/2 to take its next requests elsewhere', async () => {
+  it('is asked by GOAWAY over HTTP/2 to send its next requests elsewhere', async () => {
     const { server, port } = await serve('http2')
     const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
     cleanup.push(() => session.destroy())
@@ -186,7 +186,7 @@ describe('drain', () => {
     expect(channel.size).toBe(0)
   })
 
-  it('goes on with a channel’s broadcasts to those whose turn has not come', async () => {
+  it('continues the broadcasts of a channel to streams that are still open', async () => {
     const { open } = await opener(cleanup)
     const channel = createChannel()
     const all = [await open(), await open()]
@@ -231,7 +231,7 @@ describe('drain', () => {
     [() => drain('all', { retry: -1 }), 'ERR_OPTION_VALUE'],
     [() => drain('all', { event: { retry: 0.5 } }), 'ERR_EVENT_INVALID'],
     [() => drain('all', { spread: 1 } as never), 'ERR_OPTION_UNKNOWN'],
-  ])('refuses %s and turns nobody away for it', async (call, code) => {
+  ])('refuses %s without refusing any stream', async (call, code) => {
     await expect(call()).rejects.toThrow(expect.objectContaining({ code }))
     const { open } = await opener(cleanup)
     expect((await open()).stream.state).toBe('open')

@@ -235,7 +235,7 @@ describe('tcp-sse/otel', () => {
     expect(duration?.value).toMatchObject({ count: 1 })
   })
 
-  it('agrees with metrics() on how long dead peers were silent, whoever found them dead', async () => {
+  it('agrees with metrics() on how long dead peers were silent, for each cause of detection', async () => {
     const { open } = await opener(cleanup)
     const { timeToDetect: earlier } = before
     const timedOut = Object.assign(new Error('read ETIMEDOUT'), { code: 'ETIMEDOUT' })

@@ -1,4 +1,4 @@
-// The recipe of docs/drain.md, in a process of its own that is told to end: 2 000 clients come back to a successor.
+// The recipe of docs/drain.md, in a separate process that gets SIGTERM: 2 000 clients reconnect to a successor.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'

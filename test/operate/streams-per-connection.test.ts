@@ -85,7 +85,7 @@ describe('maxStreamsPerConnection', () => {
     expect(streamSettings({ maxStreamsPerConnection: false }).maxStreamsPerConnection).toBe(false)
   })
 
-  it('forgets the streams of a connection, whatever ends them', async () => {
+  it('forgets the streams of a connection, for each way to end', async () => {
     const streams: EventStream[] = []
     const responses: NodeResponse[] = []
     const sockets = new Set<net.Socket>()

@@ -62,7 +62,7 @@ describeOutside('an ASGI application whose clients vanish', () => {
   ] as const
   for (const [server, kind, rest, flags] of cases) {
     run(
-      `under ${server}, ${kind}: the vanished are ended within D + 1 s, and nobody else`,
+      `under ${server}, ${kind}: the vanished are ended within D + 1 s, and no other client`,
       async () => {
         scene = new Scene()
         await scene.serve(PORT, SERVERS[server])

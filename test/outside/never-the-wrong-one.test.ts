@@ -1,4 +1,4 @@
-// Whatever comes, goes or stands beside it: only the connection of a dead peer is ended.
+// Only the connection of a dead peer is ended, regardless of what other connections do.
 import { afterEach, expect, it } from 'vitest'
 import type { RigServer } from '../../src/testing/index.js'
 import { delay } from '../support/delay.js'
@@ -27,7 +27,7 @@ async function serve(port: number, host = '::', more = ''): Promise<void> {
 const at = (port: number): RigServer => ({ port }) as RigServer
 
 describeOutside('a guarded port', () => {
-  it('ends the vanished over IPv4, IPv6 and mapped, and nobody on another port', async () => {
+  it('ends the vanished over IPv4, IPv6 and mapped, and no client on another port', async () => {
     scene = new Scene({ ipv6: true })
     await serve(8_000)
     await serve(8_001, scene.rig.serverAddress)
@@ -59,7 +59,7 @@ describeOutside('a guarded port', () => {
     for (const client of living) expect((await client.received()).ended).toBe(false)
   })
 
-  it('with several processes on it (SO_REUSEPORT): each one’s vanished are ended, and keepalive reaches all', async () => {
+  it('with several processes on it (SO_REUSEPORT): the vanished of each are ended, and keepalive reaches all', async () => {
     scene = new Scene()
     const program = `import socket, time, threading
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); s.bind(('0.0.0.0', 8000)); s.listen(128)
@@ -137,7 +137,7 @@ while True: kept.append(s.accept())`
     expect(errors).not.toContain('ECONNRESET')
   })
 
-  it('after the guard was stopped for 20 s, or has died: nobody is ended wrongly', async () => {
+  it('after the guard was stopped for 20 s, or has died: no living client is ended', async () => {
     scene = new Scene()
     await serve(8_000)
     const guard = await scene.guard('--port', '8000', '--detect-within', `${D}ms`)

@@ -1,4 +1,4 @@
-// The last look before an end, and options: what rigs cannot bring about at will.
+// The last sample before an end, and options: situations that a rig cannot produce at will.
 import { once } from 'node:events'
 import net from 'node:net'
 import { describe, expect, it } from 'vitest'
@@ -73,7 +73,7 @@ describeWithDestroy('a dump that takes its time', () => {
   })
 })
 
-describeWithDestroy('a peer that the monitor takes for dead', () => {
+describeWithDestroy('a peer that the monitor considers dead', () => {
   /** What a look from before the process was stopped had shown. */
   const silent: Numbers = {
     at: 99_000,
@@ -154,7 +154,7 @@ describeWithDestroy('a peer that the monitor takes for dead', () => {
     expect(client.destroyed).toBe(false)
   })
 
-  it('is let go when its connection has ended meanwhile', async () => {
+  it('is dropped when its connection has already ended', async () => {
     const { port, client, connection, watcher, watches, reports, spared } = await scene()
     client.resetAndDestroy()
     await waitFor('its end', () => dumpSockets([port], 1 << 1).count === 0)

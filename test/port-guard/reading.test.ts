@@ -68,13 +68,13 @@ describe('a silence on a connection that was quiet for an hour', () => {
     return Number.POSITIVE_INFINITY
   }
 
-  it('counts as if keepalive had asked when the unanswered write did, where nobody has armed it', () => {
+  it('counts from the unanswered write if it is not armed, as if keepalive had probed then', () => {
     const after = deadAfter(connection(), plainPlan, 'write')
     expect(after).toBeGreaterThan(plainPlan.silence - IDLE - plainPlan.urgentPace)
     expect(after).toBeLessThanOrEqual(plainPlan.silence - IDLE + 2 * plainPlan.urgentPace)
   })
 
-  it('counts so with a probe of the server’s own keepalive, too', () => {
+  it("counts so with a probe of the server's own keepalive, too", () => {
     const after = deadAfter(connection(), plainPlan, 'probe')
     expect(after).toBeGreaterThanOrEqual(plainPlan.silence - IDLE)
     expect(after).toBeLessThanOrEqual(plainPlan.silence - IDLE + 2 * plainPlan.urgentPace)
@@ -119,7 +119,7 @@ describe('TCP_RTO_MAX_MS without TCP_USER_TIMEOUT', () => {
   const at = (numbers: Numbers): number =>
     retransmitMaxFor(readings, observed(undefined, numbers, plan, 0), plan, 1_000)
 
-  it('is the kernel’s own while data is in flight, and nothing else waits for the window', () => {
+  it('is that of the kernel while data is in flight and nothing else waits for the window', () => {
     expect(at({ unackedSegments: 3, retransmits: 2 })).toBe(LONGEST_RETRANSMIT_MAX)
     expect(at({})).toBe(LONGEST_RETRANSMIT_MAX)
   })
@@ -130,7 +130,7 @@ describe('TCP_RTO_MAX_MS without TCP_USER_TIMEOUT', () => {
   })
 })
 
-describe('the kernel of others’ connections', () => {
+describe('the kernel for connections of other processes', () => {
   function scene(arming = true): { kernel: OutsideKernel; set: unknown[][] } {
     const set: unknown[][] = []
     const recorder = {

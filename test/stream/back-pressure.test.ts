@@ -46,7 +46,7 @@ describe('writable()', () => {
     ['a reset', ({ client }) => void client.resetAndDestroy()],
     // Without the kernel's word a FIN behind bytes that nobody reads is not seen.
     ...(capabilities().addon ? [CLIENT_END] : []),
-    ['the application’s end of the response', ({ res }) => void res.destroy()],
+    ["the application's end of the response", ({ res }) => void res.destroy()],
   ]
   for (const [title, end] of ends) {
     it(`says false on ${title}, once and for all`, async () => {

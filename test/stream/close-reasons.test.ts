@@ -35,7 +35,7 @@ function client(port: number): net.Socket {
 }
 
 describe('client-error', () => {
-  it('is a request body that does not come within the server’s requestTimeout', async () => {
+  it("is a request body that does not come within the server's requestTimeout", async () => {
     const { port, stream } = await serve(
       http.createServer({ requestTimeout: 300, connectionsCheckingInterval: 100 }),
     )

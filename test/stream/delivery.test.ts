@@ -75,7 +75,7 @@ for (const fastPath of [true, false]) {
       expect(stream.delivered()).toEqual({ id: '1', events: 1, bytes: 'id: 1\ndata: x\n\n'.length })
     })
 
-    it('says no more than what the client’s kernel has, and the rest is undelivered, in order', async () => {
+    it("says no more than what the client's kernel has, and the rest is undelivered, in order", async () => {
       const { open } = await opener(cleanup)
       const { stream, client, socket, received } = await open({ fastPath })
       client.pause()
@@ -165,7 +165,7 @@ for (const fastPath of [true, false]) {
       expect(undelivered?.overflowed).toBe(true)
     })
 
-    it('knows nothing any more after a write of somebody else’s that it cannot place', async () => {
+    it("knows nothing any more after a write of somebody else's that it cannot place", async () => {
       const { open } = await opener(cleanup)
       const { stream, res } = await open({ fastPath })
       expect(await stream.sendConfirmed(event('1'))).toBe('delivered')

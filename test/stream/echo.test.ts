@@ -263,17 +263,17 @@ describe('the route of echoes, tried as an attacker', () => {
     expect(server.streams.length).toBe(length + 3)
   })
 
-  it('an id is the client’s own word: any text of one line, and it is told as it came', async () => {
+  it("an id is the client's own word: any text of one line, and it is told as it came", async () => {
     const { server, token } = await scene()
     expect(await post(server, `${token}\n<script>日本 "1"`)).toBe(204)
     expect((await server.stream(0)).confirmedId).toBe('<script>日本 "1"')
   })
 })
 
-describe('an echo that is another process’s', () => {
+describe("an echo that is another process's", () => {
   const foreign = `${'B'.repeat(24)}`
 
-  it('is asked of the lookup, whose answer is the client’s', async () => {
+  it("is asked of the lookup, whose answer is the client's", async () => {
     const asked: unknown[] = []
     const answers = [true, false]
     const { server } = await scene(undefined, {

@@ -71,7 +71,7 @@ describe('createEventStream', () => {
     expect(text()).toMatch(/x-accel-buffering: no\r\n/i)
   })
 
-  it('sends each header once, the application’s own before ours, however it is spelt', async () => {
+  it("sends each header once, the application's own before ours, however it is spelt", async () => {
     const type = 'text/event-stream; charset=UTF-8'
     const headers = { 'Content-Type': type, 'Cache-Control': 'no-store', 'Set-Cookie': ['a', 'b'] }
     const { text } = await open({ headers })

@@ -51,7 +51,7 @@ it('what is sent in the same tick as the padding comes after it', async () => {
   expect(text().endsWith(`${' '.repeat(100)}\n\nretry: 5\n\ndata: first\n\n`)).toBe(true)
 })
 
-it('the application’s own write comes after a large event, and not inside of it', async () => {
+it("the application's own write comes after a large event, and not inside of it", async () => {
   const { stream, res, text } = await open()
   stream.send({ data: LARGE })
   res.write('data: own\n\n')
@@ -60,7 +60,7 @@ it('the application’s own write comes after a large event, and not inside of i
   expect(text().endsWith(`data: ${LARGE}\n\ndata: own\n\ndata: after\n\n`)).toBe(true)
 })
 
-it('the application’s own end comes after the whole of a large event', async () => {
+it("the application's own end comes after the whole of a large event", async () => {
   const { stream, res, text, ended } = await open()
   stream.send({ data: LARGE })
   res.end('data: last\n\n')

@@ -1,4 +1,4 @@
-// Streams of an HTTP/2 connection: each has an end of its own, and the others live on.
+// Streams of an HTTP/2 connection: each ends separately, and the others continue.
 import http2 from 'node:http2'
 import net from 'node:net'
 import { describe, expect, it } from 'vitest'
@@ -73,7 +73,7 @@ describe('HTTP/2', () => {
     expect((await stream.closed).reason).toBe('ended')
   })
 
-  it('closes one that takes nothing as stalled, tells what waits, and leaves the others alone', async () => {
+  it('closes one that takes nothing as stalled, reports what waits, and leaves the others alone', async () => {
     const { open, session } = await connect({ stallTimeout: 1_000, maxBufferedBytes: 100_000_000 })
     const stuck = await open()
     const fine = await open()

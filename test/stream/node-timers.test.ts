@@ -53,8 +53,8 @@ describe('a timeout that the application sets later', () => {
   }
 })
 
-describe('a server’s idle timer', () => {
-  it('has nothing to say while a stream lasts, and is back after it, without keep-alive’s own', async () => {
+describe("a server's idle timer", () => {
+  it("has nothing to say while a stream lasts, and is back after it, without keep-alive's own", async () => {
     const sockets: net.Socket[] = []
     const streams: EventStream[] = []
     const server = http.createServer((req, res) => {

@@ -26,7 +26,7 @@ const OPTIONS: KernelOption[] = [
 ]
 
 describe.runIf(capabilities().addon)('the options of a connection', () => {
-  it('are the stream’s while it lasts, and those from before when it has ended', async () => {
+  it("are the stream's while it lasts, and those from before when it has ended", async () => {
     const { open } = await opener(cleanup)
     const { stream, client, socket, received } = await open({ detectWithin: 6_000 })
     const during = OPTIONS.map((option) => getKernelOption(socket, option))
@@ -50,7 +50,7 @@ describe.runIf(capabilities().addon)('the options of a connection', () => {
     expect(sharedMonitor.size).toBe(0)
   })
 
-  it('are the guard’s and the stream’s, whichever is stricter', async () => {
+  it("are the guard's and the stream's, whichever is stricter", async () => {
     const server = http.createServer((req, res) => {
       createEventStream(req, res)
       server.emit('test', req.socket)

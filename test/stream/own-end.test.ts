@@ -5,7 +5,7 @@ import { createEventStream, type EventStreamOptions } from '../../src/index.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { fillUp, opener } from '../support/open-stream.js'
 
-describe('after the application’s own res.end()', () => {
+describe("after the application's own res.end()", () => {
   it('writable() says false, also to those who wait when the client reads on', async () => {
     const { stream, res, client } = await (await opener(cleanup)).open({ maxBufferedBytes: 1e8 })
     client.pause()

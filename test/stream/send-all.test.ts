@@ -198,7 +198,7 @@ describe('sendAll', () => {
     expect(idsOf(parseChunked(received()).body)).toEqual(['1', '2'])
   })
 
-  it('does so for what is no event, and stops the source', async () => {
+  it('does so for a value that is not an event, and stops the source', async () => {
     const stream = await open()
     let stopped = false
     function* wrong(): Generator<EventInput> {
@@ -237,7 +237,7 @@ describe('sendAll', () => {
     }
   })
 
-  it('stops a source that nobody is waiting for any more, without waiting for it', async () => {
+  it('stops a source whose result is not awaited any more, without waiting for it', async () => {
     const stream = await open()
     let returned = false
     const hanging: AsyncIterable<EventInput> = {

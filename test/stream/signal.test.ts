@@ -1,4 +1,4 @@
-// stream.signal: whatever rejects with its reason must look like any other abort.
+// stream.signal: a rejection with its reason must resemble any other abort.
 import { once } from 'node:events'
 import http from 'node:http'
 import { Readable, Writable } from 'node:stream'
@@ -87,7 +87,7 @@ describe('stream.signal', () => {
     expect(error).toBeInstanceOf(StreamClosedError)
   })
 
-  it('has such a reason on a stream of the web’s too', async () => {
+  it("has such a reason on a stream of the web's too", async () => {
     const { response, stream } = createEventResponse(new Request('http://x/'))
     const { signal } = stream
     await response.body?.cancel()

@@ -1,4 +1,4 @@
-// A server in a process of its own that knows nothing of us: prints its port, and a word for each connection that ends.
+// An independent server in a separate process: prints its port, and a word for each connection that ends.
 import net from 'node:net'
 
 const server = net.createServer((socket) => {

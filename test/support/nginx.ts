@@ -1,4 +1,4 @@
-// Debian's nginx in front of a server of ours, with its default settings, on loopback and without rights.
+// Debian's nginx in front of a test server, with its default settings, on loopback and without rights.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-// nginx, HAProxy and Caddy in front of a server of ours, as Debian installs them, with nothing set that is not needed to start.
+// nginx, HAProxy and Caddy in front of a test server, as Debian installs them, with nothing set that is not needed to start.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -41,7 +41,7 @@ describe('a client on loopback', () => {
     }, 5)
   }
 
-  it('asks for what it is told to, with its headers, and notes ids and text', async () => {
+  it('sends the given request and headers, and records ids and text', async () => {
     const client = await connected('/a?b=1', { headers: { 'x-who': 'me' } })
     const { ids, text, ended } = await client.received()
     expect(ids).toEqual(['/a?b=1'])
@@ -82,7 +82,7 @@ describe('a client on loopback', () => {
     await waitFor('the event', async () => (await client.received()).ids.includes('later'))
   })
 
-  it('connects to nobody but this machine', async () => {
+  it('connects to this machine only', async () => {
     for (const elsewhere of [
       'http://192.0.2.1/',
       'ftp://127.0.0.1/',

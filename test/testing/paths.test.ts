@@ -34,7 +34,7 @@ describeWithRig('a path of a rig', () => {
     return first?.address === rig.clientAddress(0) ? all : all.reverse()
   }
 
-  it.runIf(capabilities().addon)('delays its clients and nobody else', async () => {
+  it.runIf(capabilities().addon)('delays its own clients only', async () => {
     const { server } = await staged({ delay: 150 })
     await server.call('send')
     const [far, near] = await onPathFirst(server, await acknowledged(server))

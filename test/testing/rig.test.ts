@@ -74,7 +74,7 @@ describeWithRig('a rig', () => {
     expect(ids).toEqual(ids.map((_, index) => String(index + 1)))
   })
 
-  it('reads at the pace that it is told', async () => {
+  it('reads at the given pace', async () => {
     const { rig, server } = await started()
     const client = await rig.connect(server, { read: { bytes: 1_000, everyMs: 20 } })
     const startedAt = performance.now()

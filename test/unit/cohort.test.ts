@@ -1,4 +1,4 @@
-// What a cohort tells its members, over members that are objects of the test's own and a native call that it answers.
+// What a cohort reports to its members, with simulated members and a simulated native call.
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { addon } from '../../src/native/binding.js'
 import { encodeEvent } from '../../src/sse/encode.js'
@@ -86,7 +86,7 @@ describe.runIf(addon !== undefined)('Cohort', () => {
     return outcome
   }
 
-  it('tells a member of exactly what was sent since it came, when it asks and when it leaves', () => {
+  it('reports to a member exactly what was sent since it joined, on request and when it leaves', () => {
     native()
     const { cohort, members } = withMembers(3)
     const [early] = members as [Member]

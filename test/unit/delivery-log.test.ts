@@ -75,7 +75,7 @@ describe('DeliveryLog', () => {
     expect([log.delivered, log.lastId, log.overflowed]).toEqual([count, String(count), false])
   })
 
-  it('beyond its size is exact for those that it remembers, and tells of the others that it cannot know', async () => {
+  it('beyond its size is exact for remembered events, and reports the others as unknown', async () => {
     const log = new DeliveryLog()
     const tickets = Array.from({ length: 10_000 }, () => new Deferred<DeliveryOutcome>())
     tickets.forEach((confirmation, index) => {
@@ -170,7 +170,7 @@ describe('a range of broadcasts', () => {
 })
 
 describe('Poll', () => {
-  it('asks soon and then ever less often, until it is told to stop', () => {
+  it('asks soon and then less and less often, until it is stopped', () => {
     let time = 0
     let next: { at: number; callback: () => void } | undefined
     const clock: Clock = {

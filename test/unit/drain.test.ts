@@ -75,7 +75,7 @@ describe('a drain', () => {
     }
   })
 
-  it('tells each client a time of its own, between the least and twice that, and the last event after it', () => {
+  it('sends each client a different retry, between the least and twice that, and then the last event', () => {
     const all = clients(200)
     const event = encodeEvent({ event: 'bye', data: 'soon back' })
     const { clock } = start(all, { shutdownMessage: new ShutdownMessage(1_000, event) })
@@ -147,7 +147,7 @@ describe('a drain', () => {
     expect(await result).toMatchObject({ drained: 1 })
   })
 
-  it('counts those apart that end otherwise meanwhile', async () => {
+  it('counts streams separately that end otherwise during the drain', async () => {
     const all = clients(3)
     const { clock, result } = start(all)
     all[2]?.transport.leave()
@@ -155,7 +155,7 @@ describe('a drain', () => {
     expect(await result).toMatchObject({ streams: 3, drained: 2, aborted: 0, left: 1 })
   })
 
-  it('cuts everybody off when its signal aborts', async () => {
+  it('cuts all streams off when its signal aborts', async () => {
     const controller = new AbortController()
     const all = clients(10)
     const { clock, result } = start(all, { signal: controller.signal })
@@ -168,13 +168,13 @@ describe('a drain', () => {
     expect(drained).toBeLessThanOrEqual(4)
   })
 
-  it('cuts everybody off at once when its signal has aborted before', async () => {
+  it('cuts all streams off at once when its signal has already aborted', async () => {
     const all = clients(3)
     const { result } = start(all, { signal: AbortSignal.abort() })
     expect(await result).toMatchObject({ aborted: 3, drained: 0 })
   })
 
-  it('is over at once where there is nobody', async () => {
+  it('settles at once without streams', async () => {
     const { clock, result } = start([])
     expect(await result).toMatchObject({ streams: 0 })
     expect(clock.armed).toBe(false)

@@ -48,7 +48,7 @@ describe("a client's echoes", () => {
     expect(at).toBeGreaterThanOrEqual(52_000)
   })
 
-  it('count again right after the look that found them missing', () => {
+  it('count again right after the sample that found them missing', () => {
     const watch = new EchoWatch({ ...settings, required: true }, 0)
     for (const now of [5_000, 10_000, 15_000]) watch.check(now)
     expect(watch.check(20_000)).toBe(20_500)

@@ -79,7 +79,7 @@ describe('encodeEvent', () => {
     expect(text({ comment: 'x' })).toBe(': x\n\n')
   })
 
-  it('refuses an id or a key that is no string with bytes that are encoded already', () => {
+  it('refuses an id or a key that is not a string with already encoded bytes', () => {
     for (const wrong of [[Number.NaN], [5], [{}], ['1', 5]]) {
       const [id, key] = wrong as never[]
       expect(() => new EncodedEvent(Buffer.from('data: x\n\n'), id, key)).toThrow(

@@ -65,7 +65,7 @@ test.each([
   expect(codeOf(() => natsHub(js, options as never))).toBe(code)
 })
 
-test('an engine that nobody answers for is down, and publishing rejects in time', async () => {
+test('an engine that does not answer is down, and publishing rejects in time', async () => {
   const hub = redisHub(connector, { answerWithin: 100 })
   const states: string[] = []
   let down = (): void => {}
@@ -168,7 +168,7 @@ test('replies are read in the forms of RESP2 and RESP3', () => {
   }
 })
 
-test("a server's answer is told from a broken connection", () => {
+test('a reply of the server is distinguished from a broken connection', () => {
   expect(isReply(new Error('ERR syntax error'))).toBe(true)
   expect(isReply(new Error('Socket closed unexpectedly'))).toBe(false)
   expect(isReply(new Error('Connection is closed.'))).toBe(false)

@@ -8,7 +8,7 @@ const event = (id: string | undefined, size = 10): EncodedEvent =>
 const ids = (events: readonly EncodedEvent[]): (string | undefined)[] => events.map(({ id }) => id)
 
 describe('MemoryHistory', () => {
-  it('tells what came after an id, without events that have none', () => {
+  it('returns the events after an id, without events that have none', () => {
     const history = new MemoryHistory()
     for (const id of ['a', undefined, 'b', '', undefined]) history.append(event(id))
     expect(history.since('a').outcome).toBe('complete')

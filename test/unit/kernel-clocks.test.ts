@@ -32,7 +32,7 @@ describe('userTimeoutFor', () => {
     ],
   ]
   for (const [title, look, clocks, wanted] of cases) {
-    it(`is ahead of the kernel’s clocks by the lead: ${title}`, () => {
+    it(`is ahead of the kernel's clocks by the lead: ${title}`, () => {
       expect(userTimeoutFor(readings, at(look, 100_000), clocks, plan, 100_000, Number.NaN)).toBe(
         wanted,
       )
@@ -69,7 +69,7 @@ describe('userTimeoutFor', () => {
 
 describe('retransmitMaxFor', () => {
   const least = plan.retransmitMax as number
-  it('is the plan’s on a short path', () => {
+  it("is the plan's on a short path", () => {
     expect(retransmitMaxFor(readings, at({}), plan, least)).toBe(least)
   })
   it('is twice the retransmission timeout of a long one', () => {

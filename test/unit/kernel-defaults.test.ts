@@ -5,7 +5,7 @@ const warn = (settings: Record<string, number>) =>
   defaultsThatBreakThePromise((name) => settings[name])
 
 describe('defaultsThatBreakThePromise', () => {
-  it('has nothing to say of the kernel’s own defaults, nor where there are none', () => {
+  it("has nothing to say of the kernel's own defaults, nor where there are none", () => {
     expect(warn({ tcp_retries2: 15, tcp_rto_max_ms: 120_000 })).toEqual([])
     expect(warn({})).toEqual([])
   })

@@ -162,7 +162,7 @@ describe('Monitor', () => {
     for (const [now, made] of samples) expect(now).toBe(made)
   })
 
-  it('takes a look for made when it was made, also where the kernel has needed time before it', () => {
+  it('dates a sample when it was taken, also if the kernel needed time before it', () => {
     const slow = Object.assign(kernel, {
       begin: () => {
         clock.time += 100
@@ -181,7 +181,7 @@ describe('Monitor', () => {
     for (const [now, made] of samples) expect(now).toBe(made)
   })
 
-  it('tells the kernel once a tick how many are due, before it samples', () => {
+  it('passes the number of due sockets to the kernel once per tick, before it samples', () => {
     const due: [number, number][] = []
     const telling = Object.assign(kernel, {
       begin: (count: number) => void due.push([count, kernel.samples]),
@@ -195,7 +195,7 @@ describe('Monitor', () => {
     expect(kernel.samples).toBe(samples + 100)
   })
 
-  it('samples at all due sockets with one sweep, at the plan’s pace, and has no timer without sockets', () => {
+  it("samples at all due sockets with one sweep, at the plan's pace, and has no timer without sockets", () => {
     const watches = [new Socket(), new Socket()].map((each) =>
       watch(monitor, each, plan, watcher()),
     )
@@ -230,7 +230,7 @@ describe('Monitor', () => {
     expect([calls.length, monitor.size, clock.armed]).toEqual([1, 0, false])
   })
 
-  it('keeps TCP_USER_TIMEOUT ahead of the kernel’s clocks, with few calls', () => {
+  it("keeps TCP_USER_TIMEOUT ahead of the kernel's clocks, with few calls", () => {
     let look: Numbers = {}
     kernel.answer = () => look
     watch(monitor, new Socket(), plan, watcher())
@@ -248,7 +248,7 @@ describe('Monitor', () => {
     expect(calls).toEqual([])
   })
 
-  it('raises TCP_RTO_MAX_MS with the path’s round trip, and lowers it when that has become short', () => {
+  it("raises TCP_RTO_MAX_MS with the path's round trip, and lowers it when that has become short", () => {
     let look: Numbers = {}
     kernel.answer = () => look
     watch(monitor, new Socket(), plan, watcher())
@@ -274,7 +274,7 @@ describe('Monitor', () => {
     expect(calls).toEqual(['dead'])
   })
 
-  it('sees at the next check what one watcher writes to another’s socket in the same tick', () => {
+  it("sees at the next check what one watcher writes to another's socket in the same tick", () => {
     const [first, second] = [new Socket(), new Socket()]
     let written = 5
     kernel.activity = (socket) => (socket === second ? written : 5)
@@ -328,7 +328,7 @@ describe('Monitor', () => {
     )
   })
 
-  it('remembers what an option was that only a later watcher’s plan sets, and puts it back', () => {
+  it("remembers what an option was that only a later watcher's plan sets, and puts it back", () => {
     const socket = new Socket()
     const plain = planFor(40_000, { userTimeout: false }, false)
     const first = watch(monitor, socket, plain, watcher())
@@ -342,7 +342,7 @@ describe('Monitor', () => {
     expect(kernel.valueOf(socket, 'TCP_KEEPIDLE')).toBe(7_200)
   })
 
-  it('leaves Node one look’s time to notice a close, then tells of it', () => {
+  it('leaves Node the time of one sample to notice a close, then reports it', () => {
     const socket = new Socket()
     watch(monitor, socket, plan, watcher())
     clock.run(1_000)
@@ -365,7 +365,7 @@ describe('Monitor', () => {
     expect(stalls.at(-1)).toBeLessThan(400)
   })
 
-  it('without the kernel’s word, counts what leaves user space', () => {
+  it("without the kernel's data, counts what leaves user space", () => {
     kernel.answer = () => undefined
     kernel.pendingBytes = 100
     watch(monitor, new Socket(), plan, watcher())
@@ -376,7 +376,7 @@ describe('Monitor', () => {
     expect(stalls.at(-1)).toBeLessThan(600)
   })
 
-  it('sets no TCP_USER_TIMEOUT that could end a window which is shut already, whoever comes', () => {
+  it('sets no TCP_USER_TIMEOUT that could end a window which is already shut, for any later watcher', () => {
     kernel.answer = () => ({ unsent: 5_000, windowLimited: 100 })
     const socket = new Socket()
     watch(monitor, socket, plan, watcher())
@@ -404,7 +404,7 @@ describe('Monitor', () => {
     const socket = () => new Socket()
     const slow = planFor(30_000, {}, true)
 
-    it('is looked at so often only that a silent peer is found in time', () => {
+    it('is sampled only so often that a silent peer is found in time', () => {
       kernel.written = 5
       watch(monitor, socket(), slow, watcher())
       clock.run(1_000)
@@ -414,7 +414,7 @@ describe('Monitor', () => {
       expect(kernel.samples - before).toBeGreaterThanOrEqual(9)
     })
 
-    it('that falls silent right after a look is dead within D + 1 s, found by the age of its last ACK', () => {
+    it('that falls silent right after a sample is dead within D + 1 s, found by the age of its last ACK', () => {
       const idle = slow.keepAlive === false ? 0 : slow.keepAlive.idle
       for (let offset = 0; offset < slow.quietPace; offset += 700) {
         clock = new FakeClock()
@@ -440,7 +440,7 @@ describe('Monitor', () => {
       }
     })
 
-    it('is looked at within the pace of checks after a write, and a stall counts from then only', () => {
+    it('is sampled within the pace of checks after a write, and a stall counts only from then', () => {
       kernel.written = 5
       watch(monitor, socket(), slow, watcher())
       clock.run(20_000)
@@ -473,7 +473,7 @@ describe('Monitor', () => {
       expect(stalls.length).toBe(before + 1)
     })
 
-    it('is looked at as ever while Node does not read, or the kernel holds something', () => {
+    it('is sampled as usual while Node does not read, or the kernel holds something', () => {
       watch(monitor, socket(), slow, watcher())
       clock.run(1_000)
       const paused = kernel.samples
@@ -505,7 +505,7 @@ describe('Monitor', () => {
     expect(lowWaters()).toEqual([300, 200, 300, 7])
   })
 
-  it('tells watchers of a socket that was destroyed and of which Node says nothing, once', () => {
+  it('informs watchers once of a destroyed socket for which Node emits no event', () => {
     const socket = new Socket()
     watch(monitor, socket, plan, watcher())
     socket.destroy()
@@ -513,7 +513,7 @@ describe('Monitor', () => {
     expect([calls, monitor.size, clock.armed]).toEqual([['gone'], 0, false])
   })
 
-  describe('when a watcher that is told does more than to listen', () => {
+  describe('when a watcher acts within its callback', () => {
     const silentSocket = (): Socket => {
       const socket = new Socket()
       const since = clock.time
@@ -521,7 +521,7 @@ describe('Monitor', () => {
       return socket
     }
 
-    it('leaves a connection alone that it has released meanwhile', () => {
+    it('leaves a connection alone that it has released in the callback', () => {
       const before: number[] = []
       const only = watch(monitor, silentSocket(), plan, {
         ...watcher(),
@@ -534,7 +534,7 @@ describe('Monitor', () => {
       expect(before).toEqual([kernel.userTimeouts.length])
     })
 
-    it('tells the evidence of this connection, though another one comes under watch', () => {
+    it('reports the evidence of this connection, although another one is being watched', () => {
       const silences: number[] = []
       watch(monitor, silentSocket(), plan, {
         ...watcher(),
@@ -674,7 +674,7 @@ describe('Monitor', () => {
     )
   })
 
-  it('makes no call for a socket that was born with the plan’s options, and leaves what it is told', () => {
+  it("makes no call for a socket that has inherited the plan's options, and restores the given ones", () => {
     const own = watch(monitor, new Socket(), plan, watcher(), { inheritedFrom: 77 })
     clock.run(5_000)
     expect(kernel.changes).toEqual([])

@@ -61,7 +61,7 @@ describe('questionsInDoubt', () => {
     expect((1 - 0.8 ** 2) ** 16).toBeLessThan(1e-7)
   })
 
-  it('makes every record together with the silence after it as improbable, whatever the path loses', () => {
+  it('makes every record together with the silence after it as improbable, for any loss of the path', () => {
     for (const share of [0.1, 0.2, 0.36]) {
       for (const answered of [0, 1, 5, 20, 60]) {
         const chance = (1 - share) ** answered * share ** questionsInDoubt(answered, 0)

@@ -121,7 +121,7 @@ describe('livenessPlan', () => {
     })
   }
 
-  it('shows what can be relied on, and none of the monitor’s own paces', () => {
+  it("shows what can be relied on, and none of the monitor's own paces", () => {
     expect(Object.keys(livenessPlan(10_000)).sort()).toEqual([
       'detectWithin',
       'heartbeat',

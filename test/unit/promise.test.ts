@@ -99,7 +99,7 @@ describe('the promise', () => {
       )
     })
 
-    it(`closes nobody in an outage that is tolerated: ${phase}`, () => {
+    it(`closes no client in an outage that is tolerated: ${phase}`, () => {
       fc.assert(
         fc.property(fc.record(settings), ({ detectWithin, rtt, at, detail, hasRetransmitMax }) => {
           const { toleratedOutage } = planFor(detectWithin, {}, hasRetransmitMax)
@@ -111,7 +111,7 @@ describe('the promise', () => {
       )
     })
 
-    it(`closes nobody for a path whose round trip is long, whatever D: ${phase}`, () => {
+    it(`closes no client because of a long round trip, for any D: ${phase}`, () => {
       fc.assert(
         fc.property(
           fc.record({ ...settings, rtt: fc.integer({ min: 300, max: 12_000 }) }),
@@ -143,7 +143,7 @@ describe('the promise on a path that loses up to a fifth of its segments each wa
 
   for (const phase of few) {
     const doing = phases[phase] as NonNullable<(typeof phases)[string]>
-    it(`closes nobody in the first minutes of a connection: ${phase}`, () => {
+    it(`closes no client in the first minutes of a connection: ${phase}`, () => {
       fc.assert(
         fc.property(
           fc.record(lossy),
@@ -158,7 +158,7 @@ describe('the promise on a path that loses up to a fifth of its segments each wa
     })
   }
 
-  it('closes nobody in the first minute at 20 % with D = 6 s, an idle client that is asked once a second', () => {
+  it('closes no client in the first minute at 20 % with D = 6 s, idle and probed once a second', () => {
     for (let seed = 0; seed < 600; seed++) {
       const path = { rtt: 100, loss: 20, random: randomOf(seed), cutAt: NEVER, healAt: NEVER }
       const closed = closedAt({ ...path, writes: [100], shutAt: NEVER }, 6_000, true, 60_000)

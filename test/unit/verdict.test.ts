@@ -102,7 +102,7 @@ describe('judge', () => {
     it(`says ${verdict} of ${title}`, () => expect(lastVerdict(samples)).toBe(verdict))
   }
 
-  it('counts what was in flight at the first look, and timeouts since the last answer: as many as there was time for', () => {
+  it('counts what was in flight at the first sample, and timeouts since the last answer: as many as there was time for', () => {
     const first = (age: number): number =>
       observed([
         {
@@ -118,7 +118,7 @@ describe('judge', () => {
     ])
   })
 
-  it('counts probes that a living peer had unanswered at the first look', () => {
+  it('counts probes that a living peer had unanswered at the first sample', () => {
     const samples = [{ probes: 9, lastAckReceived: 5_900, lastDataReceived: 8_000 }]
     const all = observed([...samples, { ...samples[0], probes: 10, lastAckReceived: 6_900 }])
     expect(judged(all)).toBe('dead')

@@ -1,4 +1,4 @@
-// Looks at a stream that has no socket.
+// Samples a stream that has no socket.
 import { describe, expect, it } from 'vitest'
 import { monitorPlan } from '../../src/liveness/plan.js'
 import type { Watcher } from '../../src/liveness/watch.js'
@@ -23,7 +23,7 @@ function watch(next: (now: number) => number) {
 }
 
 describe('TimerWatch', () => {
-  it('looks at the plan’s pace', () => {
+  it('samples at the pace of the plan', () => {
     const { clock, looks } = watch(() => Number.POSITIVE_INFINITY)
     clock.run(clock.now() + plan.urgentPace + 2 * plan.pace)
     expect(looks).toEqual([0, 1, 2].map((n) => plan.urgentPace + n * plan.pace))
@@ -38,7 +38,7 @@ describe('TimerWatch', () => {
     expect(looks.length).toBe(4)
   })
 
-  it('stops when released, from within a look too', () => {
+  it('stops when released, also from within a sample', () => {
     const {
       clock,
       looks,

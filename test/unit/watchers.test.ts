@@ -65,7 +65,7 @@ describe('Watchers', () => {
     )
   })
 
-  it('tells equally strict plans apart: what only one of them has goes with its watcher', () => {
+  it('distinguishes equally strict plans: what only one of them has goes with its watcher', () => {
     const watchers = new Watchers()
     const plain = watcherWith(monitorPlan(10_000))
     const without = watcherWith(monitorPlan(10_000, { userTimeout: false }))

@@ -36,7 +36,7 @@ const bytes = Buffer.alloc(200)
 const stalledFor = (transport: WebTransport, loopTime: number, stalledFor: number) =>
   transport.sample({ loopTime, stalledFor, discardBody: false })
 
-describe('WebTransport over a response of Node’s', () => {
+describe("WebTransport over a response of Node's", () => {
   it('is not drained while bytes wait, nor at the first question after they were read out', async () => {
     const { transport, reader } = over(new Below())
     transport.write(bytes)
@@ -54,7 +54,7 @@ describe('WebTransport over a response of Node’s', () => {
     expect(transport.isAcknowledged()).toBe(false)
   })
 
-  it('blames nobody for not reading while the response below is full: that one knows', () => {
+  it('reports no stall of the reader while the response below is full, because that one knows its client', () => {
     const below = new Below()
     const { transport } = over(below)
     transport.write(bytes)
@@ -67,7 +67,7 @@ describe('WebTransport over a response of Node’s', () => {
     expect(stalledFor(transport, now + 2_100, 0)).toBe(1_000)
   })
 
-  it('tells the response below of a reader that goes on', async () => {
+  it('informs the response below of a reader that continues', async () => {
     const below = new Below()
     const { transport, reader } = over(below)
     const now = systemClock.now()

@@ -105,7 +105,7 @@ describe('Writer', () => {
     expect(writer.bytesSent).toBe(2 * SIZE)
   })
 
-  it('asks its place in a cohort for the account before it tells of anything, and leaves it at the end', () => {
+  it('asks its place in a cohort for the account before it reports, and leaves it at the end', () => {
     const { writer, transport } = writing({}, new FastTransport()) as ReturnType<typeof writing> & {
       transport: FastTransport
     }
@@ -136,7 +136,7 @@ describe('Writer', () => {
     expect([transport.over, told.calls]).toEqual(['finished', ['closed']])
   })
 
-  it('waits for the kernel’s word before the end, and asks for it by its clock', () => {
+  it('waits for the acknowledgement before the end, and asks for it by its clock', () => {
     let acknowledged: boolean | undefined = false
     const transport = Object.assign(new MemoryTransport(), {
       ledger: {
@@ -157,7 +157,7 @@ describe('Writer', () => {
     expect([transport.over, told.calls]).toEqual(['finished', ['beforeEnd', 'closed']])
   })
 
-  it('reports what its policy drops, and an error of the transport’s in a write of its own', () => {
+  it('reports what its policy drops, and an error of the transport in its own write', () => {
     const { writer, transport, told } = writing({ maxBufferedEvents: 1, onOverflow: 'drop-oldest' })
     transport.room = 1
     for (const id of ['1', '2', '3']) writer.deliver(event(id))

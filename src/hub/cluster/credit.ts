@@ -1,7 +1,7 @@
-// How much may be on its way to somebody who has not said yet that it was taken.
+// Limits how much may be in flight to a receiver that has not confirmed it yet.
 import { Deferred } from '../../internal/deferred.js'
 
-/** A limit on what is on its way. */
+/** A limit on what is in flight. */
 export class Credit {
   readonly #limit: number
   #untaken = 0
@@ -11,12 +11,15 @@ export class Credit {
     this.#limit = limit
   }
 
-  /** How much is on its way. */
+  /** How much is in flight. */
   get untaken(): number {
     return this.#untaken
   }
 
-  /** `undefined` where there is room; else what settles when half has been taken. */
+  /**
+   * `undefined` if more may be sent. Otherwise a promise that resolves once at most half of the
+   * limit is in flight.
+   */
   room(): Promise<void> | undefined {
     if (this.#untaken < this.#limit) return undefined
     this.#room ??= new Deferred()

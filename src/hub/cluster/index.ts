@@ -1,5 +1,6 @@
 /**
- * Channels over the workers of a `node:cluster`, or over worker threads: the primary numbers events and remembers them.
+ * Channels over the workers of a `node:cluster`, or over worker threads. The primary numbers events
+ * and stores them.
  *
  * @packageDocumentation
  */
@@ -17,7 +18,7 @@ export type * from '../hub.js'
 
 /** Options of `clusterHub`. */
 export interface ClusterHubOptions {
-  /** Tells several hubs of one cluster apart. @defaultValue `'cluster'` */
+  /** Distinguishes several hubs of one cluster. Not empty. @defaultValue `'cluster'` */
   name?: string | undefined
 }
 
@@ -28,11 +29,13 @@ const named: Check<string> = (value, name) => {
 const checks: Checks<ClusterHubOptions> = { name: named }
 
 /**
- * The hub of a cluster, or of a process with worker threads. Call it in the primary, which keeps the logs in its memory, and in each
- * worker. There is one hub of a name in a process: further calls return the same.
+ * Returns the hub of a cluster, or of a process with worker threads. Call it in the primary, which
+ * keeps the logs in its memory, and in each worker. Each process has one hub per name: further
+ * calls with the same name return the same hub.
  *
- * A worker that dies loses nothing: its clients come back to another one and go on. When the primary dies the logs
- * are gone, and ids of before are `unknown`. A worker that takes nothing costs the primary 4 MiB at most.
+ * If a worker dies, no event is lost: its clients reconnect to another worker and resume there. If
+ * the primary dies, the logs are lost, and earlier ids are `unknown`. A worker that stops reading
+ * costs the primary at most 4 MiB.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`
  * @example
@@ -59,7 +62,7 @@ function makeHub(name: string, forget: () => void): Hub {
   })
 }
 
-/** The primary's hub: the logs are here, and its own channels use them like any. */
+/** The primary's hub. It has the logs, and the primary's own channels use them directly. */
 class PrimaryHub extends LocalHub {
   readonly #services = new Set<WorkerService>()
   readonly #stop: () => void

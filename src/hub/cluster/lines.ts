@@ -1,16 +1,20 @@
-// The lines between a primary and its workers: node:cluster's IPC channels, and the ports of worker threads.
+// The connections between a primary and its workers: the IPC channels of node:cluster, and the
+// ports of worker threads.
 import cluster, { type Worker as ClusterWorker } from 'node:cluster'
 import process from 'node:process'
 import { isMainThread, parentPort, type Worker as Thread } from 'node:worker_threads'
 import type { Line } from './messages.js'
 
-/** The line to the primary; `undefined` where this is the primary. */
+/** The connection to the primary; `undefined` in the primary itself. */
 export function lineToPrimary(): Line | undefined {
   if (!isMainThread && parentPort !== null) return lineToMainThread(parentPort)
   return cluster.isWorker ? lineOfProcess() : undefined
 }
 
-/** Calls back with the line to each worker and thread, those that are there and those that come. */
+/**
+ * Calls back with the connection to each worker and thread, existing and future. Returns a function
+ * that stops this.
+ */
 export function eachWorker(callback: (line: Line) => void): () => void {
   const onFork = (worker: ClusterWorker): void => callback(lineToWorker(worker))
   const onThread = (thread: Thread): void => callback(lineToThread(thread))
@@ -42,7 +46,7 @@ function lineOfProcess(): Line {
 function lineToWorker(worker: ClusterWorker): Line {
   return {
     send(envelope, failed) {
-      if (!worker.isConnected()) return failed(new Error('The worker is gone.'))
+      if (!worker.isConnected()) return failed(new Error('The worker has disconnected.'))
       worker.process.send(envelope as object, undefined, undefined, (error) => {
         if (error) failed(error)
       })
@@ -63,7 +67,7 @@ function lineToMainThread(port: NonNullable<typeof parentPort>): Line {
     send: (envelope) => port.postMessage(envelope),
     onMessage(listener) {
       port.on('message', listener)
-      // A listener keeps the thread alive: the hub alone shall not.
+      // A listener keeps the thread alive. The hub alone must not.
       port.unref()
       return () => void port.off('message', listener)
     },

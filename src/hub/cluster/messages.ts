@@ -1,17 +1,18 @@
-// What workers and the primary say to each other, and over what: a process's IPC channel, or a thread's port.
+// The messages between workers and the primary, and the interface of what carries them: a process's
+// IPC channel, or a thread's port.
 import type { ErrorCode } from '../../internal/errors.js'
 import type { Entry, Keep, NewEntry, Page, Position } from '../hub.js'
 
-/** Marks our messages among those of the application, which share the channel. */
+/** Marks the library's messages. The application's messages share the channel. */
 export const MARK = 'tcp-sse:hub'
 
-/** Feeds and requests are numbered by the worker. */
+/** Messages of a worker. The worker numbers its feeds and requests. */
 export type FromWorker =
   | { kind: 'open'; feed: number; channel: string; keep: Keep }
   | { kind: 'close'; feed: number }
   | { kind: 'publish'; feed: number; request: number; entry: NewEntry }
   | { kind: 'read'; feed: number; request: number; after: Position; upTo: Position; limit: number }
-  /** The worker's listener can take more. */
+  /** The worker's listener is ready for more. */
   | { kind: 'taken'; feed: number; entries: number; bytes: number }
 
 export type FromPrimary =
@@ -22,31 +23,34 @@ export type FromPrimary =
   | { kind: 'page'; request: number; page: Page }
   | { kind: 'refused'; request: number; code: ErrorCode; message: string }
 
-/** A message on its way, with the name of the hub. */
+/** A message with the name of its hub. */
 export interface Envelope<M> {
   readonly type: typeof MARK
   readonly hub: string
   readonly message: M
 }
 
-/** The message, if it is one of ours and for this hub. */
+/** The message, if it is the library's and for this hub. */
 export function opened<M>(value: unknown, hub: string): M | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { type, hub: to, message } = value as Partial<Envelope<M>>
   return type === MARK && to === hub ? message : undefined
 }
 
-/** One end of a channel between two processes or threads: in order, nothing lost, until it is closed. */
+/**
+ * One end of a connection between two processes or threads. Messages arrive in order and without
+ * loss until it is closed.
+ */
 export interface Line {
-  /** Throws, or calls `failed`, where the other end is gone. */
+  /** Throws, or calls `failed`, if the other end is gone. */
   send(envelope: Envelope<FromWorker | FromPrimary>, failed: (error: Error) => void): void
-  /** Returns what takes the listener away. */
+  /** Returns a function that removes the listener. */
   onMessage(listener: (value: unknown) => void): () => void
-  /** Calls back once. Returns what takes the listener away. */
+  /** Calls back once. Returns a function that removes the listener. */
   onGone(listener: () => void): () => void
 }
 
-/** Bytes of an entry on its way, roughly. */
+/** The approximate size of an entry in flight, in bytes. */
 export function sizeOf({ text }: NewEntry): number {
   return text.length + 100
 }

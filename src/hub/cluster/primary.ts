@@ -1,13 +1,18 @@
-// The primary's end: it numbers, remembers, and hands to each worker what the worker can take.
+// The primary's side: it numbers and stores entries, and sends each worker as much as it can take.
 import type { Entry } from '../hub.js'
 import type { Cursor } from '../log/cursor.js'
 import type { KeptLog, LogKeeper } from '../log/log-keeper.js'
 import { Credit } from './credit.js'
 import { type FromPrimary, type FromWorker, type Line, MARK, opened, sizeOf } from './messages.js'
 
-/** Bytes on their way to one worker, before it is left to lag. What it does not get is in the logs. */
+/**
+ * Bytes in flight to one worker. Beyond that, the worker's feeds lag; the logs keep their entries.
+ */
 const MOST_BYTES = 4 * 1024 * 1024
-/** Entries on their way to one feed: its channel may be slower than others of the worker. */
+/**
+ * Entries in flight to one feed. Each feed has this limit, because a channel can be slower than the
+ * others of its worker.
+ */
 const MOST_ENTRIES = 128
 
 interface Subscription {
@@ -40,7 +45,7 @@ export class WorkerService {
     }
   }
 
-  /** Bytes that are on their way to the worker. */
+  /** Bytes in flight to the worker. */
   get untaken(): number {
     return this.#credit.untaken
   }
@@ -58,7 +63,7 @@ export class WorkerService {
   }
 
   #open({ feed, channel, keep }: FromWorker & { kind: 'open' }): void {
-    // A worker asks again where the answer takes long.
+    // A worker asks again if the answer is late.
     if (this.#feeds.has(feed)) return
     const kept = this.#keeper.open(channel, keep)
     const { log } = kept
@@ -112,7 +117,7 @@ export class WorkerService {
   }
 
   #send(message: FromPrimary): void {
-    // A worker that is gone is known by its end.
+    // A send that fails needs no handling: `onGone` reports that the worker is gone.
     this.#line.send({ type: MARK, hub: this.#hub, message }, () => {})
   }
 }

@@ -1,4 +1,4 @@
-// What a worker has asked of its primary and has no answer to.
+// A worker's requests to its primary that have not been answered yet.
 import type { Clock } from '../../internal/clock.js'
 import { Deferred } from '../../internal/deferred.js'
 import { TcpSseError } from '../../internal/errors.js'
@@ -9,28 +9,33 @@ type Answer = Extract<FromPrimary, { request: number }>
 interface Pending {
   readonly feed: number
   readonly bytes: number
-  /** What becomes of it where no answer comes. */
+  /** Makes the error with which the request rejects if no answer comes. */
   readonly unanswered: (cause: Error) => TcpSseError
   readonly answer: Deferred<Answer>
   readonly cancel: () => void
 }
 
-/** How one is made. */
+/** Describes a request. */
 export interface Ask {
   readonly clock: Clock
   readonly feed: number
   readonly bytes: number
   readonly timeout: number
   readonly unanswered: (cause: Error) => TcpSseError
-  /** Sends it. `failed`: it has not been sent. */
+  /** Sends the request. Calls `failed` if it could not be sent. */
   send(request: number, failed: (error: Error) => void): void
 }
 
-/** Bytes of a worker's requests that may be on their way: a primary that is stuck fills no worker's memory. */
+/**
+ * Bytes and number of requests that a worker may have in flight, so that a stuck primary does not
+ * exhaust the worker's memory.
+ */
 const MOST_BYTES = 32 * 1024 * 1024
 const MOST_REQUESTS = 20_000
 
-/** Requests by number. Each settles: by its answer, by its time, or because the primary is gone. */
+/**
+ * Requests by number. Each settles: with its answer, at its timeout, or when the primary is gone.
+ */
 export class Requests {
   readonly #pending = new Map<number, Pending>()
   #next = 1
@@ -38,7 +43,7 @@ export class Requests {
 
   ask({ clock, feed, bytes, timeout, unanswered, send }: Ask): Promise<Answer> {
     if (this.#bytes + bytes > MOST_BYTES || this.#pending.size >= MOST_REQUESTS) {
-      const message = 'Too many requests wait for the primary.'
+      const message = 'Too many requests are waiting for the primary.'
       return Promise.reject(new TcpSseError('ERR_HUB_DOWN', message))
     }
     const request = this.#next++
@@ -65,7 +70,9 @@ export class Requests {
     else pending?.answer.reject(new TcpSseError(answer.code, answer.message))
   }
 
-  /** No more answers will come: to those of one feed, or to any. */
+  /**
+   * Rejects the pending requests of one feed, or of all feeds, because no more answers will come.
+   */
   abandon(cause: Error, feed?: number): void {
     for (const [request, pending] of this.#pending) {
       if (feed !== undefined && pending.feed !== feed) continue

@@ -14,7 +14,7 @@ import type {
 import { type FromPrimary, sizeOf } from './messages.js'
 import type { WorkerLink } from './worker-link.js'
 
-/** What a feed opens. */
+/** What the primary needs to open a feed. */
 export interface Opening {
   readonly number: number
   readonly channel: string
@@ -23,7 +23,7 @@ export interface Opening {
 
 type ForFeed = Extract<FromPrimary, { feed: number }>
 
-/** A feed of the primary's. */
+/** A feed of a log in the primary. */
 export class WorkerFeed implements Feed {
   readonly #link: WorkerLink
   readonly #opening: Opening
@@ -49,7 +49,7 @@ export class WorkerFeed implements Feed {
   }
 
   askAgain(): void {
-    this.down(new Error('The primary does not answer. Is clusterHub() called there?'))
+    this.down(new Error('The primary does not answer. Call clusterHub() in the primary, too.'))
     this.ask()
   }
 
@@ -63,7 +63,9 @@ export class WorkerFeed implements Feed {
     }
   }
 
-  /** May be called from within `open`: the listener hears of it later. */
+  /**
+   * Defers the change of state, because `Hub.open` may call this and must not call the listener.
+   */
   down(cause: Error): void {
     callAtEndOfTick(() => this.#become('down', cause), undefined)
   }
@@ -79,7 +81,7 @@ export class WorkerFeed implements Feed {
       unanswered: (cause) =>
         new TcpSseError(
           'ERR_PUBLISH_UNKNOWN',
-          `The primary may have taken the event or not: ${cause.message}`,
+          `The primary has not answered, so the event may or may not be in the log: ${cause.message}`,
           { cause },
         ),
       send: (request, failed) => this.#link.send({ kind: 'publish', feed, request, entry }, failed),
@@ -120,7 +122,10 @@ export class WorkerFeed implements Feed {
     this.#link.forget(feed)
   }
 
-  /** Tells the primary when the listener has room for more: until then it keeps the rest. */
+  /**
+   * Hands entries to the listener, and asks the primary for more once the listener is ready for
+   * them.
+   */
   async #hand(batch: Extract<FromPrimary, { kind: 'entries' }>): Promise<void> {
     const pauses: Promise<void>[] = []
     for (const entry of batch.entries) {

@@ -1,4 +1,4 @@
-// A worker's end: a hub whose logs are the primary's.
+// A worker's side: a hub whose logs are in the primary.
 import { type Clock, systemClock } from '../../internal/clock.js'
 import { hubClosed } from '../failures.js'
 import type { Feed, FeedListener, Hub, Keep } from '../hub.js'
@@ -7,7 +7,10 @@ import { Requests } from './requests.js'
 import { WorkerFeed } from './worker-feed.js'
 import type { WorkerLink } from './worker-link.js'
 
-/** After so long without an answer to `open` the primary is asked again, ms: it may have no hub yet. */
+/**
+ * Time without an answer to `open` after which the worker asks again, in milliseconds. The primary
+ * may not have made its hub yet.
+ */
 const ASK_AGAIN = 5_000
 
 /** The hub of a worker or thread. */
@@ -83,7 +86,7 @@ export class WorkerHub implements Hub, WorkerLink {
     }
     const feed = this.#feeds.get(message.feed)
     if (feed !== undefined) feed.take(message)
-    // Of a feed that has just been closed: the primary waits for room all the same.
+    // The feed has just been closed. The primary still waits for the confirmation.
     else if (message.kind === 'entries') this.taken(message)
   }
 
@@ -95,7 +98,7 @@ export class WorkerHub implements Hub, WorkerLink {
   }
 
   #primaryGone(): void {
-    this.#gone = new Error('The primary is gone, and its logs with it.')
+    this.#gone = new Error('The primary has disconnected, and its logs are lost.')
     this.requests.abandon(this.#gone)
     for (const feed of this.#feeds.values()) feed.down(this.#gone)
   }

@@ -1,27 +1,32 @@
-// Where one listener stands in a log, and how it is brought on.
+// One listener's position in a log, and how it advances.
 import { rethrowLater } from '../../internal/rethrow.js'
 import type { Entry } from '../hub.js'
 import type { EntryLog } from './entry-log.js'
 
-/** Takes what a cursor has for it. */
+/** Receives the entries of a cursor. */
 export interface CursorListener {
-  /** Asked before each batch: a promise is a pause until it settles. */
+  /** Called before each batch. A returned promise pauses the cursor until it settles. */
   room?(): Promise<void> | undefined
-  /** A promise asks for a pause until it settles. */
+  /** A returned promise pauses the cursor until it settles. */
   entries(batch: readonly Entry[]): void | Promise<void>
-  /** What came after one number is forgotten; it goes on after the other. */
+  /**
+   * The log no longer has the entries after the number `after`. The cursor continues after `next`.
+   */
   gap(after: number, next: number): void
 }
 
-/** Entries that are handed over at a time. */
+/** Entries per batch. */
 const BATCH = 64
 
-/** One listener's place in a log. It keeps no entries: the log has them, and one that is too slow finds them gone. */
+/**
+ * One listener's position in a log. It keeps no entries: the log has them, and a listener that is
+ * too slow gets a gap.
+ */
 export class Cursor {
   readonly #log: EntryLog
   readonly #listener: CursorListener
   #at: number
-  /** Until it begins, and while its listener is behind. */
+  /** True until `begin`, and while the listener is behind. */
   #waiting = true
   #closed = false
 
@@ -36,13 +41,13 @@ export class Cursor {
     return this.#at
   }
 
-  /** From here on its listener is called. */
+  /** Starts calling the listener. */
   begin(): void {
     this.#waiting = false
     this.advance()
   }
 
-  /** Hands over what there is, until the listener asks for a pause. */
+  /** Hands over entries until there are no more or the listener asks for a pause. */
   advance(): void {
     while (!this.#closed && !this.#waiting && this.#at < this.#log.last) {
       this.#pauseFor(this.#listener.room?.())

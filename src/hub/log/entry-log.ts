@@ -1,4 +1,5 @@
-// One channel's log in memory: entries that are numbered from 1 on, the oldest forgotten first. No timer, no I/O.
+// One channel's log in memory: entries numbered from 1 on, of which the oldest is removed first. No
+// timer, no I/O.
 import type { Entry, Keep, NewEntry, Page, Position } from '../hub.js'
 
 interface Kept {
@@ -6,7 +7,7 @@ interface Kept {
   readonly at: number
 }
 
-/** Bytes of the entries of one page, roughly. */
+/** Approximate limit for the entries of one page, in characters. */
 const PAGE_BYTES = 1024 * 1024
 
 /** A log in memory. Positions are `<era>.<number>`; 0 is the position of a log without entries. */
@@ -16,9 +17,9 @@ export class EntryLog {
   #maxEvents = 0
   #maxAge = 0
   #kept: (Kept | undefined)[] = []
-  /** Where the oldest is in `#kept`. */
+  /** The index of the oldest entry in `#kept`. */
   #head = 0
-  /** Its number, or that of the next entry. */
+  /** The number of the oldest entry, or of the next one if the log is empty. */
   #first = 1
 
   constructor(era: string, clock: { now(): number }) {
@@ -31,17 +32,17 @@ export class EntryLog {
     return this.#kept.length - this.#head
   }
 
-  /** The number of the newest entry ever. */
+  /** The number of the newest entry that the log has had. */
   get last(): number {
     return this.#first + this.size - 1
   }
 
-  /** How long an entry is kept, ms. */
+  /** How long an entry is kept, in milliseconds. */
   get maxAge(): number {
     return this.#maxAge
   }
 
-  /** Keeps as much as the most demanding of those who have opened it. */
+  /** Raises the limits to `keep` if it asks for more. */
   keep({ maxEvents, maxAge = Number.POSITIVE_INFINITY }: Keep): void {
     this.#maxEvents = Math.max(this.#maxEvents, maxEvents)
     this.#maxAge = Math.max(this.#maxAge, maxAge)
@@ -58,7 +59,10 @@ export class EntryLog {
     return `${this.#era}.${number}`
   }
 
-  /** The number of a position, `NaN` for one of another era and for what is none. */
+  /**
+   * The number of a position. `NaN` for a position of another era, and for a string that is not a
+   * position.
+   */
   numberOf(position: Position): number {
     const start = this.#era.length + 1
     if (!position.startsWith(`${this.#era}.`)) return Number.NaN
@@ -66,7 +70,7 @@ export class EntryLog {
     return /^(0|[1-9]\d{0,14})$/.test(digits) ? Number(digits) : Number.NaN
   }
 
-  /** What comes after one number, up to another. */
+  /** The entries after the number `after`, up to and including `upTo`. */
   page(after: number, upTo: number, limit: number): Page {
     this.trim()
     if (!(after <= this.last)) return { outcome: 'unknown', entries: [], more: false }
@@ -84,7 +88,7 @@ export class EntryLog {
     return { outcome, entries, more: next <= end }
   }
 
-  /** Forgets what is too old or too much. */
+  /** Removes entries beyond the limits. */
   trim(): void {
     const oldest = this.#clock.now() - this.#maxAge
     while (this.size > this.#maxEvents || (this.#kept[this.#head]?.at ?? oldest) < oldest) {
@@ -92,7 +96,7 @@ export class EntryLog {
       this.#head += 1
       this.#first += 1
     }
-    // Moved down when half is empty: constant time on the whole.
+    // Moving the rest once half is empty takes constant time per entry on average.
     if (this.#head * 2 > this.#kept.length) {
       this.#kept = this.#kept.slice(this.#head)
       this.#head = 0

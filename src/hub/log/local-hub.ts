@@ -1,4 +1,4 @@
-// The contract within one process.
+// A hub within one process.
 import { systemClock } from '../../internal/clock.js'
 import { callAtEndOfTick } from '../../internal/scheduling.js'
 import { hubClosed, hubDown } from '../failures.js'
@@ -17,10 +17,12 @@ import type { Cursor } from './cursor.js'
 import { type KeptLog, LogKeeper } from './log-keeper.js'
 
 /**
- * A hub of this process alone, for development and tests, and for a program that runs as one process or as several: channels
- * have the same ids, outcomes and errors as with an engine. A channel without a hub is faster.
+ * A hub that exists in this process only. It is meant for development and tests, and for programs
+ * that can run as one process or as several: channels have the same ids, outcomes and errors as
+ * with an engine. A channel without a hub is faster.
  *
- * Its logs are in memory. One without subscribers is forgotten when its `maxAge` is over, or after an hour.
+ * The logs are in memory. The log of a channel without subscribers is removed after its `maxAge`,
+ * or after an hour at most.
  *
  * @example
  * const hub = localHub()
@@ -30,7 +32,7 @@ export function localHub(): Hub {
   return new LocalHub()
 }
 
-/** A hub over the logs of this process. */
+/** A hub over logs in this process. */
 export class LocalHub implements Hub {
   readonly scope: string
   readonly #keeper: LogKeeper

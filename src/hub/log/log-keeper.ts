@@ -1,14 +1,17 @@
-// All logs of a hub that are kept in one process, and who listens to them.
+// All logs that a hub keeps in this process, and their listeners.
 import type { Clock } from '../../internal/clock.js'
 import { callAtEndOfTick, wallClockNow } from '../../internal/scheduling.js'
 import type { Keep, NewEntry, Position } from '../hub.js'
 import { Cursor, type CursorListener } from './cursor.js'
 import { EntryLog } from './entry-log.js'
 
-/** A log without a listener is forgotten after its `maxAge`, or this where it has none, ms. */
+/**
+ * A log without listeners is removed after its `maxAge`, but at the latest after this time, in
+ * milliseconds.
+ */
 const UNUSED = 3_600_000
 
-/** Between looks for logs that can be forgotten, ms. */
+/** Time between two sweeps for unused logs, in milliseconds. */
 const SWEEP = 10_000
 
 /** One log and its listeners. */
@@ -42,7 +45,7 @@ export class KeptLog {
     this.usedAt = now
   }
 
-  /** Once a tick, so that what is published together is handed over together. */
+  /** Runs once per tick, so that entries which are published together are handed over together. */
   #tellLater(): void {
     if (this.#scheduled) return
     this.#scheduled = true
@@ -63,7 +66,7 @@ function tell(kept: KeptLog): void {
 export class LogKeeper {
   readonly #clock: Clock
   readonly #logs = new Map<string, KeptLog>()
-  /** Unlike that of any keeper before: no two logs share an era. */
+  /** Unique to this keeper, so that no two logs share an era. */
   readonly #era =
     `${wallClockNow().toString(36)}${Math.floor(Math.random() * 36 ** 4).toString(36)}`
   #made = 0
@@ -102,7 +105,7 @@ export class LogKeeper {
     this.#logs.clear()
   }
 
-  /** A channel that nobody has used for so long costs nothing any more. */
+  /** Removes the logs of channels that have not been used for long enough. */
   #sweep(): void {
     const now = this.now()
     for (const [channel, kept] of this.#logs) {

@@ -1,4 +1,4 @@
-// JetStream's API: requests and answers in JSON.
+// JetStream's API: requests and replies in JSON.
 import { hubDown } from '../failures.js'
 import type { NatsClient } from './client.js'
 import type { Settings } from './options.js'
@@ -11,10 +11,13 @@ const STREAM_NAME_IN_USE = 10_058
 /** Nanoseconds. */
 const MILLISECOND = 1_000_000
 
-/** How much more than a channel's history is kept, so that a feed that is just behind its end finds everything. */
+/**
+ * How many messages are kept beyond a channel's history, so that a feed just behind its end finds
+ * all of them.
+ */
 const SPARE = 256
 
-/** The stream, as the server has it. */
+/** The state of the stream on the server. */
 export interface StreamState {
   readonly era: string
   readonly last: number
@@ -24,11 +27,11 @@ export interface StreamState {
 export interface Stored extends Payload {
   readonly sequence: number
   readonly subject: string
-  /** When the server took it, ms. */
+  /** The time at which the server stored it, in milliseconds. */
   readonly time: number
 }
 
-/** What the server answers to what it refuses. */
+/** An error that the server returned. */
 export class ApiError extends Error {
   readonly code: number
 
@@ -56,7 +59,10 @@ export class Api {
     this.#settings = settings
   }
 
-  /** The stream with room for so many events a channel; made where there is none. Asked once for all who ask at the same time. */
+  /**
+   * Ensures that the stream exists and keeps `maxEvents` per channel. Concurrent callers share one
+   * request.
+   */
   ensure(maxEvents: number): Promise<StreamState> {
     const perSubject = maxEvents + SPARE
     if (this.#ensuring === undefined || perSubject > this.#perSubject) {
@@ -69,12 +75,14 @@ export class Api {
     return this.#ensuring
   }
 
-  /** The messages that more than a channel's history leaves are so many. */
+  /** How many messages are kept for a channel with a history of `maxEvents`. */
   roomFor(maxEvents: number): number {
     return maxEvents + SPARE
   }
 
-  /** One message, by its number, the last of a subject, or the first of a subject from a number on. */
+  /**
+   * One message: by its number, the last of a subject, or the first of a subject from a number on.
+   */
   async message(which: {
     seq?: number
     last_by_subj?: string
@@ -92,7 +100,7 @@ export class Api {
     }
   }
 
-  /** Makes a consumer without a name, which goes when nobody listens; returns its name and what it has in front of it. */
+  /** Makes an ephemeral consumer. Returns its name and how many messages it has to deliver. */
   async consumer(config: object): Promise<{ name: string; pending: number }> {
     const { stream } = this.#settings
     const body = { stream_name: stream, config: { mem_storage: true, num_replicas: 1, ...config } }
@@ -100,12 +108,12 @@ export class Api {
     return { name: String(answer.name), pending: Number(answer.num_pending) }
   }
 
-  /** Without waiting for the answer. */
+  /** Deletes a consumer, without waiting for the answer. */
   forget(consumer: string): void {
     this.#ask(`CONSUMER.DELETE.${this.#settings.stream}.${consumer}`, {}).catch(() => {})
   }
 
-  /** The subject to ask a consumer for messages. */
+  /** The subject for requesting messages from a consumer. */
   nextOf(consumer: string): string {
     return `${this.#client.api}.CONSUMER.MSG.NEXT.${this.#settings.stream}.${consumer}`
   }

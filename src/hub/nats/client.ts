@@ -1,10 +1,11 @@
-// What is needed of a NATS client library: its connection, and publishing with an id. The rest is JetStream's own protocol (requests and
-// answers in JSON), because the library's consumers are silent about a stream that has been made anew.
+// What this hub needs of a NATS client library: its connection, and publishing with an id. The rest
+// is JetStream's own protocol (requests and replies in JSON), because the library's consumers do
+// not report a stream that was made anew.
 import { wrongType } from '../../internal/validate.js'
 
-/** What `natsHub` takes: `jetstream(connection)` of @nats-io/jetstream 3. */
+/** What `natsHub` accepts: `jetstream(connection)` of @nats-io/jetstream 3. */
 export interface JetStreamLike {
-  /** Publishes a message, and settles with the server's answer. */
+  /** Publishes a message. Settles with the server's answer. */
   publish(
     subject: string,
     payload: string,
@@ -12,13 +13,13 @@ export interface JetStreamLike {
   ): Promise<JetStreamAck>
 }
 
-/** The answer to a message that the stream has. */
+/** The answer to a message that was stored. */
 export interface JetStreamAck {
   /** The message's number in the stream. */
   readonly seq: number
 }
 
-/** A message as it came. */
+/** A message that was received. */
 export interface Message {
   readonly subject: string
   readonly reply?: string
@@ -26,7 +27,7 @@ export interface Message {
   string(): string
 }
 
-/** The connection beneath. */
+/** The connection of the client. */
 export interface Connection {
   readonly info?: { readonly max_payload?: number }
   request(subject: string, payload: string, options: { timeout: number }): Promise<Message>
@@ -40,15 +41,15 @@ export interface Connection {
   reconnect?(): Promise<void>
 }
 
-/** A client, and what it is over. */
+/** A client and its connection. */
 export interface NatsClient {
   readonly js: JetStreamLike
   readonly connection: Connection
-  /** Of the JetStream API's subjects. */
+  /** The prefix of the JetStream API's subjects. */
   readonly api: string
 }
 
-/** Knows a client by its methods. @throws {TcpSseError} `ERR_OPTION_TYPE` */
+/** Recognizes a client by its methods. @throws {TcpSseError} `ERR_OPTION_TYPE` */
 export function clientOf(value: unknown): NatsClient {
   const js = value as (JetStreamLike & { nc?: Connection; prefix?: string }) | null
   const fits =

@@ -1,19 +1,22 @@
-// What comes from a consumer that pushes: messages, signs of life, questions whether we keep up.
+// What a push consumer sends: messages, heartbeats and flow control requests.
 import type { Connection, Message } from './client.js'
 
-/** A message's place, from the subject that it could be acknowledged at. */
+/** A message's place, read from its acknowledgement subject. */
 export interface Delivery {
-  /** In the stream. */
+  /** The message's number in the stream. */
   readonly sequence: number
-  /** Of this consumer's messages, from 1 on. */
+  /** Its number among this consumer's messages, from 1 on. */
   readonly count: number
-  /** Messages behind it. */
+  /** How many messages follow it. */
   readonly pending: number
-  /** When the server took it, ms. */
+  /** The time at which the server stored it, in milliseconds. */
   readonly time: number
 }
 
-/** `$JS.ACK.<stream>.<consumer>.<times>.<sequence>.<count>.<time>.<pending>`, or with domain and account before the stream. */
+/**
+ * The format is `$JS.ACK.<stream>.<consumer>.<times>.<sequence>.<count>.<time>.<pending>`,
+ * optionally with domain and account before the stream.
+ */
 export function deliveryOf({ reply = '' }: Message): Delivery {
   const tokens = reply.split('.')
   const first = tokens.length > 9 ? 7 : 5
@@ -21,7 +24,10 @@ export function deliveryOf({ reply = '' }: Message): Delivery {
   return { sequence, count, pending, time: Math.floor(nanoseconds / 1_000_000) }
 }
 
-/** Answers flow control; whether it was no message, and if so how many the consumer has sent. */
+/**
+ * Answers flow control. Returns `undefined` for a message with content. For a control message it
+ * returns how many messages the consumer has sent, if the server says so.
+ */
 export function controlOf(
   connection: Connection,
   { headers, reply }: Message,
@@ -34,7 +40,7 @@ export function controlOf(
   return { sent: sent === '' ? undefined : Number(sent) }
 }
 
-/** A subject that nobody else listens on. */
+/** A unique subject. */
 export function inbox(): string {
   const random = (): string => Math.floor(Math.random() * 36 ** 10).toString(36)
   return `_INBOX.${random()}${random()}`

@@ -1,5 +1,6 @@
-// Follows one channel's subject from a cursor on, by a consumer that is made anew whenever anything is odd: a message is missing in its
-// count, it gives no sign of life, the connection was away. Each time it is looked whether the cursor's message is still there.
+// Follows one channel's subject from a cursor on, with a consumer that is made again after each
+// irregularity: its count skips a message, heartbeats stop, or the connection was lost. Each time,
+// the follower checks that the cursor's message still exists.
 import { rethrowLater } from '../../internal/rethrow.js'
 import { callAfter, callEvery, monotonicNow } from '../../internal/scheduling.js'
 import { backoff } from '../failures.js'
@@ -12,7 +13,7 @@ import { decode, encodeMarker, entryOf, placeIn } from './payload.js'
 import { type Place, positionOf } from './position.js'
 import { isAt, Trail } from './trail.js'
 
-/** What a follower has to know of its hub. */
+/** What a follower needs from its hub. */
 export interface FollowerOptions {
   readonly api: Api
   readonly connection: Connection
@@ -20,31 +21,31 @@ export interface FollowerOptions {
   readonly subject: string
   readonly listener: FeedListener
   readonly keep: Keep
-  /** Publishes what is no event. */
+  /** Publishes a marker, which has no event. */
   readonly mark: (payload: string, token: string) => Promise<unknown>
   readonly onEra: (era: string) => void
-  /** The server does not answer, though there is a connection. */
+  /** Called if the server does not answer although there is a connection. */
   readonly onSilence: () => void
 }
 
 /** One consumer and its subscription. */
 interface Run {
   stop: () => void
-  /** Messages that came, as the consumer counts them. */
+  /** The consumer's count of the messages that were received. */
   count: number
-  /** Those that wait for a look at the cursor. */
+  /** Messages that wait until the cursor has been checked. */
   waiting: Message[] | undefined
 }
 
 /** The reading half of a feed. */
 export class Follower {
-  /** Unknown until the log has been opened. */
+  /** `undefined` until the log has been opened. */
   place: Place | undefined
   readonly #options: FollowerOptions
   readonly #trail = new Trail()
-  /** The server's time of the cursor's message, ms. */
+  /** The server's time of the cursor's message, in milliseconds. */
   #at = 0
-  /** Whether the cursor is no message's, because it was moved. */
+  /** Whether the cursor was moved, and so is not the position of a message. */
   #moved = false
   #state: FeedState = 'catching-up'
   #run: Run | undefined
@@ -62,7 +63,7 @@ export class Follower {
     void this.#start()
   }
 
-  /** Begins anew at the cursor. */
+  /** Starts again at the cursor. */
   restart(): void {
     this.#stop()
     if (!this.#closed && this.#pauses === 0) void this.#start()
@@ -97,7 +98,7 @@ export class Follower {
       if (this.place === undefined) await this.#open(stream, stale)
       else await this.#verify(stream, stale)
       if (stale()) return
-      // Only now, so that what this feed publishes comes behind its beginning.
+      // Not earlier, so that events which this feed publishes come after its start.
       onEra(stream.era)
       await this.#follow(stale)
       this.#attempt = 0
@@ -110,7 +111,10 @@ export class Follower {
     }
   }
 
-  /** A log without messages gets a marker, so that each position is a message's. */
+  /**
+   * Opens the log. A log without messages gets a marker, so that each position is the position of a
+   * message.
+   */
   async #open(stream: StreamState, stale: () => boolean): Promise<void> {
     const { api, subject, listener } = this.#options
     let top = await api.message({ last_by_subj: subject })
@@ -130,7 +134,7 @@ export class Follower {
     return this.#options.mark(encodeMarker(token), token)
   }
 
-  /** Tells the listener where the cursor's message is gone, or another one has its number. */
+  /** Reports a gap if the cursor's message is gone, or if another message has its number. */
   async #verify(stream: StreamState, stale: () => boolean): Promise<void> {
     const { place } = this
     if (place === undefined) return
@@ -143,24 +147,26 @@ export class Follower {
     if (this.#moved && stream.last >= place.sequence) return
     const message = await this.#lookUp(place.sequence)
     if (isAt(message, place)) return
-    // Absent alone, it was trimmed; otherwise the server has lost it, and perhaps given its number again.
+    // If the message is missing but the stream goes on beyond it, it was trimmed. Otherwise the
+    // server has lost it, and may have reused its number.
     const lost = message !== undefined || stream.last < place.sequence
     const next = lost ? await this.#common(stream) : place
     if (!stale()) this.#gap({ ...next, check: '0' })
   }
 
-  /** Where the server's stream and ours part. */
+  /** Finds the last place that the server's stream and the trail have in common. */
   async #common(stream: StreamState): Promise<Place> {
     const { era } = stream
     const kept = await this.#trail.lastKept((sequence) => this.#lookUp(sequence))
     if (kept !== undefined) return kept
     const first = await this.#options.api.message({ next_by_subj: this.#options.subject, seq: 1 })
-    // All that is there is newer than all that we had: nothing is left of it.
+    // The server's oldest message is newer than the last one received: nothing of the earlier
+    // stream is left.
     const fresh = first === undefined || first.time > this.#at
     return { era, sequence: fresh ? 0 : stream.last, check: '0' }
   }
 
-  /** The message of a number, if it is one of ours. */
+  /** The message with a number, if it is of this channel. */
   async #lookUp(sequence: number): Promise<Stored | undefined> {
     const { api, subject } = this.#options
     const message = sequence === 0 ? undefined : await api.message({ seq: sequence })
@@ -228,7 +234,9 @@ export class Follower {
     } else this.#hand(message)
   }
 
-  /** So many are behind it that what was before it may have been trimmed. */
+  /**
+   * Checks the cursor when so many messages follow that those right after it may have been trimmed.
+   */
   async #check(run: Run, message: Message): Promise<void> {
     run.waiting = [message]
     try {
@@ -259,7 +267,7 @@ export class Follower {
     if (this.#run !== undefined && pending === 0) this.#tell('live')
   }
 
-  /** The consumer goes: nothing is kept for a listener that is behind but the stream. */
+  /** Removes the consumer: for a listener that is behind, only the stream keeps messages. */
   #pause(pause: Promise<void>): void {
     this.#stop()
     this.#pauses += 1

@@ -20,17 +20,19 @@ import { readPage } from './pages.js'
 import { placeOf } from './position.js'
 import { Publisher } from './publisher.js'
 
-/** Between two attempts to have the library connect again, ms. */
+/** Minimum time between two forced reconnections, in milliseconds. */
 const RECONNECT = 5_000
 
 /**
- * A hub over NATS JetStream, for channels of several processes: one stream, with a subject for each channel. NATS 2.9 or newer.
+ * A hub over NATS JetStream, for channels of several processes: one stream, with one subject per
+ * channel. Requires NATS 2.9 or later.
  *
- * The hub uses the connection that it is given and never closes it. Connect with `maxReconnectAttempts: -1`: by default the library gives up for good after
- * ten attempts.
+ * The hub uses the given connection and never closes it. Connect with `maxReconnectAttempts: -1`:
+ * by default, the library gives up permanently after ten attempts.
  *
  * @param js - `jetstream(connection)` of @nats-io/jetstream 3
- * @throws {TcpSseError} `ERR_OPTION_TYPE` for anything else, `ERR_OPTION_UNKNOWN`, `ERR_OPTION_VALUE`
+ * @throws {TcpSseError} `ERR_OPTION_TYPE` for any other client, `ERR_OPTION_UNKNOWN`,
+ * `ERR_OPTION_VALUE`
  * @example
  * import { natsHub } from 'tcp-sse/nats'
  * import { connect } from '@nats-io/transport-node'
@@ -101,7 +103,7 @@ class NatsHub implements Hub {
     for (const feed of [...this.#feeds]) feed.close()
   }
 
-  /** The library says when the connection is lost, and when there is one again. */
+  /** Follows the library's reports of lost and restored connections. */
   async #listen(): Promise<void> {
     for await (const { type } of this.#client.connection.status()) {
       if (this.#closed) return
@@ -125,7 +127,10 @@ class NatsHub implements Hub {
     }
   }
 
-  /** A connection over which nothing is answered is no better than none; the library would notice after minutes. */
+  /**
+   * Forces a reconnection if nothing is answered over the connection. The library would notice only
+   * after minutes.
+   */
   #reconnect(): void {
     const { connection } = this.#client
     if (!this.#connected || connection.isClosed() || this.#closed) return
@@ -165,12 +170,12 @@ class NatsFeed implements Feed {
     if (this.#closed) throw hubDown('The channel has been closed.')
     const from = placeOf(after)
     const to = placeOf(upTo)
-    // What is no position of this log costs the server nothing.
+    // A string that is not a position of this log costs the server nothing.
     if (from === undefined || to === undefined) return NOTHING
     if (from.era !== this.follower.place?.era) return NOTHING
-    // A bound of another era: the log has begun anew, and its listener is just about to be told.
+    // The bound is of another era: the log was made anew, and the listener is about to learn that.
     const bound = to.era === from.era ? to.sequence : from.sequence
-    const late = (): Error => new Error('no answer in time')
+    const late = (): Error => new Error('There was no answer in time.')
     try {
       return await within(timeout, readPage(this.#source, from, bound, limit), late)
     } catch (error) {
@@ -193,7 +198,10 @@ class NatsFeed implements Feed {
   }
 }
 
-/** A channel's name as one token of a subject: bytes that are no letter, digit, `_` or `-` as `=` and two hexadecimal digits. */
+/**
+ * A channel's name as one token of a subject. Each byte that is not a letter, a digit, `_` or `-`
+ * becomes `=` and two hexadecimal digits.
+ */
 function tokenOf(channel: string): string {
   if (channel === '') return '='
   return channel.replaceAll(/[^\w-]/gu, (character) =>

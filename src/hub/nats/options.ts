@@ -11,38 +11,50 @@ import {
 /** Options of `natsHub`. */
 export interface NatsHubOptions {
   /**
-   * The JetStream stream that holds all channels; made where there is none, with `max_msgs_per_subject` for the largest history and a little
-   * more. Letters, digits, `_` and `-`, 64 at most.
+   * The JetStream stream that holds all channels. If it does not exist, the hub creates it, with
+   * `max_msgs_per_subject` for the largest history and 256 messages more. 1 to 64 letters, digits,
+   * `_` and `-`.
    * @defaultValue 'TCP_SSE'
    */
   stream?: string | undefined
   /**
-   * The first token of the subjects: a channel is `<prefix>.<its name>`. Letters, digits, `_` and `-`, 64 at most.
+   * The first token of the subjects: a channel is `<prefix>.<its name>`. 1 to 64 letters, digits,
+   * `_` and `-`.
    * @defaultValue 'tcp-sse'
    */
   prefix?: string | undefined
-  /** Where a new stream is kept. Memory is gone with the server. @defaultValue 'file' */
+  /**
+   * Where a new stream is stored. A stream in memory is lost with the server. @defaultValue 'file'
+   */
   storage?: 'file' | 'memory' | undefined
-  /** On how many servers a new stream is kept. 1 to 5. @defaultValue 1 */
+  /** The number of servers that store a new stream. 1 to 5. @defaultValue 1 */
   replicas?: number | undefined
   /**
-   * How long a new stream keeps an event, ms: at least the `maxAge` of each channel's history. Without it the events of channels that are no
-   * longer used stay. 1 000 to 2 147 483 647.
+   * How long a new stream keeps an event, in milliseconds. It must be at least the `maxAge` of each
+   * channel's history. Without it, the events of channels that are no longer used stay. 1 000 to 2
+   * 147 483 647.
    * @defaultValue without limit
    */
   maxAge?: number | undefined
-  /** How long an answer may take, ms; then it is asked again, until the time of the call is over. 100 to 60 000. @defaultValue 2_000 */
+  /**
+   * How long an answer may take, in milliseconds. Then the hub asks again, until the time of the
+   * call is over. 100 to 60 000. @defaultValue 2_000
+   */
   answerWithin?: number | undefined
   /**
-   * How often the server gives a sign of life on an idle feed, ms. After two and a half times as long without one the feed is made anew. 100
-   * to 60 000.
+   * How often the server sends a heartbeat on an idle feed, in milliseconds. After two and a half
+   * intervals without one, the hub makes the feed again. 100 to 60 000.
    * @defaultValue 2_000
    */
   heartbeat?: number | undefined
-  /** The longest pause between two attempts to make a feed anew, ms. 50 to 60 000. @defaultValue 2_000 */
+  /**
+   * The longest pause between two attempts to make a feed again, in milliseconds. 50 to 60 000.
+   * @defaultValue 2_000
+   */
   retryWithin?: number | undefined
   /**
-   * How many publications of this process may wait for their answers; more reject with `ERR_HUB_DOWN`. 1 to 1 000 000.
+   * How many publications of this process may wait for their answers. Further ones reject with
+   * `ERR_HUB_DOWN`. 1 to 1 000 000.
    * @defaultValue 10_000
    */
   maxPending?: number | undefined

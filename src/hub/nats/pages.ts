@@ -1,4 +1,5 @@
-// Reading by bounds: is the message there, and what comes behind it. The second by a consumer that lives for the one request.
+// Reads a page by bounds: looks up the message of `after`, and reads those after it with a consumer
+// that exists for this one request.
 import type { Entry, Page } from '../hub.js'
 import type { Api } from './api.js'
 import type { Connection, Message } from './client.js'
@@ -6,7 +7,7 @@ import { deliveryOf, inbox } from './delivery.js'
 import { decode, entryOf, placeIn } from './payload.js'
 import { checkOf, type Place } from './position.js'
 
-/** What a page is read from. */
+/** Where a page is read from. */
 export interface PageSource {
   readonly api: Api
   readonly connection: Connection
@@ -15,7 +16,7 @@ export interface PageSource {
 
 const NOTHING: Page = { outcome: 'unknown', entries: [], more: false }
 
-/** One page; `unknown` at once for what is no place of the stream. */
+/** Reads one page. Returns `unknown` at once if `after` is not a place of the stream. */
 export async function readPage(
   source: PageSource,
   after: Place,
@@ -31,7 +32,7 @@ export async function readPage(
     const entries = messages.flatMap((message) => decoded(message, after.era))
     const last = messages.at(-1)
     if (entries.length > 0 || !more || last === undefined) return { outcome, entries, more }
-    // Markers alone, which are as rare as new logs.
+    // Nothing but markers, which are as rare as new logs.
     behind = deliveryOf(last).sequence
   }
 }
@@ -50,11 +51,11 @@ async function lookUp({ api, subject }: PageSource, after: Place): Promise<Page[
     return same ? 'complete' : 'unknown'
   }
   const top = await api.message({ last_by_subj: subject })
-  // Behind the end: lost with a server, or never given.
+  // Beyond the end: the message was lost with a server, or never existed.
   return top !== undefined && top.sequence > after.sequence ? 'partial' : 'unknown'
 }
 
-/** Messages of the subject from a number on, up to another. */
+/** The subject's messages from one number up to another. */
 async function fetch(
   { api, connection, subject }: PageSource,
   from: number,
@@ -85,7 +86,9 @@ async function fetch(
   }
 }
 
-/** So many messages of a consumer; fewer where it has no more. The caller has a deadline. */
+/**
+ * The next `batch` messages of a consumer, or fewer if it has no more. The caller has a deadline.
+ */
 function next(connection: Connection, subject: string, batch: number): Promise<Message[]> {
   return new Promise((resolve) => {
     const messages: Message[] = []

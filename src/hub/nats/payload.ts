@@ -1,8 +1,9 @@
-// An entry as a message: a JSON array of token, text and key; a marker, which is no event, has the token alone.
+// An entry as a message: a JSON array of token, text and key. A marker, which has no event, has
+// only the token.
 import type { Entry, NewEntry } from '../hub.js'
 import { checkOf, type Place, positionOf } from './position.js'
 
-/** What a message has. */
+/** The content of a message. */
 export interface Payload {
   readonly token: string
   readonly text?: string
@@ -17,7 +18,7 @@ export function encodeMarker(token: string): string {
   return JSON.stringify([token])
 }
 
-/** What others have published to our subjects counts as a marker. */
+/** A message that another program has published to the hub's subjects counts as a marker. */
 export function decode(text: string): Payload {
   try {
     const [token, event, key] = JSON.parse(text) as string[]

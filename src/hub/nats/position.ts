@@ -1,9 +1,10 @@
-// Positions: `<era>.<sequence>.<check>`. The era is the time at which the stream was made. The check is a hash of the entry's token, because a server that
-// has lost the end of a stream gives its numbers again.
+// Positions: `<era>.<sequence>.<check>`. The era is the time at which the stream was made. The
+// check is a hash of the entry's token, because a server that has lost the end of a stream reuses
+// its numbers.
 import { hash } from '../hash.js'
 import type { Position } from '../hub.js'
 
-/** A position's parts. */
+/** The parts of a position. */
 export interface Place {
   readonly era: string
   readonly sequence: number
@@ -16,14 +17,14 @@ export function positionOf({ era, sequence, check }: Place): Position {
   return `${era}.${sequence}.${check}`
 }
 
-/** The parts of what a client has sent, or `undefined` for what is no position. */
+/** The parts of a position that a client has sent. `undefined` if it is not a position. */
 export function placeOf(position: Position): Place | undefined {
   const [, era, sequence, check] = POSITION.exec(position) ?? []
   if (era === undefined || check === undefined) return undefined
   return { era, sequence: Number(sequence), check }
 }
 
-/** A hash of an entry's token: a number that the server gives again is of another entry. */
+/** A hash of an entry's token. It distinguishes entries that got the same number. */
 export function checkOf(token: string): string {
   return hash(token).toString(36)
 }

@@ -1,7 +1,9 @@
-// One feed's publications, in order, each in the stream once: what was not answered is sent again with the same `Nats-Msg-Id`, which the server
-// recognizes within its duplicate window (two minutes).
+// One feed's publications: in order, and each in the stream once. A publication that was not
+// answered is sent again with the same `Nats-Msg-Id`, which the server recognizes within its
+// duplicate window (two minutes).
 //
-// Many are in flight while all is well. After a failure there is one at a time until one is taken: so nothing overtakes what has to be sent again.
+// Normally many are in flight. After a failure there is only one at a time until one is taken, so
+// that none overtakes those that must be sent again.
 import { TcpSseError } from '../../internal/errors.js'
 import { callAfter } from '../../internal/scheduling.js'
 import { hubDown, publishUnknown } from '../failures.js'
@@ -11,35 +13,35 @@ import type { Settings } from './options.js'
 import { encode } from './payload.js'
 import { checkOf, positionOf } from './position.js'
 
-/** Publications of a feed in flight. */
+/** Maximum publications of a feed in flight. */
 const WINDOW = 256
 
-/** Before a failed publication is tried again, ms. */
+/** Pause before a failed publication is sent again, in milliseconds. */
 const PAUSE = 100
 
 interface Pending {
   readonly payload: string
   readonly token: string
-  /** Unlike that of any other publication. */
+  /** Unique among all publications. */
   readonly id: string
   readonly resolve: (position: Position) => void
   readonly reject: (error: TcpSseError) => void
   readonly cancel: () => void
-  /** Whether the server may have it. */
+  /** Whether the server may have stored it. */
   sent: boolean
   inFlight: boolean
 }
 
-/** What a publisher has to know of its hub. */
+/** What a publisher needs from its hub. */
 export interface PublisherOptions {
   readonly client: NatsClient
   readonly settings: Settings
   readonly subject: string
   /** Whether there is a connection. */
   readonly connected: () => boolean
-  /** The stream's era; makes the stream where there is none. */
+  /** Returns the stream's era. Makes the stream if it does not exist. */
   ensure(): Promise<string>
-  /** Counts what is pending in the hub; `false`: that is too much. */
+  /** Counts what is pending in the hub. Returns `false` if the limit is reached. */
   count(change: 1 | -1): boolean
 }
 
@@ -63,14 +65,14 @@ export class Publisher {
     if (this.#closed) return Promise.reject(hubDown('The channel has been closed.'))
     const payload = encode(entry)
     const longest = this.#options.client.connection.info?.max_payload ?? Number.POSITIVE_INFINITY
-    // Headers count, too.
+    // The server's limit includes the headers.
     const size = Buffer.byteLength(payload) + 256
     if (size > longest) {
-      const why = `The event has ${size} bytes with its headers; the NATS server takes ${longest} (max_payload).`
+      const why = `The event has ${size} bytes with its headers. The limit of the NATS server (max_payload) is ${longest}.`
       return Promise.reject(new TcpSseError('ERR_EVENT_INVALID', why))
     }
     if (!this.#options.count(1)) {
-      return Promise.reject(hubDown('Too many publications wait for an answer of NATS.'))
+      return Promise.reject(hubDown('Too many publications are waiting for an answer from NATS.'))
     }
     return new Promise((resolve, reject) => {
       const pending: Pending = {
@@ -88,13 +90,13 @@ export class Publisher {
     })
   }
 
-  /** The stream is there, and has this era. */
+  /** Called when the stream exists, with its era. */
   start(era: string): void {
     this.#era = era
     this.flush()
   }
 
-  /** Sends what may be sent. */
+  /** Sends as many publications as the limits allow. */
   flush(): void {
     if (this.#era === undefined || this.#cancelPause !== undefined) return
     if (!this.#options.connected()) return
@@ -126,11 +128,10 @@ export class Publisher {
   #taken(pending: Pending, sequence: number): void {
     this.#inFlight -= 1
     this.#careful = this.#pending.some((each) => !each.inFlight && each.sent)
-    // One before it that was not taken has lost its place.
+    // A publication before it that was not taken has lost its place in the order.
     for (const each of [...this.#pending]) {
       if (each === pending) break
-      if (!each.inFlight)
-        this.#giveUp(each, 'NATS has not taken the event, and has taken a later one.')
+      if (!each.inFlight) this.#giveUp(each, 'NATS has taken a later event, but not this one.')
     }
     const era = this.#era ?? ''
     const place = { era, sequence, check: checkOf(pending.token) }
@@ -146,7 +147,7 @@ export class Publisher {
       const why = `JetStream has refused the event: ${error.message}`
       this.#settle(pending, () => pending.reject(hubDown(why, error)))
     }
-    // Those in flight come first: they may have been taken.
+    // Wait for those in flight: they may have been taken.
     if (this.#inFlight > 0 || this.#cancelPause !== undefined || this.#closed) return
     this.#pause()
   }
@@ -155,7 +156,7 @@ export class Publisher {
     this.#cancelPause = callAfter(PAUSE, () => void this.#again())
   }
 
-  /** The stream may be another one by now, or not be there. */
+  /** Asks for the stream's era again, because the stream may be another one now, or be gone. */
   async #again(): Promise<void> {
     try {
       if (this.#pending.length > 0) this.#era = await this.#options.ensure()
@@ -182,7 +183,10 @@ export class Publisher {
   }
 }
 
-/** Whether it is JetStream's answer to this message, which another attempt would get again. */
+/**
+ * Whether the error is JetStream's answer to this message. Another attempt would get the same
+ * answer.
+ */
 function isRefusal(error: Error): boolean {
   return error.name === 'JetStreamApiError'
 }

@@ -1,9 +1,10 @@
-// The last places of a feed. A server that has lost the end of its stream gives the numbers again, to other events: then what both have in common is looked for
-// here, so that nothing new is skipped.
+// The last places of a feed. A server that has lost the end of its stream reuses the numbers for
+// other events. The trail then shows what both streams have in common, so that no new event is
+// skipped.
 import type { Stored } from './api.js'
 import { checkOf, type Place } from './position.js'
 
-/** Places that are remembered. */
+/** How many places are remembered. */
 const LENGTH = 512
 
 /** Looks up a message by its number. */
@@ -18,12 +19,15 @@ export class Trail {
     if (this.#places.length >= 2 * LENGTH) this.#places = this.#places.slice(-LENGTH)
   }
 
-  /** Forgets all: the feed goes on elsewhere. */
+  /** Forgets all places, because the feed continues elsewhere. */
   clear(): void {
     this.#places = []
   }
 
-  /** The last that is still in the stream: those before it are, too, and none behind it. */
+  /**
+   * The last place that is still in the stream. Those before it are in the stream, too; those after
+   * it are not.
+   */
   async lastKept(lookUp: LookUp): Promise<Place | undefined> {
     let low = 0
     let high = this.#places.length
@@ -37,7 +41,7 @@ export class Trail {
   }
 }
 
-/** Whether a message is the one of this place. */
+/** Whether a message is the one at this place. */
 export function isAt(message: Stored | undefined, place: Place | undefined): boolean {
   return message !== undefined && place !== undefined && checkOf(message.token) === place.check
 }

@@ -1,4 +1,4 @@
-// The connection that everything but the reading of the logs' ends goes over.
+// The connection for everything except reading the ends of the logs.
 import type { RedisConnector } from './connector.js'
 import { Link } from './link.js'
 import type { Settings } from './options.js'
@@ -6,12 +6,15 @@ import type { Publisher } from './publisher.js'
 import { isReply } from './replies.js'
 import type { Identity, Session } from './session.js'
 
-/** Publishes and asks, over one connection. */
+/** Publishes and reads pages, over one connection. */
 export class Commands {
   readonly link: Link
   readonly #settings: Settings
   readonly #publishers = new Set<Publisher>()
-  /** Connections that were lost with something in flight: what the server has of them may still be executed. */
+  /**
+   * Connections that were lost with commands in flight. The server may still execute those
+   * commands.
+   */
   #loose: (Identity | undefined)[] = []
   #current: Session | undefined
 
@@ -32,7 +35,7 @@ export class Commands {
     this.#publishers.delete(publisher)
   }
 
-  /** Sends what needs no answer, if there is a connection. */
+  /** Sends commands whose answers do not matter, if there is a connection. */
   tell(...commands: string[][]): void {
     const { session } = this.link
     for (const args of commands) session?.command(args, this.#settings.answerWithin).catch(() => {})
@@ -45,7 +48,7 @@ export class Commands {
       for (const publisher of [...this.#publishers]) await publisher.attach(session, fenced)
       this.#loose = []
     } catch (error) {
-      // Where the server refuses what this needs, it is tried again with the next connection.
+      // The server has refused a command that is needed here. The next connection tries again.
       session.fail(error as Error)
     }
   }
@@ -58,8 +61,9 @@ export class Commands {
   }
 
   /**
-   * Has the server end the connections that were lost, because it may have commands of theirs in its buffers. By id and address: ids of
-   * another server, or of the same one before a restart, are others'. Whether that is certain.
+   * Lets the server end the lost connections, because it may still have their commands in its
+   * buffers. Each is identified by id and address: the same id on another server, or before a
+   * restart, is another connection. Returns whether all of them have certainly ended.
    */
   async #fence(session: Session): Promise<boolean> {
     if (![...this.#publishers].some((publisher) => publisher.inFlight)) return true

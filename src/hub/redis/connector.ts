@@ -1,33 +1,40 @@
-// Connections by way of a client library that the application has. The library connects, authenticates and speaks the protocol; when to
-// connect again, what to send again and how long to wait is ours, because each library does that in another way.
+// Connections through the application's client library. The library connects, authenticates and
+// speaks the protocol. This project decides when to reconnect, what to send again and how long to
+// wait, because each library does so differently.
 import { wrongType } from '../../internal/validate.js'
 
 /** One connection to a server, or to a cluster. */
 export interface RedisConnection {
   /**
-   * Sends a command, its name first. Those of one connection reach the server in the order of the calls, and each once at most.
+   * Sends a command. The first argument is its name. Commands of one connection reach the server in
+   * the order of the calls, each at most once.
    *
-   * @returns the reply, with strings for strings and arrays for arrays; rejects with an error whose message is the server's (`READONLY You
-   * can't write …`), or with any other where the connection is the cause
+   * @returns the reply, with strings for strings and arrays for arrays. Rejects with an error whose
+   * message is the server's (`READONLY You can't write …`), or with any other error if the
+   * connection is the cause
    */
   command(args: readonly string[]): Promise<unknown>
-  /** Ends it at once; what is pending may settle or not. */
+  /** Closes the connection at once. Pending commands may settle or not. */
   close(): void
 }
 
-/** Makes connections, for client libraries that `redisHub` does not know. */
+/** Makes connections. Implement it for client libraries that `redisHub` does not know. */
 export interface RedisConnector {
-  /** Connects once, without trying again. */
+  /** Connects once, without retries. */
   connect(): Promise<RedisConnection>
   /**
-   * Whether a connection is a cluster's: its commands may go to several servers, and may be redirected. Then a feed sends one event at a
-   * time, and does not send again what was not answered.
+   * Whether a connection belongs to a cluster, where commands can go to several servers and can be
+   * redirected. A feed then sends one event at a time, and does not repeat an event that was not
+   * answered.
    * @defaultValue false
    */
   readonly cluster?: boolean | undefined
 }
 
-/** What `redisHub` takes: a client of `redis` (node-redis 5 or 6), of `ioredis` (5 or 6), single or cluster, or a `RedisConnector`. */
+/**
+ * What `redisHub` accepts: a client of `redis` (node-redis 5 or 6) or of `ioredis` (5 or 6), single
+ * or cluster, or a `RedisConnector`.
+ */
 export type RedisClient = object
 
 interface AnyClient {
@@ -51,7 +58,7 @@ interface IoRedis extends AnyClient {
 }
 
 /**
- * Knows a client by its methods.
+ * Recognizes a client by its methods.
  *
  * @throws {TcpSseError} `ERR_OPTION_TYPE`
  */
@@ -110,7 +117,7 @@ function ioRedis(template: IoRedis, connectTimeout: number): RedisConnector {
     retryStrategy: never,
     sentinelRetryStrategy: never,
     reconnectOnError: null,
-    // On by default: an XADD in flight would be sent again.
+    // On by default in ioredis: it would send an XADD in flight again.
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
     enableAutoPipelining: false,
@@ -123,7 +130,7 @@ function ioRedis(template: IoRedis, connectTimeout: number): RedisConnector {
   const several = {
     lazyConnect: true,
     clusterRetryStrategy: never,
-    // 0 is off: what was not answered is not sent again.
+    // 0 turns it off, so that unanswered commands are not sent again.
     retryDelayOnFailover: 0,
     enableAutoPipelining: false,
     keyPrefix: '',
@@ -147,13 +154,13 @@ async function opened(
   end: () => void,
   command: (args: readonly string[]) => Promise<unknown>,
 ): Promise<RedisConnection> {
-  // The command that fails says the same.
+  // The command that fails reports the same error.
   client.on('error', () => {})
   const close = (): void => {
     try {
       end()
     } catch {
-      // It was closed already.
+      // It was already closed.
     }
   }
   try {
@@ -165,7 +172,7 @@ async function opened(
   return { command: async (args) => command(args), close }
 }
 
-/** The key that says where in a cluster a command belongs. */
+/** The key that determines where in a cluster a command goes. */
 function keyOf(args: readonly string[]): string | undefined {
   const [name] = args
   if (name === 'XREAD') return args[args.indexOf('STREAMS') + 1]

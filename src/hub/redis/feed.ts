@@ -6,7 +6,7 @@ import type { Publisher } from './publisher.js'
 import { compareIds, placeOf } from './stream-id.js'
 import type { Tail } from './tail.js'
 
-/** What a feed is made of. */
+/** The parts of a feed. */
 export interface FeedParts {
   readonly tail: Tail
   readonly publisher: Publisher
@@ -35,10 +35,10 @@ export class RedisFeed implements Feed {
     const { tail, commands, answerWithin } = this.#parts
     const from = placeOf(after)
     const to = placeOf(upTo)
-    // What is no position of this log costs the server nothing.
+    // A string that is not a position of this log costs the server nothing.
     if (from === undefined || to === undefined || tail.place === undefined) return NOTHING
     if (from.era !== tail.place.era) return NOTHING
-    // A bound of another era: the log has begun anew, and its listener is just about to be told.
+    // The bound is of another era: the log was made anew, and the listener is about to learn that.
     const bound = to.era === from.era ? to.id : from.id
     return commands.link.request(timeout, (session) =>
       readPage((...args) => session.command(args, answerWithin), tail.key, from, bound, limit),

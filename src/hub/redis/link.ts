@@ -1,4 +1,4 @@
-// A connection that is made anew whenever it is lost, without an end and with growing pauses.
+// A connection that is made again each time it is lost, without limit and with growing pauses.
 import { callAfter, monotonicNow } from '../../internal/scheduling.js'
 import { backoff, hubDown, within } from '../failures.js'
 import type { RedisConnection, RedisConnector } from './connector.js'
@@ -6,13 +6,13 @@ import type { Settings } from './options.js'
 import { isReply } from './replies.js'
 import { type Identity, Session } from './session.js'
 
-/** Told of connections that come and go. */
+/** Learns of connections that are established and lost. */
 export interface LinkListener {
   up(session: Session): void
   down(cause: Error): void
 }
 
-/** A connection that lived for so long is no failed attempt, ms. */
+/** A connection that lasted this long does not count as a failed attempt, in milliseconds. */
 const PROVEN = 5_000
 
 /** Keeps one connection. */
@@ -24,7 +24,7 @@ export class Link {
   #attempt = 0
   #closed = false
   #cancel: (() => void) | undefined
-  /** Those who wait for a connection. */
+  /** Requests that wait for a connection. */
   #waiting = new Set<() => void>()
 
   constructor(connector: RedisConnector, settings: Settings, listener: LinkListener) {
@@ -34,12 +34,15 @@ export class Link {
     void this.#connect()
   }
 
-  /** The present connection, if there is one. */
+  /** The current connection, if there is one. */
   get session(): Session | undefined {
     return this.#session
   }
 
-  /** Asks what may be asked twice: over the next connection where the present one is lost. @throws {TcpSseError} `ERR_HUB_DOWN` */
+  /**
+   * Sends requests that may be sent twice. If the connection is lost, they are sent over the next
+   * one. @throws {TcpSseError} `ERR_HUB_DOWN`
+   */
   async request<T>(timeout: number, ask: (session: Session) => Promise<T>): Promise<T> {
     const due = monotonicNow() + timeout
     for (;;) {
@@ -77,7 +80,7 @@ export class Link {
     }
   }
 
-  /** One attempt; a connection that comes too late is closed. */
+  /** Makes one attempt. A connection that comes too late is closed. */
   #opened(): Promise<RedisConnection> {
     const attempt = Promise.resolve().then(() => this.#connector.connect())
     const { answerWithin } = this.#settings
@@ -90,7 +93,10 @@ export class Link {
     })
   }
 
-  /** Also the proof that the server answers. Not every server, and no cluster, says who we are. */
+  /**
+   * Also proves that the server answers. Some servers, and all clusters, do not say which
+   * connection this is.
+   */
   async #identify(session: Session): Promise<Identity | undefined> {
     if (this.#connector.cluster) return undefined
     try {
@@ -119,7 +125,7 @@ export class Link {
     this.#cancel = callAfter(pause, () => void this.#connect())
   }
 
-  /** A connection, as soon as there is one. */
+  /** Returns a connection as soon as there is one. */
   async #ready(due: number): Promise<Session> {
     for (;;) {
       if (this.#closed) throw hubDown('The hub has been closed.')

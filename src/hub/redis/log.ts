@@ -1,8 +1,10 @@
 // One channel's stream, command by command.
 //
-// The stream is the log, and nothing is kept beside it that could be lost on its own: the era is the last delivered id of a consumer group
-// that nobody reads with. It is made by the first who opens the log, it is replicated and lost together with the entries, and no
-// trimming touches it. A log begins with a marker, an entry that is no event, so that a position is always an entry's.
+// The stream is the log. Nothing is kept beside it that could be lost separately. The era is the
+// last delivered id of a consumer group that has no consumers. The process that opens the log first
+// makes it. It is replicated and lost together with the entries, and trimming does not affect it. A
+// log begins with a marker, which is an entry without an event, so that each position is the
+// position of an entry.
 import type { Entry, Page } from '../hub.js'
 import { entriesOf, isReply, lastDeliveredOf, type RawEntry } from './replies.js'
 import { before, beyond, compareIds, type Place, positionOf, type StreamId } from './stream-id.js'
@@ -10,7 +12,7 @@ import { before, beyond, compareIds, type Place, positionOf, type StreamId } fro
 /** Sends one command. */
 export type Ask = (...args: string[]) => Promise<unknown>
 
-/** What a log says of itself. */
+/** The era and the newest entry of a log. */
 export interface LogEnds {
   readonly era: string
   /** The newest entry. */
@@ -19,7 +21,7 @@ export interface LogEnds {
 
 const ERA = 'tcp-sse-era'
 
-/** The log's era and top; makes the log where there is none. */
+/** Returns the log's era and top. Makes the log if it does not exist. */
 export async function openLog(ask: Ask, key: string): Promise<LogEnds> {
   for (;;) {
     const [era, top] = await Promise.all([eraOf(ask, key), topOf(ask, key)])
@@ -45,7 +47,8 @@ async function makeEra(ask: Ask, key: string): Promise<void> {
   try {
     await ask('XGROUP', 'CREATE', key, ERA, id)
   } catch (error) {
-    // BUSYGROUP: another process was first. No key: it has been deleted since, and is made again.
+    // BUSYGROUP: another process was first. No key: it was deleted in the meantime, and is made
+    // again.
     if (!isReply(error) || !/^BUSYGROUP |requires the key to exist/.test(error.message)) throw error
   }
 }
@@ -54,17 +57,22 @@ async function topOf(ask: Ask, key: string): Promise<StreamId | undefined> {
   return entriesOf(await ask('XREVRANGE', key, '+', '-', 'COUNT', '1'))[0]?.id
 }
 
-/** Where a reader stands in a log. */
+/** A reader's position in a log. */
 export interface Cursor extends Place {
-  /** An entry: what is behind the cursor is there for as long as this one is. The cursor itself, but for one that was moved. */
+  /**
+   * An entry that proves, while it exists, that no entry after the cursor was trimmed. It is the
+   * cursor itself unless the cursor was moved.
+   */
   readonly anchor: StreamId
 }
 
 /**
- * Whether everything behind a cursor is still there; where it may not be, the cursor with which to go on.
+ * Checks that no entry after a cursor has been removed. Returns `undefined` if so, and otherwise
+ * the cursor with which to continue.
  *
- * The oldest is trimmed first: so an anchor that is there after a read says that nothing between it and what was read is missing.
- * One that is not there was trimmed, or was lost with a server.
+ * Redis trims the oldest entry first. If the anchor still exists after a read, nothing between it
+ * and the entries that were read is missing. If it does not exist, it was trimmed, or was lost with
+ * a server.
  */
 export async function verify(ask: Ask, key: string, cursor: Cursor): Promise<Cursor | undefined> {
   const { anchor, id } = cursor
@@ -76,7 +84,8 @@ export async function verify(ask: Ask, key: string, cursor: Cursor): Promise<Cur
   if (ends.era !== cursor.era || older === undefined) {
     return { era: ends.era, id: before(first), anchor: first }
   }
-  // Lost with a server. The place from which it goes on is not the old one: who stands there has missed what its server has lost.
+  // The entry was lost with a server. The new position differs from the old one, because a client
+  // with the old one has missed what this server has lost.
   let next = await firstBehind(ask, key, id)
   while (next === undefined) {
     await push(ask, key, beyond(id))
@@ -86,14 +95,14 @@ export async function verify(ask: Ask, key: string, cursor: Cursor): Promise<Cur
 }
 
 /**
- * Adds a marker behind a place, where the log's end is before it because the new server's clock is behind: what comes next would get ids below the
- * place's, and would not be read.
+ * Adds a marker after an id that is beyond the log's end. The log ends too early if the clock of a
+ * new server is behind. Without the marker, new entries would get lower ids and would not be read.
  */
 async function push(ask: Ask, key: string, id: StreamId): Promise<void> {
   try {
     await ask('XADD', key, id, 'o', '1')
   } catch (error) {
-    // "… equal or smaller": somebody else's came first.
+    // "… equal or smaller": another process has added an entry in the meantime.
     if (!isReply(error)) throw error
   }
 }
@@ -102,7 +111,10 @@ async function firstBehind(ask: Ask, key: string, id: StreamId): Promise<StreamI
   return (await range(ask, key, `(${id}`, '+', 1))[0]?.id
 }
 
-/** Reads by bounds: one command of `limit` entries, and two small ones more where `after` is not there. */
+/**
+ * Reads by bounds: one XRANGE of at most `limit + 1` entries, and two small commands if `after` is
+ * missing. If the range has nothing but markers, it reads the next range.
+ */
 export async function readPage(
   ask: Ask,
   key: string,
@@ -129,7 +141,7 @@ export async function readPage(
   const seen = new Seen()
   const entries = raw.flatMap((each) => decode(each, after.era, seen) ?? [])
   if (entries.length > 0 || !more) return { outcome, entries, more }
-  // Markers alone, which are as rare as new logs.
+  // Nothing but markers, which are as rare as new logs.
   return { ...(await readPage(ask, key, { era: after.era, id: last }, upTo, limit)), outcome }
 }
 
@@ -143,7 +155,7 @@ async function range(
   return entriesOf(await ask('XRANGE', key, from, to, 'COUNT', String(count)))
 }
 
-/** An entry for listeners, or `undefined` for a marker and for what was there before. */
+/** An entry for listeners. `undefined` for a marker and for a repetition. */
 export function decode({ id, fields }: RawEntry, era: string, seen: Seen): Entry | undefined {
   const { e: text, t: token = '', k: key, u = '', n } = fields
   if (text === undefined) return undefined
@@ -151,10 +163,13 @@ export function decode({ id, fields }: RawEntry, era: string, seen: Seen): Entry
   return { position: positionOf(era, id), text, token, ...(key === undefined ? {} : { key }) }
 }
 
-/** Publishers that are remembered. */
+/** How many publishers are remembered. */
 const PUBLISHERS = 1_000
 
-/** The last number of each publisher: what is not above it was sent again by something on the way, or came too late. */
+/**
+ * The last number of each publisher. An entry with that number or a lower one was sent again on its
+ * way, or came too late.
+ */
 export class Seen {
   readonly #last = new Map<string, number>()
 

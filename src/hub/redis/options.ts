@@ -4,45 +4,51 @@ import { type Check, type Checks, duration, integer, wrongType } from '../../int
 /** Options of `redisHub`. */
 export interface RedisHubOptions {
   /**
-   * Stands before every key, and names the hub: two hubs with different prefixes share nothing. Without braces, 64 characters at most.
+   * The first part of every key, and the name of the hub: two hubs with different prefixes share
+   * nothing. 1 to 64 characters without braces and white space.
    * @defaultValue 'tcp-sse'
    */
   prefix?: string | undefined
   /**
-   * Into how many slots the channels are divided, for Redis Cluster: each is a hash tag of its own, with two connections of each
-   * process. All processes need the same number, because it is a part of the keys. 1 to 1024.
+   * The number of slots over which the channels are spread, for Redis Cluster. Each slot has its
+   * own hash tag, and two connections from each process. All processes need the same number,
+   * because it is part of the keys. 1 to 1024.
    * @defaultValue 1
    */
   partitions?: number | undefined
   /**
-   * For how long a read of the stream's end waits in the server, ms. 100 to 60 000.
+   * How long a read at the stream's end blocks in the server, in milliseconds. 100 to 60 000.
    * @defaultValue 2_000
    */
   blockFor?: number | undefined
   /**
-   * How long an answer may take, connecting included, ms: then the connection is dropped and made anew. A reading connection that has died without a
-   * sign is noticed after `blockFor + answerWithin`. 100 to 60 000.
+   * How long an answer may take, including the time to connect, in milliseconds. After that the
+   * connection is dropped and made again. A reading connection that died silently is noticed after
+   * `blockFor + answerWithin`. 100 to 60 000.
    * @defaultValue 2_000
    */
   answerWithin?: number | undefined
   /**
-   * The longest pause between two attempts to connect, ms. 50 to 60 000.
+   * The longest pause between two attempts to connect, in milliseconds. 50 to 60 000.
    * @defaultValue 2_000
    */
   reconnectWithin?: number | undefined
   /**
-   * How often a channel without events is looked up, so that a log that was emptied meanwhile is noticed, ms. 1 000 to 3 600 000.
+   * How often the hub checks a channel without events, to notice a log that was emptied, in
+   * milliseconds. 1 000 to 3 600 000.
    * @defaultValue 30_000
    */
   checkEvery?: number | undefined
   /**
-   * How many channels one connection reads. A process with more has several: what a wake-up costs the server grows with the number of streams
-   * (83 us for 1 000). 1 to 10 000.
+   * How many channels one connection reads. A process with more channels uses several connections,
+   * because the server's cost of a wake-up grows with the number of streams (83 us for 1 000). 1 to
+   * 10 000.
    * @defaultValue 1_000
    */
   channelsPerConnection?: number | undefined
   /**
-   * How many publications of this process may wait for their answers; more reject with `ERR_HUB_DOWN`. 1 to 1 000 000.
+   * How many publications of this process may wait for their answers. Further ones reject with
+   * `ERR_HUB_DOWN`. 1 to 1 000 000.
    * @defaultValue 10_000
    */
   maxPending?: number | undefined

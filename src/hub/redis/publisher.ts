@@ -1,8 +1,9 @@
-// One feed's publications, in order, each in the log once or not at all.
+// One feed's publications: in order, and each in the log once or not at all.
 //
-// Commands of one connection are executed in order. So when it breaks, what has arrived of those in flight is a prefix: the end of the log says
-// how long it is, and the rest is sent again. Before it is asked, the old connection is ended by the server (`Commands`): nothing of it
-// can arrive later.
+// The server executes the commands of one connection in order. If the connection breaks, the
+// commands in flight that have arrived are a prefix. The end of the log shows how long the prefix
+// is, and the rest is sent again. Before the log is read, the server ends the old connection
+// (`Commands`), so that nothing from it can arrive later.
 import { TcpSseError } from '../../internal/errors.js'
 import { callAfter } from '../../internal/scheduling.js'
 import { hubDown, publishUnknown } from '../failures.js'
@@ -13,10 +14,10 @@ import { entriesOf, isReply, isTransient } from './replies.js'
 import type { Session } from './session.js'
 import { compareIds, type Place, positionOf, type StreamId } from './stream-id.js'
 
-/** Characters of an event, at most: the server takes four times as many bytes. */
+/** Maximum characters of an event. The server accepts four times as many bytes. */
 const LONGEST = 128 * 1024 * 1024
 
-/** Entries that are looked at in one go, from the log's end on. */
+/** Entries that are read at a time, backwards from the log's end. */
 const BATCH = 256
 
 interface Pending {
@@ -26,19 +27,21 @@ interface Pending {
   readonly reject: (error: TcpSseError) => void
   readonly cancel: () => void
   sent: boolean
-  /** Its promise has settled. */
+  /** Whether its promise has already settled. */
   late: boolean
 }
 
-/** What a publisher has to know of its hub. */
+/** What a publisher needs from its hub. */
 export interface PublisherOptions {
   readonly key: string
   readonly name: string
   readonly maxEvents: number
   readonly settings: Settings
-  /** Whether each waits for the one before: a cluster's client may reorder. */
+  /**
+   * Whether each publication waits for the one before, because a cluster's client may reorder them.
+   */
   readonly oneByOne: boolean
-  /** Counts what is pending in the hub; `false`: that is too much. */
+  /** Counts what is pending in the hub. Returns `false` if the limit is reached. */
   count(change: 1 | -1): boolean
 }
 
@@ -48,9 +51,9 @@ export class Publisher {
   #pending: Pending[] = []
   #number = 0
   #session: Session | undefined
-  /** An entry that is in the log and comes before all that is in flight. */
+  /** An entry of the log that precedes everything in flight. */
   #floor: Place | undefined
-  /** The log is gone, and is made again when all that was sent has been refused. */
+  /** Whether the log is gone. It is made again once all commands in flight have been refused. */
   #gone = false
   #closed = false
 
@@ -61,11 +64,11 @@ export class Publisher {
   publish(entry: NewEntry, timeout: number): Promise<Position> {
     if (this.#closed) return Promise.reject(hubDown('The channel has been closed.'))
     if (entry.text.length > LONGEST) {
-      const why = `The event has ${entry.text.length} characters; Redis takes ${LONGEST}.`
+      const why = `The event has ${entry.text.length} characters. The limit for Redis is ${LONGEST}.`
       return Promise.reject(new TcpSseError('ERR_EVENT_INVALID', why))
     }
     if (!this.#options.count(1)) {
-      return Promise.reject(hubDown('Too many publications wait for an answer of Redis.'))
+      return Promise.reject(hubDown('Too many publications are waiting for an answer from Redis.'))
     }
     return new Promise((resolve, reject) => {
       const number = ++this.#number
@@ -83,7 +86,7 @@ export class Publisher {
     })
   }
 
-  /** The log has been opened: its first position. */
+  /** Called when the log has been opened, with its first position. */
   start(place: Place): void {
     this.#floor ??= place
     if (place.era !== this.#floor.era) this.#floor = place
@@ -94,7 +97,10 @@ export class Publisher {
     return this.#pending.some(({ sent }) => sent)
   }
 
-  /** There is a connection, and nothing of the earlier ones can arrive any more, if `fenced`. */
+  /**
+   * Called when there is a new connection. `fenced`: nothing from earlier connections can still
+   * arrive.
+   */
   async attach(session: Session, fenced: boolean): Promise<void> {
     await this.#recover(session, fenced)
     if (this.#closed) return
@@ -103,7 +109,7 @@ export class Publisher {
     this.#flush()
   }
 
-  /** The connection is lost. */
+  /** Called when the connection is lost. */
   detach(): void {
     this.#session = undefined
   }
@@ -123,7 +129,7 @@ export class Publisher {
   #flush(): void {
     const session = this.#session
     if (session === undefined || this.#floor === undefined || this.#gone) return
-    // What is not sent comes behind what is.
+    // Publications that were not sent follow those that were.
     let first = this.#pending.length
     while (first > 0 && this.#pending[first - 1]?.sent === false) first -= 1
     const end = this.#options.oneByOne ? Math.min(this.#pending.length, 1) : this.#pending.length
@@ -143,7 +149,7 @@ export class Publisher {
   #taken(pending: Pending, id: StreamId): void {
     const era = this.#floor?.era ?? ''
     this.#floor = { era, id }
-    // Those before it were refused, and have lost their place.
+    // Publications before it that were refused have lost their place in the order.
     for (const each of [...this.#pending]) {
       if (each === pending) break
       if (!each.sent) this.#settle(each, () => each.reject(hubDown('Redis has refused the event.')))
@@ -152,7 +158,7 @@ export class Publisher {
     if (this.#options.oneByOne) this.#flush()
   }
 
-  /** There is no such stream: it was flushed, or has expired. */
+  /** The stream does not exist: it was flushed, or has expired. */
   #refused(session: Session, pending: Pending): void {
     pending.sent = false
     this.#gone = true
@@ -187,7 +193,10 @@ export class Publisher {
     if (this.#options.oneByOne) this.#flush()
   }
 
-  /** Finds out what has arrived of those in flight. The rest is as if it had never been sent, or is unknown for good. */
+  /**
+   * Finds out which of the publications in flight have arrived. The others are sent again if that
+   * is safe, and otherwise reject as unknown.
+   */
   async #recover(session: Session, fenced: boolean): Promise<void> {
     if (!this.inFlight || this.#floor === undefined) return
     const { found, certain } = await this.#arrived(session, this.#floor)
@@ -204,8 +213,9 @@ export class Publisher {
   }
 
   /**
-   * Our entries behind the floor, from the log's end on; `certain` if there are no others. The floor may have been lost with a server: but what
-   * is older than it says that nothing behind it was trimmed.
+   * Finds this publisher's entries after the floor, backwards from the log's end. `certain`: there
+   * are no others. The floor itself may have been lost with a server; an older entry still proves
+   * that nothing after it was trimmed.
    */
   async #arrived(
     session: Session,
@@ -227,7 +237,10 @@ export class Publisher {
     }
   }
 
-  /** Its time is over. What was sent stays in the list until it is known what became of it, so that those behind it keep their order. */
+  /**
+   * The timeout has passed. A publication that was sent stays in the list until its outcome is
+   * known, so that those after it keep their order.
+   */
   #expire(pending: Pending): void {
     if (pending.sent) {
       pending.late = true
@@ -242,7 +255,7 @@ export class Publisher {
 
   #rejectAll(error: unknown): void {
     for (const each of [...this.#pending]) {
-      this.#settle(each, () => each.reject(hubDown('Redis makes no log.', error)))
+      this.#settle(each, () => each.reject(hubDown('Redis cannot create the log.', error)))
     }
   }
 

@@ -8,27 +8,30 @@ import { entriesByKey, type RawEntry } from './replies.js'
 import type { Session } from './session.js'
 import { BATCH, type Tail } from './tail.js'
 
-/** What a reader has to know of its hub. */
+/** What a reader needs from its hub. */
 export interface ReaderOptions {
   readonly connector: RedisConnector
   readonly settings: Settings
-  /** A stream of this reader alone: an entry in it ends a read that blocks. */
+  /** A stream that only this reader reads. An entry in it ends a blocking read. */
   readonly wakeKey: string
-  /** Adds that entry, over another connection. */
+  /** Adds such an entry, over another connection. */
   readonly wake: (key: string) => void
 }
 
-/** A read that took so much longer than it blocks has found the event loop, or the server, standing still, ms. */
+/**
+ * A read that took this much longer than it may block was delayed by the event loop or the server,
+ * in milliseconds.
+ */
 const LATE = 1_000
 
-/** Reads for up to `channelsPerConnection` feeds, one of a channel each. */
+/** Reads for up to `channelsPerConnection` feeds, at most one per channel. */
 export class Reader {
   readonly #options: ReaderOptions
   readonly #tails = new Map<string, Tail>()
   readonly #link: Link
   #blocked = false
   #woken = false
-  /** Whether there are others to read for than when it was last looked. */
+  /** Whether feeds were added or removed since the last check. */
   #changed = false
   #cause: Error | undefined
 
@@ -52,7 +55,7 @@ export class Reader {
     this.#tails.set(tail.key, tail)
     tail.onResume = () => this.#wake()
     this.#wake()
-    // Never from within `Hub.open`.
+    // Deferred, because `Hub.open` must not call the listener.
     callAtEndOfTick(() => {
       if (this.#cause !== undefined) tail.state('down', this.#cause)
     }, undefined)
@@ -68,7 +71,7 @@ export class Reader {
     this.#link.close()
   }
 
-  /** Ends a read that blocks, because it reads for others than it should. */
+  /** Ends a blocking read, because the set of feeds has changed. */
   #wake(): void {
     this.#changed = true
     if (!this.#blocked || this.#woken) return
@@ -81,7 +84,7 @@ export class Reader {
     for (const tail of this.#tails.values()) tail.state('down', cause)
   }
 
-  /** For as long as the connection lasts. */
+  /** Reads until the connection is lost. */
   async #read(session: Session): Promise<void> {
     const { answerWithin } = this.#options.settings
     const ask: Ask = (...args) => session.command(args, answerWithin)
@@ -95,12 +98,12 @@ export class Reader {
       let wakeId = await this.#once(session, ask, '0-0', false)
       while (session.lost === undefined) wakeId = await this.#once(session, ask, wakeId, true)
     } catch (error) {
-      // Also what the server refuses: the next connection may be allowed to.
+      // Also for a command that the server refused: the next connection may be allowed to send it.
       session.fail(error as Error)
     }
   }
 
-  /** One round; returns up to where the wake-up stream was read. */
+  /** One round. Returns the last id that was read from the wake-up stream. */
   async #once(session: Session, ask: Ask, wakeId: string, block: boolean): Promise<string> {
     const { wakeKey, settings } = this.#options
     await this.#check(ask)
@@ -121,7 +124,10 @@ export class Reader {
     return read.get(wakeKey)?.at(-1)?.id ?? wakeId
   }
 
-  /** Opens what is new, and looks at what was away or has been quiet for a while; again where more has come meanwhile. */
+  /**
+   * Opens the logs of new feeds, and checks those that have had no entries for a while. Repeats
+   * this if feeds were added or removed in the meantime.
+   */
   async #check(ask: Ask): Promise<void> {
     do {
       this.#changed = false

@@ -12,15 +12,19 @@ import { Reader } from './reader.js'
 import { Tail } from './tail.js'
 
 /**
- * A hub over Redis or Valkey Streams, for channels of several processes: each channel is one stream. Redis 6.2 or newer, or Valkey.
+ * A hub over Redis or Valkey Streams, for channels of several processes. Each channel is one
+ * stream. Requires Redis 6.2 or later, or Valkey.
  *
- * The client is a template and is never used itself, so it need not be connected: the hub makes connections of its own by its
- * `duplicate()`, one that reads and one for everything else, and connects them again itself. They need the rights to XADD, XREAD,
- * XRANGE, XREVRANGE, XINFO, XGROUP CREATE, PEXPIRE, CLIENT INFO, and CLIENT KILL: without the last an event that was in flight when a connection broke is not sent again, and
- * rejects with `ERR_PUBLISH_UNKNOWN`.
+ * The client is a template that the hub never uses itself, so it need not be connected. The hub
+ * makes its own connections with the client's `duplicate()`, one for reading and one for everything
+ * else, and reconnects them itself. They need permission for XADD, XREAD, XRANGE, XREVRANGE, XINFO,
+ * XGROUP CREATE, PEXPIRE, CLIENT INFO and CLIENT KILL. Without CLIENT KILL, an event that was in
+ * flight when a connection broke is not sent again, and rejects with `ERR_PUBLISH_UNKNOWN`.
  *
- * @param client - of `redis` (node-redis 5 or 6) or `ioredis` (5 or 6), single or cluster; or a `RedisConnector`
- * @throws {TcpSseError} `ERR_OPTION_TYPE` for any other client, `ERR_OPTION_UNKNOWN`, `ERR_OPTION_VALUE`
+ * @param client - of `redis` (node-redis 5 or 6) or `ioredis` (5 or 6), single or cluster; or a
+ * `RedisConnector`
+ * @throws {TcpSseError} `ERR_OPTION_TYPE` for any other client, `ERR_OPTION_UNKNOWN`,
+ * `ERR_OPTION_VALUE`
  * @example
  * import { redisHub } from 'tcp-sse/redis'
  * import { createClient } from 'redis'
@@ -101,9 +105,11 @@ class RedisHub implements Hub {
   }
 }
 
-/** The channels of one hash tag, and so of one server of a cluster. */
+/** The channels with one hash tag, and so on one server of a cluster. */
 class Part {
-  /** Of all its keys. The tag is a text: those of bare numbers collide. */
+  /**
+   * The prefix of all its keys. The tag is more than a bare number, because bare numbers collide.
+   */
   readonly prefix: string
   readonly commands: Commands
   readonly #connector: RedisConnector
@@ -120,7 +126,7 @@ class Part {
     this.commands = new Commands(connector, settings)
   }
 
-  /** The first reader with room that does not read this stream already. */
+  /** The first reader that has space and does not read this stream already. */
   readerFor(tail: Tail): Reader {
     for (const reader of this.#readers) {
       if (reader.size < this.#settings.channelsPerConnection && !reader.has(tail.key)) {
@@ -151,7 +157,7 @@ class Part {
     this.commands.link.close()
   }
 
-  /** Lost, it costs `blockFor`. */
+  /** If the wake-up is lost, the reader notices the change after at most `blockFor`. */
   #wake(key: string): void {
     this.commands.tell(['XADD', key, 'MAXLEN', '1', '*', 'w', '1'], ['PEXPIRE', key, '60000'])
   }

@@ -1,4 +1,4 @@
-// What the server answers, in the forms that client libraries give it: arrays of pairs, maps, objects.
+// The server's replies, in the forms that client libraries return: arrays of pairs, maps, objects.
 import type { StreamId } from './stream-id.js'
 
 /** An entry of a stream. */
@@ -7,11 +7,11 @@ export interface RawEntry {
   readonly fields: Fields
 }
 
-/** The fields of an entry; those of a marker, which is no event, have `o`. */
+/** The fields of an entry. A marker, which has no event, has only `o`. */
 export interface Fields {
-  /** The publisher. */
+  /** The publisher's name. */
   readonly u?: string
-  /** Its number of the entry. */
+  /** The publisher's number for the entry. */
   readonly n?: string
   /** The token. */
   readonly t?: string
@@ -19,16 +19,19 @@ export interface Fields {
   readonly k?: string
   /** The event's text. */
   readonly e?: string
-  /** A log begins here. */
+  /** Set on markers. */
   readonly o?: string
 }
 
-/** Whether an error is the server's answer. Such messages begin with a word in capitals: `ERR syntax error`. */
+/**
+ * Whether an error is a reply of the server. Such messages begin with a word in capitals:
+ * `ERR syntax error`.
+ */
 export function isReply(error: unknown): error is Error {
   return error instanceof Error && /^[A-Z][A-Z0-9_]+ /.test(error.message)
 }
 
-/** Whether the server cannot do it now, and another one may, or the same one soon. */
+/** Whether the command can succeed later, or on another server. */
 export function isTransient(error: unknown): boolean {
   return (
     isReply(error) &&
@@ -36,18 +39,18 @@ export function isTransient(error: unknown): boolean {
   )
 }
 
-/** The answer of XRANGE and XREVRANGE. */
+/** Parses a reply of XRANGE and XREVRANGE. */
 export function entriesOf(reply: unknown): RawEntry[] {
   if (!Array.isArray(reply)) return []
   return reply.map(([id, fields]) => ({ id: String(id), fields: fieldsOf(fields) }))
 }
 
-/** The answer of XREAD, by key. */
+/** Parses a reply of XREAD, by key. */
 export function entriesByKey(reply: unknown): Map<string, RawEntry[]> {
   return new Map(pairsOf(reply).map(([key, entries]) => [key, entriesOf(entries)]))
 }
 
-/** The last delivered id of a group in the answer of XINFO GROUPS. */
+/** The last delivered id of a group in a reply of XINFO GROUPS. */
 export function lastDeliveredOf(reply: unknown, group: string): StreamId | undefined {
   if (!Array.isArray(reply)) return undefined
   for (const each of reply) {
@@ -61,7 +64,7 @@ function fieldsOf(value: unknown): Fields {
   return Object.fromEntries(pairsOf(value).map(([name, text]) => [name, String(text)]))
 }
 
-/** Pairs, whether they come as a map, an object, an array of pairs, or an array of names and values in turn. */
+/** Pairs, from a map, an object, an array of pairs, or an array of alternating names and values. */
 function pairsOf(value: unknown): [string, unknown][] {
   if (value instanceof Map) return [...value].map(([key, each]) => [String(key), each])
   if (!Array.isArray(value)) return Object.entries(value ?? {})

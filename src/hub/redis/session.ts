@@ -1,9 +1,10 @@
-// One connection, from its beginning to its loss. Every command settles: with an answer, or when the connection is given up.
+// One connection, from its start until it is lost. Every command settles: with an answer, or when
+// the connection is given up.
 import { callAfter, monotonicNow } from '../../internal/scheduling.js'
 import type { RedisConnection } from './connector.js'
 import { isReply, isTransient } from './replies.js'
 
-/** How the server knows a connection, so that another one can end it. */
+/** How the server identifies a connection, so that another connection can end it. */
 export interface Identity {
   readonly id: string
   readonly address: string
@@ -14,12 +15,12 @@ interface Pending {
   readonly reject: (error: Error) => void
 }
 
-/** An answer that came while the event loop stood still is read within this time, ms. */
+/** Time in which an answer is read that came while the event loop was blocked, in milliseconds. */
 const GRACE = 50
 
 /** A connection with a watchdog. */
 export class Session {
-  /** `undefined` where the server does not say. */
+  /** `undefined` if the server does not report it. */
   identity: Identity | undefined
   readonly startedAt = monotonicNow()
   readonly #connection: RedisConnection
@@ -34,12 +35,15 @@ export class Session {
     this.#onLost = onLost
   }
 
-  /** Why it has ended, if it has. */
+  /** Why the connection has ended, if it has. */
   get lost(): Error | undefined {
     return this.#lost
   }
 
-  /** Sends a command. No answer after `timeout` ms ends the connection, and with it everything that is pending. */
+  /**
+   * Sends a command. If there is no answer within `timeout` ms, the connection is ended, and all
+   * pending commands reject.
+   */
   command(args: readonly string[], timeout: number): Promise<unknown> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost)
     return new Promise((resolve, reject) => {
@@ -60,10 +64,11 @@ export class Session {
     })
   }
 
-  /** Ends it: what is pending rejects. */
+  /** Ends the connection. Pending commands reject. */
   fail(cause: Error): void {
     if (this.#lost !== undefined) return
-    // Not the server's answer to what else is pending, whatever the cause is.
+    // The cause may be a reply of the server, but not to the other pending commands. They get
+    // another error.
     const lost = new Error(`The connection to Redis is lost: ${cause.message}`, { cause })
     this.#lost = lost
     this.#cancel?.()
@@ -74,7 +79,7 @@ export class Session {
     for (const { reject } of pending) reject(lost)
   }
 
-  /** One timer, for the command that is due first: answers come in order, or nearly. */
+  /** Uses one timer, for the command that is due first. Answers come in order, or nearly so. */
   #watch(): void {
     if (this.#cancel !== undefined || this.#lost !== undefined) return
     const [first] = this.#pending

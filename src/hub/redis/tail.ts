@@ -1,4 +1,4 @@
-// Where one listener stands in its channel's log.
+// One listener's position in its channel's log.
 import { rethrowLater } from '../../internal/rethrow.js'
 import { monotonicNow } from '../../internal/scheduling.js'
 import type { FeedListener, FeedState, Keep } from '../hub.js'
@@ -6,18 +6,18 @@ import { type Ask, type Cursor, decode, openLog, Seen, verify } from './log.js'
 import type { RawEntry } from './replies.js'
 import { type Place, positionOf } from './stream-id.js'
 
-/** Entries of one stream in one answer. */
+/** Maximum entries of one stream in one reply. */
 export const BATCH = 128
 
-/** An expiry is put off so often, ms. */
+/** How often an expiry is renewed, in milliseconds. */
 const TOUCH = 60_000
 
 /** The reading half of a feed. */
 export class Tail {
   readonly key: string
-  /** Unknown until the log has been opened. */
+  /** `undefined` until the log has been opened. */
   place: Cursor | undefined
-  /** Whether entries that were behind the cursor may be gone. */
+  /** Whether entries after the cursor may have been removed. */
   suspect = false
   checkedAt = 0
   #touchedAt = Number.NEGATIVE_INFINITY
@@ -37,7 +37,7 @@ export class Tail {
     this.#onPlace = onPlace
   }
 
-  /** Whether it may be handed more. */
+  /** Whether the listener is ready for more entries. */
   get ready(): boolean {
     return this.place !== undefined && this.#pauses === 0 && !this.#closed
   }
@@ -53,7 +53,7 @@ export class Tail {
     this.#closed = true
   }
 
-  /** Opens the log, or looks whether what is behind the cursor is still there. */
+  /** Opens the log, or checks that the entries after the cursor still exist. */
   async check(ask: Ask): Promise<void> {
     if (this.#closed) return
     if (this.place === undefined) await this.#open(ask)
@@ -62,7 +62,10 @@ export class Tail {
     this.#touch(ask)
   }
 
-  /** Takes what was read behind the cursor. An answer that is full, or came late, is believed when the cursor's entry is still there. */
+  /**
+   * Takes entries that were read after the cursor. After a full or late reply, it first checks that
+   * the cursor's entry still exists.
+   */
   async take(ask: Ask, raw: readonly RawEntry[]): Promise<void> {
     const { place } = this
     if (place === undefined) return
@@ -86,7 +89,10 @@ export class Tail {
     this.state('live')
   }
 
-  /** Whether all is well. If not, the listener is told, and reading goes on elsewhere. */
+  /**
+   * Returns whether no entry is missing. Otherwise it reports a gap to the listener, and reading
+   * continues at another position.
+   */
   async #verify(ask: Ask, place: Cursor): Promise<boolean> {
     const repair = await verify(ask, this.key, place)
     if (this.#closed) return false
@@ -107,7 +113,7 @@ export class Tail {
     this.#pauses += 1
     pause.catch(rethrowLater).finally(() => {
       this.#pauses -= 1
-      // Meanwhile nothing was read.
+      // Nothing was read during the pause.
       this.suspect = true
       if (this.#pauses === 0) this.onResume?.()
     })
@@ -118,7 +124,7 @@ export class Tail {
     this.#onPlace(place)
   }
 
-  /** A log that nobody uses is forgotten, long after the last of its events could be asked for. */
+  /** Makes the log expire if it is no longer used, long after its last event could be requested. */
   #touch(ask: Ask): void {
     const { maxAge } = this.#keep
     if (maxAge === undefined || monotonicNow() - this.#touchedAt < TOUCH) return

@@ -1,5 +1,5 @@
-// A route handler: the web's Request and Response. Next.js shows nobody the socket, so the client is known by
-// the body's cancellation only; see docs/adapters.md.
+// A route handler, with the web's Request and Response. Next.js does not expose the socket, so the
+// end of a client is only known from the cancellation of the body; see docs/adapters.md.
 import { createEventResponse } from 'tcp-sse/web'
 import { news } from '../../news'
 

@@ -1,4 +1,4 @@
-// For the test: how many are subscribed.
+// For the test: the number of subscribers.
 import type { NextApiRequest, NextApiResponse } from 'next'
 import { news } from '../../news'
 

@@ -1,6 +1,6 @@
-// The page's half: it draws what the server's looks say. Whatever comes from clients is set as text, never as markup.
+// Draws the samples that the server sends. Data of clients is set as text, never as markup.
 
-/** Each verdict has a sign of its own: colour alone does not tell everybody. */
+/** Each verdict has its own sign, because not all users can distinguish the colors. */
 const SIGNS = { alive: '●', congested: '▲', slow: '◆', 'half-closed': '◐', dead: '✕' }
 const SAMPLES = 60
 const SVG = 'http://www.w3.org/2000/svg'
@@ -28,7 +28,7 @@ source.addEventListener('hello', ({ data }) => {
 })
 source.addEventListener('sample', ({ data }) => {
   const look = JSON.parse(data)
-  // The list of ended ones comes only when it changes.
+  // The list of ended connections is sent only when it has changed.
   look.ended ??= latest?.ended ?? []
   latest = look
   if (!paused) draw(look)
@@ -37,8 +37,8 @@ source.addEventListener('open', () => say('live'))
 source.addEventListener('error', () =>
   say(
     source.readyState === EventSource.CLOSED
-      ? 'refused: too many watch, or no access'
-      : 'lost, trying again',
+      ? 'refused: too many pages are open, or access is denied'
+      : 'connection lost, reconnecting',
   ),
 )
 
@@ -69,7 +69,7 @@ function draw(look) {
   byId('count').textContent = `${look.live} live`
   for (const [verdict, { count }] of chips) count.textContent = String(look.verdicts[verdict])
   const hidden = look.live - look.rows.length
-  byId('more').textContent = hidden > 0 ? `(${hidden} more are not shown)` : ''
+  byId('more').textContent = hidden > 0 ? `(${hidden} more not shown)` : ''
   const seen = new Set()
   for (const each of look.rows) {
     seen.add(each.id)
@@ -112,7 +112,7 @@ function addRow(id) {
   }
   cells.id.textContent = String(id)
   rows.set(id, row)
-  // In the order of opening, also when one that was not shown comes in again.
+  // Rows are in the order of opening, also if a connection is shown again.
   const after = [...liveBody.children].find((each) => Number(each.dataset.id) > id)
   liveBody.insertBefore(tr, after ?? null)
   return row
@@ -179,7 +179,10 @@ function setVerdict(td, verdict) {
   setText(td, `${SIGNS[verdict] ?? '?'} ${verdict}`)
 }
 
-/** Untouched cells cost the browser nothing, and a screen reader is not told of them. */
+/**
+ * Leaves unchanged cells alone: the browser need not draw them, and a screen reader does not read
+ * them out.
+ */
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text
 }
@@ -220,7 +223,10 @@ function remember(samples, value) {
   if (samples.length > SAMPLES) samples.shift()
 }
 
-/** The newest at the right; from 0 to the highest, or to `least` where all is lower. */
+/**
+ * The newest value is at the right. The scale is from 0 to the highest value, or to `least` if all
+ * values are lower.
+ */
 function points(samples, least) {
   const top = Math.max(least, ...samples)
   const from = SAMPLES - samples.length
@@ -247,5 +253,5 @@ function duration(ms) {
 }
 
 function say(text) {
-  byId('status').textContent = text === 'live' ? `live, each ${duration(interval)}` : text
+  byId('status').textContent = text === 'live' ? `live, every ${duration(interval)}` : text
 }
