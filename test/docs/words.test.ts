@@ -36,7 +36,14 @@ const PAGES: readonly string[] = [
 ]
 
 /** Folders whose comments and messages have been rewritten. Add a folder when it is. */
-const ROOMS: readonly string[] = ['native', 'src/internal', 'src/native', 'src/sse', 'src/tcp']
+const ROOMS: readonly string[] = [
+  'native',
+  'src/internal',
+  'src/liveness',
+  'src/native',
+  'src/sse',
+  'src/tcp',
+]
 
 /** Folders that are not covered yet. */
 const ROOMS_TO_DO: readonly string[] = [
@@ -48,7 +55,6 @@ const ROOMS_TO_DO: readonly string[] = [
   'src/guard',
   'src/hub',
   'src/lifecycle',
-  'src/liveness',
   'src/observability',
   'src/port-guard',
   'src/stream',
