@@ -42,6 +42,7 @@ const ROOMS: readonly string[] = [
   'src/liveness',
   'src/native',
   'src/sse',
+  'src/stream',
   'src/tcp',
   'src/transport',
 ]
@@ -58,7 +59,6 @@ const ROOMS_TO_DO: readonly string[] = [
   'src/lifecycle',
   'src/observability',
   'src/port-guard',
-  'src/stream',
   'src/testing',
 ]
 
