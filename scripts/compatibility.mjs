@@ -104,23 +104,31 @@ function versioned(name) {
 function page() {
   return `# Compatibility
 
-Written from the results of the tests by \`npm run compatibility\` (Node ${process.versions.node}, Linux ${release().split('-')[0]}, ${new Date().toISOString().slice(0, 10)}); CI
-holds the table against its own run. Each server is a row of \`test/support/framework-servers.ts\`, each column one check, the same
-for all of them, in \`test/adapters/table.test.ts\`, \`test/adapters/crashes.test.ts\` and \`test/dead-peer/adapters.test.ts\`.
+\`npm run compatibility\` writes this page from the results of the tests
+(Node ${process.versions.node}, Linux ${release().split('-')[0]}, ${new Date().toISOString().slice(0, 10)}). CI checks that the table agrees with its own run.
+Each server is a row of \`test/support/framework-servers.ts\`. Each column is one check, the same for
+all servers, in \`test/adapters/table.test.ts\`, \`test/adapters/crashes.test.ts\` or
+\`test/dead-peer/adapters.test.ts\`.
 
 ${rows.join('\n')}
 
-- **head**: 200, \`text/event-stream; charset=utf-8\`, \`no-transform\`, \`X-Accel-Buffering: no\`, before any event.
-- **events**: each arrives before the next is sent.
-- **resume**: \`Last-Event-ID\`, a channel with a history: what was missed, then live events, nothing twice.
-- **back-pressure**: a client that stops reading makes \`send\` say \`queued\` and \`writable()\` wait; when it reads on, all arrives in order.
-- **client gone**: FIN, or RST_STREAM over HTTP/2: \`client-closed\`.
-- **peer dead**: black-holed clients, \`detectWithin\` 5 s: all are \`peer-dead\` within 6 s, and nothing is left behind.
-- **close reason**: \`abort(error)\` is \`aborted\` with that error, and the client sees the response cut.
-- **drain**: \`close()\` brings 10 MB to a client that has not been reading, then a proper end; \`ended\`.
-- **crash**: a generator or a serializer that throws in \`sendAll\` closes its stream with \`error\`, one that throws in \`send\` throws to its
-  caller; other streams of the server go on.
+- **head**: before any event, the client gets status 200, \`text/event-stream; charset=utf-8\`,
+  \`no-transform\` and \`X-Accel-Buffering: no\`.
+- **events**: each event arrives before the next is sent.
+- **resume**: on a channel with a history, a client with a \`Last-Event-ID\` gets what it missed, and
+  then live events, each once.
+- **back-pressure**: when a client stops reading, \`send\` returns \`queued\` and \`writable()\` waits.
+  When the client reads again, all events arrive in order.
+- **client gone**: after a FIN, or an RST_STREAM over HTTP/2, the reason is \`client-closed\`.
+- **peer dead**: the path to several clients is cut, with \`detectWithin\` 5 s. All streams close with
+  \`peer-dead\` within 6 s, and nothing is left behind.
+- **close reason**: after \`abort(error)\`, the reason is \`aborted\` with that error, and the client
+  sees that the response was cut off.
+- **drain**: \`close()\` delivers 10 MB to a client that has not been reading, and then a proper end.
+  The reason is \`ended\`.
+- **crash**: if a generator or a serializer throws in \`sendAll\`, its stream closes with \`error\`. If
+  a serializer throws in \`send\`, the caller gets the error. Other streams of the server continue.
 
-Express does not run over HTTP/2: it puts HTTP/1's prototypes on requests and responses.
+Express does not run over HTTP/2, because it sets HTTP/1's prototypes on requests and responses.
 `
 }

@@ -41,7 +41,7 @@ const { testResults } = JSON.parse(readFileSync(report, 'utf8'))
 const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
 const cell = (text) => text.replaceAll('|', '\\|')
 const lines = [
-  '| held against | check | result |',
+  '| tested with | check | result |',
   '|---|---|---|',
   ...tests.map(({ ancestorTitles, title, status }) => {
     return `| ${cell(ancestorTitles.join(', '))} | ${cell(title)} | ${status} |`

@@ -8,6 +8,7 @@ import { settingsOf } from '../tcp/options.js'
 import { examine, type Moment, tellOfDestroyed } from './examiner.js'
 import { type Kernel, systemKernel } from './kernel.js'
 import { observe } from './observe.js'
+import { CLOCK_TOLERANCE } from './path.js'
 import type { MonitorPlan } from './plan.js'
 import { column } from './reading.js'
 import { table } from './row.js'
@@ -15,13 +16,12 @@ import { SocketState, sooner } from './socket-state.js'
 import type { Watch, Watchable, Watcher, WatchOptions } from './watch.js'
 import { isSamePlan } from './watchers.js'
 
-/**
- * The longest time for which sampling may block the event loop, ms. With thousands of sockets, the rest follows in the
- * next turn.
- */
+/** How long samples may block the event loop, ms. With thousands of sockets, the rest follows a turn later. */
 const BUDGET = 1
 /** The number of sockets that one native call samples. */
 const AT_ONCE = 64
+/** The number of times that a sample is taken at most, if the process is interrupted. */
+const MOST_READS = 3
 /** If a tick is later than this, ms, the event loop was blocked. */
 const BLOCKED = 50
 
@@ -63,7 +63,7 @@ export class Monitor<S extends Watchable = Socket> {
   #cancelTimer: (() => void) | undefined
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
-  /** The sockets that the current tick has still to sample, and the time at which the next of the others is due. */
+  /** The sockets that this tick has still to sample, and the time at which the next of the others is due. */
   #due: MonitoredSocket<S>[] = []
   #next = Number.POSITIVE_INFINITY
   /** The shortest time between two ticks. */
@@ -87,8 +87,7 @@ export class Monitor<S extends Watchable = Socket> {
   }
 
   /**
-   * Sets a socket's options by the watcher's plan and samples it from now on. If a socket has several plans, the
-   * strictest applies.
+   * Sets a socket's options by the watcher's plan and samples it from now on. If it has several, the strictest applies.
    */
   watch(socket: S, watcher: Watcher, options: WatchOptions = {}): MonitoredSocket<S> {
     const now = this.#clock.now()
@@ -104,9 +103,7 @@ export class Monitor<S extends Watchable = Socket> {
     return watched
   }
 
-  /**
-   * Takes a socket that was not watched. Its window may already be closed, so it is sampled before its options are set.
-   */
+  /** Takes a socket that was not watched. It is sampled first, because its window may already be closed. */
   #take(socket: S, watcher: Watcher, options: WatchOptions, now: number): MonitoredSocket<S> {
     const { inheritedFrom } = options
     const { plan } = watcher
@@ -235,7 +232,7 @@ export class Monitor<S extends Watchable = Socket> {
     const late = startedAt - this.#timerAt
     if (late > BLOCKED) this.#blockedFor += late
     if (this.#due.length === 0) this.#findDue(startedAt)
-    // Read the clock again: a dump of thousands of connections takes longer than the tolerance between compared clocks.
+    // Read the clock again: a dump of thousands of connections takes longer than the tolerance between clocks.
     const now = this.#clock.now()
     const horizon = now + this.#gap / 2
     let seen = 0
@@ -267,24 +264,17 @@ export class Monitor<S extends Watchable = Socket> {
   }
 
   #sample(due: readonly MonitoredSocket<S>[], now: number, horizon: number): void {
-    const moment: Moment = { now, loopTime: now - this.#blockedFor }
+    const loopTime = now - this.#blockedFor
     const some: MonitoredSocket<S>[] = []
     for (const watched of due) {
-      // A watcher that was called earlier in this tick may have ended this watch and begun another one of the same
-      // socket.
+      // An earlier watcher in this tick may have ended this watch and begun another one of the same socket.
       if (!watched.held) continue
       if (watched.socket.destroyed) this.#visitDestroyed(watched)
-      else if (this.#isUnchanged(watched, horizon)) watched.skip(now, moment.loopTime)
+      else if (this.#isUnchanged(watched, horizon)) watched.skip(now, loopTime)
       else some.push(watched)
     }
     if (some.length === 0) return
-    // Read at the same time as the sample: a write between the two would never be noticed.
-    const activities = some.map(({ socket }) => this.kernel.activity(socket))
-    this.kernel.sample(
-      some.map(({ socket }) => socket),
-      table,
-      some.map(({ spare }) => spare),
-    )
+    const { activities, moment } = this.#read(some, now)
     for (const [i, watched] of some.entries()) {
       isolated(() => {
         if (!examine(watched, activities[i] as number, moment)) return
@@ -295,9 +285,29 @@ export class Monitor<S extends Watchable = Socket> {
   }
 
   /**
-   * Whether a sample would show the same as the last one: everything was acknowledged, and nothing has been written
-   * since.
+   * Reads the sockets. The kernel's ages are meaningful only together with the time of the read, so a process that was
+   * interrupted in between (by another process, or by SIGSTOP) reads again.
    */
+  #read(
+    some: readonly MonitoredSocket<S>[],
+    since: number,
+  ): { readonly activities: readonly number[]; readonly moment: Moment } {
+    const sockets = some.map(({ socket }) => socket)
+    const starts = some.map(({ spare }) => spare)
+    let now = since
+    for (let left = MOST_READS; ; left--) {
+      // Read the activity before the sample, so that a write between the two shows at the next one.
+      const activities = sockets.map((socket) => this.kernel.activity(socket))
+      this.kernel.sample(sockets, table, starts)
+      const after = this.#clock.now()
+      if (after - now <= CLOCK_TOLERANCE || left === 1)
+        return { activities, moment: { now, loopTime: now - this.#blockedFor } }
+      if (after - now > BLOCKED) this.#blockedFor += after - now
+      now = after
+    }
+  }
+
+  /** Whether a sample would show the same as the last one: all was acknowledged, and nothing was written since. */
   #isUnchanged(
     { quiet, deadline, activity, socket }: MonitoredSocket<S>,
     horizon: number,

@@ -31,8 +31,7 @@ export function observe(
   const answeredAt = now - Math.min(told(column.lastAckReceived), told(column.lastDataReceived))
   table.set(current, column.at, now)
   table.set(current, column.answeredAt, answeredAt)
-  const answered =
-    previous === undefined || answeredAt > table.get(previous, column.answeredAt) + CLOCK_TOLERANCE
+  const answered = previous === undefined || isLaterAnswer(table, previous, answeredAt)
   recordPath(table, previous, current, answered, plan)
   let asked = 0
   if (isOutstanding(table, current)) {
@@ -48,6 +47,17 @@ export function observe(
   const before =
     previous === undefined || answered ? Number.NaN : table.get(previous, column.provedAt)
   table.set(current, column.provedAt, asked >= needed && Number.isNaN(before) ? now : before)
+}
+
+/**
+ * Whether an answer arrived after a reading. The time of an answer is computed from its age, and is inexact if the
+ * process was interrupted between the two clocks. An answer since the previous reading is younger than that reading.
+ * Half the age that the last answer had then therefore separates the two, on any path.
+ */
+function isLaterAnswer(table: Table, previous: number, answeredAt: number): boolean {
+  const before = table.get(previous, column.answeredAt)
+  const age = table.get(previous, column.at) - before
+  return answeredAt > before + Math.max(CLOCK_TOLERANCE, age / 2)
 }
 
 /** The number of questions that must go unanswered on this path, in the present state of the connection. */

@@ -75,7 +75,7 @@ export class EventQueue {
     if (!this.#fits(size)) {
       this.refused = size
       if (onOverflow === 'close' || onOverflow === 'coalesce') return 'overflow'
-      this.#countDropped(size, confirmation)
+      this.#countDropped(event, confirmation)
       return 'dropped'
     }
     this.#append({
@@ -162,12 +162,14 @@ export class EventQueue {
 
   #drop(node: Node): void {
     this.#remove(node)
-    this.#countDropped(node.event.bytes.length, node.confirmation)
+    this.#countDropped(node.event, node.confirmation)
   }
 
-  #countDropped(size: number, confirmation: Confirmation | undefined): void {
-    this.droppedEvents += 1
-    this.droppedBytes += size
+  #countDropped({ isComment, bytes }: EncodedEvent, confirmation: Confirmation | undefined): void {
+    if (!isComment) {
+      this.droppedEvents += 1
+      this.droppedBytes += bytes.length
+    }
     confirmation?.resolve('dropped')
   }
 

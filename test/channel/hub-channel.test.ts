@@ -31,6 +31,12 @@ function simulated(options: Partial<HubChannelOptions> = {}, keep = 5_000) {
   return { engine, hub, channel, feed }
 }
 
+/** Lets entries come, and all broadcasts of them end: on a busy machine each takes a turn of the event loop. */
+async function deliver(feed: SimulatedFeed, count: number): Promise<void> {
+  feed.deliver(count)
+  for (let n = 0; n <= count; n++) await turn()
+}
+
 async function publish(channel: HubChannel, count: number): Promise<void> {
   for (let n = 1; n <= count; n++) await channel.broadcast({ data: n })
 }
@@ -76,7 +82,7 @@ describe('a channel with a hub', () => {
     channel.subscribe(first.stream)
     const [id] = idsOf(first.transport.text)
     await publish(channel, 1_030)
-    feed.deliver(1_030)
+    await deliver(feed, 1_030)
     engine.reads = 0
     const back = Array.from({ length: 1_000 }, () => client(id))
     const ready = back.map(({ stream }) => channel.subscribe(stream).ready)
@@ -122,14 +128,14 @@ describe('a channel with a hub', () => {
     const first = client()
     channel.subscribe(first.stream)
     await publish(channel, 9)
-    feed.deliver(9)
+    await deliver(feed, 9)
     const back = client(idsOf(first.transport.text)[0])
     expect(await channel.subscribe(back.stream).ready).toEqual({
       replay: 'unavailable',
       replayed: 0,
     })
     await channel.broadcast({ data: 'new' })
-    feed.deliver(1)
+    await deliver(feed, 1)
     expect(dataOf(back.transport.text)).toEqual(['{"reason":"unavailable"}', '"new"'.slice(1, -1)])
   })
 
@@ -157,12 +163,12 @@ describe('a channel with a hub', () => {
     const { transport, stream } = client()
     channel.subscribe(stream)
     await publish(channel, 2)
-    feed.deliver(2)
+    await deliver(feed, 2)
     const [, before] = dispatchedIdsOf(transport.text)
     engine.forget()
     const counted = metrics().hub.gaps
     subscribe('tcp-sse:channel:gap', note)
-    feed.deliver(1)
+    await deliver(feed, 1)
     unsubscribe('tcp-sse:channel:gap', note)
     expect(gaps).toEqual([gaps[0], gaps[0]])
     expect(gaps[0]).toMatchObject({ name: 'news', after: before })
@@ -174,13 +180,63 @@ describe('a channel with a hub', () => {
     expect((await ready).replay).toBe('unknown')
   })
 
+  it('reads anew after a gap what it remembered of the log before', async () => {
+    const { engine, channel, feed } = simulated({ history: { maxEvents: 1 } })
+    const first = client()
+    channel.subscribe(first.stream)
+    await publish(channel, 3)
+    await deliver(feed, 3)
+    const [id] = dispatchedIdsOf(first.transport.text)
+    const outcomes: string[] = []
+    const comeBack = async (): Promise<void> => {
+      const { ready } = channel.subscribe(client(id).stream)
+      await turn()
+      for (const read of feed.held.splice(0)) read.answer()
+      outcomes.push((await ready).replay)
+    }
+    await comeBack()
+    engine.forget()
+    await publish(channel, 1)
+    await deliver(feed, 1)
+    await comeBack()
+    expect(outcomes).toEqual(['complete', 'unknown'])
+  })
+
+  for (const [engineIs, answer, replay, told] of [
+    ['there', (read: { answer(): void }) => read.answer(), 'complete', []],
+    ['away', (read: { fail(): void }) => read.fail(), 'unavailable', ['{"reason":"unavailable"}']],
+  ] as const) {
+    it(`gives a client that is ahead of this process nothing twice, while the engine is ${engineIs}`, async () => {
+      const { engine, channel, feed } = simulated()
+      const late = new SimulatedHub(engine)
+      const behind = createChannel({ hub: late, name: 'news' })
+      const lateFeed = late.feeds[0] as SimulatedFeed
+      lateFeed.deliver(0)
+      const here = client()
+      channel.subscribe(here.stream)
+      await publish(channel, 5)
+      await deliver(feed, 5)
+      const back = client(dispatchedIdsOf(here.transport.text)[2])
+      const { ready } = behind.subscribe(back.stream)
+      await turn()
+      for (const read of lateFeed.held.splice(0)) answer(read)
+      // It has all that this process knows, so it waits for nothing.
+      expect((await ready).replay).toBe(replay)
+      await deliver(lateFeed, 2)
+      await turn()
+      await deliver(lateFeed, 3)
+      await waitFor('the rest', () => dataOf(back.transport.text).includes('5'))
+      expect(dataOf(back.transport.text)).toEqual([...told, '4', '5'])
+    })
+  }
+
   it("ends its subscribers over some time after a gap with onGap: 'close', and sends them nothing more", async () => {
     const { engine, channel, feed } = simulated({ onGap: 'close', spreadOver: 200 })
     const clients = Array.from({ length: 20 }, () => client())
     for (const { stream } of clients) channel.subscribe(stream)
     engine.forget()
     await publish(channel, 1)
-    feed.deliver(1)
+    await deliver(feed, 1)
     expect(clients.filter(({ stream }) => stream.state === 'open').length).toBeGreaterThan(10)
     const infos = await Promise.all(clients.map(({ stream }) => stream.closed))
     for (const { reason } of infos) expect(reason).toBe('drained')
@@ -214,7 +270,7 @@ describe('a channel with a hub', () => {
     const first = client()
     channel.subscribe(first.stream)
     await publish(channel, 5)
-    feed.deliver(5)
+    await deliver(feed, 5)
     const joining = client(idsOf(first.transport.text)[0])
     channel.subscribe(joining.stream)
     expect(channel.size).toBe(2)
@@ -227,10 +283,10 @@ describe('a channel with a hub', () => {
     const { transport, stream } = client()
     channel.subscribe(stream)
     await publish(channel, 1)
-    feed.deliver(1)
+    await deliver(feed, 1)
     expect(channel.unsubscribe(stream)).toBe(true)
     await publish(channel, 2)
-    feed.deliver(2)
+    await deliver(feed, 2)
     expect(await channel.subscribe(stream).ready).toEqual({ replay: 'complete', replayed: 2 })
     expect(dataOf(transport.text)).toEqual(['1', '1', '2'])
   })

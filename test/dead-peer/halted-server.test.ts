@@ -1,5 +1,4 @@
-// A server that stood still for 20 s, stopped or with a blocked event loop: over TLS, HTTP/2, Unix sockets and every adapter.
-// test/claims does the same for HTTP/1 and the guard.
+// A server that stood still for 20 s, stopped or with a blocked event loop: over TLS, HTTP/2, Unix sockets, every adapter and the guard.
 import { mkdtempSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import { tmpdir } from 'node:os'
@@ -9,7 +8,7 @@ import { capabilities } from '../../src/index.js'
 import { type ChildProcessHandle, Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import type { Served, ServedStream } from '../support/framework-peer.js'
-import { frameworks } from '../support/framework-servers.js'
+import { frameworks, PROTOCOLS } from '../support/framework-servers.js'
 import { waitFor } from '../support/wait-for.js'
 import { delay } from './scene.js'
 
@@ -50,7 +49,10 @@ for (const how of ['stopped', 'blocked'] as const) {
       rig = new Rig()
       const server = rig.spawnServer(peer)
       const clients = rig.spawnClients(new URL('../../src/testing/clients.ts', import.meta.url))
-      const served = await server.call<Served[]>('serve', D)
+      const served = [
+        ...(await server.call<Served[]>('serve', D)),
+        ...(await server.call<Served[]>('serveGuarded', D)),
+      ]
       const all = (): Promise<ServedStream[]> => server.call('streams')
       let count = 0
       for (const { protocol, port } of served) {
@@ -70,7 +72,7 @@ for (const how of ['stopped', 'blocked'] as const) {
     }, WITHIN)
     afterAll(() => rig.close())
 
-    for (const { name, protocols } of frameworks) {
+    for (const { name, protocols } of [...frameworks, { name: 'guard', protocols: PROTOCOLS }]) {
       for (const protocol of protocols) {
         withKernel(
           `${name} | ${protocol}: those that vanished are closed, and no living client`,

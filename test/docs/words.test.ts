@@ -15,6 +15,7 @@ const PAGES: readonly string[] = [
   'docs/back-pressure.md',
   'docs/benchmarks.md',
   'docs/channels.md',
+  'docs/compatibility.md',
   'docs/dashboard.md',
   'docs/delivery.md',
   'docs/design.md',

@@ -75,7 +75,7 @@ describeWithEngine('redis-server', 'channels over Redis', () => {
     const second = await serve(server.port)
     const before = await reads(server)
     const seen = Array.from({ length: 1_000 }, () => client(second.url, ids[9]))
-    await waitFor('all', () => seen.every(({ text }) => dataOf(text).length === 40), 15_000)
+    await waitFor('all', () => seen.every(({ text }) => dataOf(text).length === 40))
     expect((await reads(server)) - before).toBeLessThanOrEqual(3)
     const expected = Array.from({ length: 40 }, (_, index) => `n${index + 11}`)
     for (const { text } of seen) expect(dataOf(text)).toEqual(expected)

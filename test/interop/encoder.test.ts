@@ -81,7 +81,7 @@ const anyEvent: fc.Arbitrary<EventInput> = fc.record({
 })
 
 describe('the encoder, read by decoders that others wrote', () => {
-  it('any events come back one by one as they were sent, however the bytes are cut, or were refused', async () => {
+  it('decoders return each event as it was sent, however the bytes are split, unless the encoder refused it', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(anyEvent, { maxLength: 8 }),
@@ -93,7 +93,7 @@ describe('the encoder, read by decoders that others wrote', () => {
   })
 
   for (const field of ['data', 'comment', 'event', 'id'] as const) {
-    it(`no hostile ${field} forges anything`, async () => {
+    it(`a hostile ${field} forges no event and no field`, async () => {
       for (const text of HOSTILE) {
         const event = { data: 'sent', [field]: text }
         const around = [{ id: 'a', data: 'before' }, event, { data: 'after' }]
@@ -103,14 +103,14 @@ describe('the encoder, read by decoders that others wrote', () => {
     })
   }
 
-  it('no comment by itself is an event', async () => {
+  it('a comment alone is never an event', async () => {
     for (const text of HOSTILE) {
       const chunks = cut(encodeComment(text).bytes, 1_000)
       for (const decoder of decoders) expect(await decoder.decode(chunks), decoder.name).toEqual([])
     }
   })
 
-  it('can tell a forged event: the corpus, put together as many a server does it, forges', async () => {
+  it('the test data does forge events if a server joins strings instead', async () => {
     let forged = 0
     for (const text of HOSTILE) {
       const bytes = Buffer.from(`id: 1\ndata: ${text}\n\n`)

@@ -192,12 +192,14 @@ describeWithDestroy('the end of a connection of others', () => {
 
   it('never comes to a later connection with the same addresses and ports', async () => {
     const { port, connect } = await scene()
-    const first = await connect()
+    // An address of its own: on 127.0.0.1 another process may take the port in between.
+    const localAddress = '127.77.0.1'
+    const first = await connect({ localAddress })
     const { localPort = 0 } = first
     const [id] = established(port) as [SocketId]
     first.resetAndDestroy()
     await waitFor('its end', () => established(port).length === 0)
-    const second = await connect({ localPort })
+    const second = await connect({ localAddress, localPort })
     const [newcomer] = established(port) as [SocketId]
     expect([localOf(newcomer), remoteOf(newcomer)]).toEqual([localOf(id), remoteOf(id)])
     expect(destroySocket(id)).toBe(GONE)

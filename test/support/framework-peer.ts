@@ -1,9 +1,16 @@
 // All servers of the compatibility table in a child process, for the rig.
+
+import type { ServerResponse } from 'node:http'
 import http from 'node:http'
-import { type CloseReason, createEventStream, type EventStream } from '../../src/index.js'
+import {
+  type CloseReason,
+  createEventStream,
+  type EventStream,
+  guardServer,
+} from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { answer } from '../../src/testing/index.js'
-import { frameworks, type Protocol } from './framework-servers.js'
+import { frameworks, listen, PROTOCOLS, type Protocol, serverOf } from './framework-servers.js'
 
 /** A server of the table. */
 export interface Served {
@@ -22,7 +29,8 @@ export interface ServedStream {
 }
 
 const streams: ServedStream[] = []
-const live: EventStream[] = []
+/** What sends to each of them. */
+const live: { send(event: { data: string }): unknown }[] = []
 const problems: string[] = []
 for (const event of ['unhandledRejection', 'uncaughtException', 'warning'] as const) {
   process.on(event, (error: unknown) => problems.push(`${event}: ${error}`))
@@ -38,6 +46,31 @@ answer({
         )
         served.push({ name, protocol, port })
       }
+    }
+    return served
+  },
+  /** Responses that the application writes itself, on servers with a guard. */
+  async serveGuarded(detectWithin: number): Promise<Served[]> {
+    const served: Served[] = []
+    for (const protocol of PROTOCOLS) {
+      const open = new Map<string, ServedStream>()
+      const server = serverOf(protocol, (req, res) => {
+        const record: ServedStream = { name: 'guard', protocol }
+        open.set(`${req.socket.remoteAddress}:${req.socket.remotePort}`, record)
+        streams.push(record)
+        live.push({ send: (event) => write(res, event) })
+        res.setHeader('Content-Type', 'text/event-stream')
+        write(res, { data: 'hello' })
+      })
+      guardServer(server, {
+        detectWithin,
+        onClose({ reason, remoteAddress, remotePort }) {
+          const record = open.get(`${remoteAddress}:${remotePort}`)
+          if (record !== undefined) Object.assign(record, { reason, closedAt: Date.now() })
+        },
+      })
+      const { port } = await listen(server)
+      served.push({ name: 'guard', protocol, port })
     }
     return served
   },
@@ -65,6 +98,10 @@ answer({
   },
   rest: () => ({ problems, watched: sharedMonitor.size }),
 })
+
+function write(res: ServerResponse, { data }: { data: string }): void {
+  res.write(`data: ${data}\n\n`)
+}
 
 function greet(stream: EventStream, record: ServedStream): void {
   streams.push(record)

@@ -36,12 +36,12 @@ export interface Framework {
   serve(protocol: Protocol, options: EventStreamOptions, onStream: OnStream): Promise<Running>
 }
 
-const ALL: readonly Protocol[] = ['http', 'https', 'http2']
+export const PROTOCOLS: readonly Protocol[] = ['http', 'https', 'http2']
 
 export const frameworks: readonly Framework[] = [
   {
     name: 'node',
-    protocols: ALL,
+    protocols: PROTOCOLS,
     serve: (protocol, options, onStream) =>
       listen(
         serverOf(protocol, (req, res) => {
@@ -61,7 +61,7 @@ export const frameworks: readonly Framework[] = [
   },
   {
     name: 'koa',
-    protocols: ALL,
+    protocols: PROTOCOLS,
     serve: (protocol, options, onStream) => {
       const app = new Koa()
       app.use(koaStream(options))
@@ -71,7 +71,7 @@ export const frameworks: readonly Framework[] = [
   },
   {
     name: 'fastify',
-    protocols: ALL,
+    protocols: PROTOCOLS,
     serve: async (protocol, options, onStream) => {
       const secure = protocol === 'http' ? {} : { https: tls }
       const app = fastify({ ...secure, http2: protocol === 'http2' } as never)
@@ -84,7 +84,7 @@ export const frameworks: readonly Framework[] = [
   },
   {
     name: 'hono on @hono/node-server',
-    protocols: ALL,
+    protocols: PROTOCOLS,
     serve: (protocol, options, onStream) => {
       const app = new Hono<{ Bindings: HttpBindings }>()
       app.get('/', (c) => {
@@ -97,7 +97,7 @@ export const frameworks: readonly Framework[] = [
   },
   {
     name: 'web on @hono/node-server',
-    protocols: ALL,
+    protocols: PROTOCOLS,
     serve: (protocol, options, onStream) => {
       const answer = (request: Request, env: unknown): Response => {
         const { response, stream } = createEventResponse(request, options, env)
@@ -109,7 +109,7 @@ export const frameworks: readonly Framework[] = [
   },
   {
     name: 'web on srvx',
-    protocols: ALL,
+    protocols: PROTOCOLS,
     serve: async (protocol, options, onStream) => {
       const server = serveSrvx({
         port: 0,

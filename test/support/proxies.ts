@@ -41,8 +41,8 @@ export async function startProxy(name: ProxyName, app: number): Promise<RunningP
   const both = join(folder, 'both.pem')
   writeFileSync(both, readFileSync(pem('cert'), 'utf8') + readFileSync(pem('key'), 'utf8'))
   writeFileSync(file, CONFIGURATION[name]({ app, plain, tls, both }))
-  const [program, ...args] = COMMAND[name](folder, file)
-  const child = spawn(program as string, args, {
+  // A rig kills its server by SIGKILL, and nothing of ours would run then: the kernel ends the proxy with it (prctl(2)).
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...COMMAND[name](folder, file)], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
   })

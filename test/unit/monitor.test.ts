@@ -144,6 +144,24 @@ describe('Monitor', () => {
     },
   })
 
+  it('samples again if the process was interrupted between its clock and the kernel', () => {
+    const interruptions = [5_000, 40]
+    kernel.answer = () => {
+      if (clock.time > 2_000) clock.time += interruptions.pop() ?? 0
+      return unanswered(0)
+    }
+    const samples: [number, number][] = []
+    const onSample = (now: number): number => {
+      samples.push([now, clock.time])
+      return Number.POSITIVE_INFINITY
+    }
+    watch(monitor, new Socket(), plan, { ...watcher(), onSample })
+    clock.run(9_000)
+    expect(interruptions).toEqual([])
+    expect(samples.length).toBeGreaterThan(3)
+    for (const [now, made] of samples) expect(now).toBe(made)
+  })
+
   it('takes a look for made when it was made, also where the kernel has needed time before it', () => {
     const slow = Object.assign(kernel, {
       begin: () => {

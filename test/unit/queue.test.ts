@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { EncodedEvent } from '../../src/sse/encode.js'
+import { EncodedEvent, encodeComment } from '../../src/sse/encode.js'
 import { EventQueue, type OverflowPolicy } from '../../src/stream/queue.js'
 
 const event = (id: string, size = 10, key?: string): EncodedEvent =>
@@ -26,6 +26,18 @@ describe('EventQueue', () => {
     expect([q.droppedEvents, q.droppedBytes]).toEqual([1, 10])
     expect(ids(q)).toEqual(['b', 'c', 'd'])
   })
+  it.each(['drop-oldest', 'drop-newest'] as const)(
+    'counts no comment among the events: %s',
+    (policy) => {
+      const q = queue(policy)
+      const comment = (): EncodedEvent => encodeComment('x'.repeat(6))
+      for (let n = 0; n < 3; n++) q.push(comment())
+      for (let n = 0; n < 3; n++) q.push(event(String(n)))
+      q.push(comment())
+      const all = [q.droppedEvents, q.droppedBytes]
+      expect(all).toEqual(policy === 'drop-oldest' ? [1, 10] : [3, 30])
+    },
+  )
   it('keeps what waits when an event could never fit beside it', () => {
     const q = queue('drop-oldest')
     q.push(event('a'))

@@ -137,6 +137,28 @@ describe('a path that needs more', () => {
     expect(deadAt(readings, current, plan)).toBeCloseTo(3_000 + 8_000 + 500, -1)
   })
 
+  it('takes no answer, and no lost question, from a clock that was read late', () => {
+    // The process was interrupted between its clock and the kernel's: the age of the last answer jumps, and comes back.
+    const late = [0, 0, 60, 0, 250, 0, 0].map((jump, index) => ({
+      ...windowProbed(index + 1),
+      windowLimited: 1_000 * (index + 1),
+      lastAckReceived: 1_010 + index * 1_000 + jump,
+      lastDataReceived: 1e6,
+    }))
+    const all = observed([{}, ...late])
+    expect(all.map((reading) => numberOf(reading, 'needed')).slice(1)).toEqual(late.map(() => 3))
+    expect(judged(all)).toBe('dead')
+  })
+
+  it('takes an answer for one however late it is', () => {
+    const answered = [
+      { probes: 2, lastAckReceived: 4_000, lastDataReceived: 1e6 },
+      { probes: 0, lastAckReceived: 940, lastDataReceived: 1e6 },
+    ]
+    const all = observed(answered)
+    expect(numberOf(all.at(-1) as number, 'unanswered')).toBeGreaterThan(0)
+  })
+
   it('is asked more often where it has lost segments before', () => {
     // A fifth of the segments had to be sent again.
     const lossy = Array.from({ length: 20 }, (_, index) => ({
