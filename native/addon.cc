@@ -1,6 +1,6 @@
-// The Node-API glue: unpack numbers, call tcp.h, pack numbers. It keeps nothing, so there is nothing to
-// clean up and it may be loaded by many worker threads. It throws a plain TypeError for mistakes of our
-// own TypeScript only; what a user passes has been checked there.
+// The Node-API layer: it unpacks numbers, calls tcp.h and packs numbers. It keeps no state, so it
+// has no cleanup and many worker threads can load it. It throws a plain TypeError only for mistakes
+// in this library's TypeScript, which has already validated what users pass.
 #include <napi.h>
 
 #include <cstdint>
@@ -15,7 +15,8 @@ Napi::Value BadCall(const Napi::CallbackInfo& info, const char* message) {
   return info.Env().Undefined();
 }
 
-// NaN, fractions and numbers beyond 32 bits would become another number, and that another descriptor.
+// NaN, fractions and numbers beyond 32 bits would be converted to another number, which could be
+// another descriptor.
 bool IsInt(const Napi::CallbackInfo& info, std::size_t index) {
   if (!info[index].IsNumber()) return false;
   const double value = info[index].As<Napi::Number>().DoubleValue();
@@ -39,7 +40,8 @@ bool IsLong(const Napi::CallbackInfo& info, std::size_t index, std::size_t lengt
   return info[index].As<Napi::TypedArray>().ElementLength() >= length;
 }
 
-// Whether an argument is an array of as many settings as a later one says, each of an option that there is.
+// Whether an argument is an array with as many settings as a later argument says, each of a known
+// option.
 bool AreSettings(const Napi::CallbackInfo& info, std::size_t array, std::size_t count_index) {
   if (!IsArray(info, array, napi_int32_array) || !IsInt(info, count_index)) return false;
   if (Int(info, count_index) < 0) return false;
@@ -77,11 +79,11 @@ Napi::Value ProbeOption(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), tcp_sse::ProbeOption(Int(info, 0)));
 }
 
-// setOptions(fd, settings: Int32Array, count, save: 0 | 1) -> those of them that failed. Three numbers a setting, as the
-// structure in tcp.h has them.
+// setOptions(fd, settings: Int32Array, count, save: 0 | 1) -> number of settings that failed. Each
+// setting has three numbers, as in tcp.h.
 Napi::Value SetOptions(const Napi::CallbackInfo& info) {
   if (!IsInt(info, 0) || !AreSettings(info, 1, 2) || !IsInt(info, 3)) {
-    return BadCall(info, "setOptions(fd, settings, count, save): one of them is wrong");
+    return BadCall(info, "setOptions(fd, settings, count, save): an argument is invalid");
   }
   auto* settings = reinterpret_cast<tcp_sse::Setting*>(info[1].As<Napi::Int32Array>().Data());
   const auto count = static_cast<std::size_t>(Int(info, 2));
@@ -91,8 +93,8 @@ Napi::Value SetOptions(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), failed);
 }
 
-// inspectMany(fds: Int32Array, starts: Int32Array, count, out: Float64Array): a row for each of the first `count` fds, from
-// the number in `starts` on
+// inspectMany(fds: Int32Array, starts: Int32Array, count, out: Float64Array): writes a row for each
+// of the first `count` fds, beginning at the index in `starts`
 Napi::Value InspectMany(const Napi::CallbackInfo& info) {
   constexpr const char* kUsage =
       "inspectMany(fds, starts, count, out) takes two Int32Arrays, an integer, a Float64Array";
@@ -108,7 +110,7 @@ Napi::Value InspectMany(const Napi::CallbackInfo& info) {
   const std::size_t columns = tcp_sse::FieldCount();
   for (std::size_t i = 0; i < count; i++) {
     if (starts[i] < 0 || static_cast<std::size_t>(starts[i]) + columns > out.ElementLength()) {
-      return BadCall(info, "inspectMany: a row is outside of the array");
+      return BadCall(info, "inspectMany: a row is outside the array");
     }
   }
   for (std::size_t i = 0; i < count; i++) tcp_sse::Inspect(fds[i], out.Data() + starts[i]);
@@ -131,11 +133,11 @@ bool AreSound(const tcp_sse::Piece* pieces, std::size_t piece_count, std::size_t
   return true;
 }
 
-// sendMany(slab: Uint8Array, pieces: Int32Array, pieceCount, rows: Int32Array, rowCount) -> rows not sent completely.
-// Three numbers a piece and a row, as the structures in tcp.h have them.
+// sendMany(slab: Uint8Array, pieces: Int32Array, pieceCount, rows: Int32Array, rowCount) -> number
+// of rows not sent completely. Each piece and each row has three numbers, as in tcp.h.
 Napi::Value SendMany(const Napi::CallbackInfo& info) {
   constexpr const char* kUsage =
-      "sendMany(slab, pieces, pieceCount, rows, rowCount): an array or a number is wrong";
+      "sendMany(slab, pieces, pieceCount, rows, rowCount): an argument is invalid";
   if (!IsArray(info, 0, napi_uint8_array) || !IsArray(info, 1, napi_int32_array) ||
       !IsInt(info, 2) || !IsArray(info, 3, napi_int32_array) || !IsInt(info, 4)) {
     return BadCall(info, kUsage);
@@ -158,9 +160,10 @@ Napi::Value SendMany(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), tcp_sse::SendMany(slab.Data(), piece, row, row_count));
 }
 
-// sendToEach(fds: Int32Array, from, to, bytes: Uint8Array, shorts: Int32Array) -> sockets that took everything
+// sendToEach(fds: Int32Array, from, to, bytes: Uint8Array, shorts: Int32Array) -> number of sockets
+// that took everything
 Napi::Value SendToEach(const Napi::CallbackInfo& info) {
-  constexpr const char* kUsage = "sendToEach(fds, from, to, bytes, shorts): an array or a number is wrong";
+  constexpr const char* kUsage = "sendToEach(fds, from, to, bytes, shorts): an argument is invalid";
   if (!IsArray(info, 0, napi_int32_array) || !IsInt(info, 1) || !IsInt(info, 2) ||
       !IsArray(info, 3, napi_uint8_array) || !IsArray(info, 4, napi_int32_array)) {
     return BadCall(info, kUsage);
@@ -180,13 +183,14 @@ Napi::Value SendToEach(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(whole));
 }
 
-// dumpSockets(family, states, ports: Int32Array, portCount, out: Float64Array) -> sockets | -errno. As many rows are written
-// as fit.
+// dumpSockets(family, states, ports: Int32Array, portCount, out: Float64Array) -> number of sockets
+// | -errno. Writes as many rows as fit.
 Napi::Value DumpSockets(const Napi::CallbackInfo& info) {
   if (!IsInt(info, 0) || !IsInt(info, 1) || !IsArray(info, 2, napi_int32_array) ||
       !IsInt(info, 3) || !IsArray(info, 4, napi_float64_array) || Int(info, 3) < 0 ||
       !IsLong(info, 2, static_cast<std::size_t>(Int(info, 3)))) {
-    return BadCall(info, "dumpSockets(family, states, ports, portCount, out): one of them is wrong");
+    return BadCall(info,
+                   "dumpSockets(family, states, ports, portCount, out): an argument is invalid");
   }
   const auto ports = info[2].As<Napi::Int32Array>();
   auto out = info[4].As<Napi::Float64Array>();
@@ -197,13 +201,14 @@ Napi::Value DumpSockets(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), result);
 }
 
-// findSockets(ids: Uint32Array, count, out: Float64Array) -> 0 | -errno: one row for each of the first `count` ids
+// findSockets(ids: Uint32Array, count, out: Float64Array) -> 0 | -errno. Writes one row for each of
+// the first `count` ids.
 Napi::Value FindSockets(const Napi::CallbackInfo& info) {
   if (!IsArray(info, 0, napi_uint32_array) || !IsInt(info, 1) || Int(info, 1) < 0 ||
       !IsArray(info, 2, napi_float64_array) ||
       !IsLong(info, 0, static_cast<std::size_t>(Int(info, 1)) * tcp_sse::kSocketIdWords) ||
       !IsLong(info, 2, static_cast<std::size_t>(Int(info, 1)) * tcp_sse::DiagFieldCount())) {
-    return BadCall(info, "findSockets(ids, count, out): one of them is wrong");
+    return BadCall(info, "findSockets(ids, count, out): an argument is invalid");
   }
   const auto* ids =
       reinterpret_cast<const tcp_sse::SocketId*>(info[0].As<Napi::Uint32Array>().Data());
@@ -227,11 +232,12 @@ Napi::Value ProbeDestroy(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), tcp_sse::ProbeDestroy());
 }
 
-// setOptionsOf(pid, fd, cookie: Uint32Array, settings: Int32Array, count) -> 0 | -errno. Settings as `setOptions` has them.
+// setOptionsOf(pid, fd, cookie: Uint32Array, settings: Int32Array, count) -> 0 | -errno. Settings
+// are as in `setOptions`.
 Napi::Value SetOptionsOf(const Napi::CallbackInfo& info) {
   if (!IsInt(info, 0) || !IsInt(info, 1) || !IsArray(info, 2, napi_uint32_array) ||
       !IsLong(info, 2, 2) || !AreSettings(info, 3, 4)) {
-    return BadCall(info, "setOptionsOf(pid, fd, cookie, settings, count): one of them is wrong");
+    return BadCall(info, "setOptionsOf(pid, fd, cookie, settings, count): an argument is invalid");
   }
   auto* settings = reinterpret_cast<tcp_sse::Setting*>(info[3].As<Napi::Int32Array>().Data());
   const int result = tcp_sse::SetOptionsOf(

@@ -1,6 +1,7 @@
 // Linux. Sources: sock_diag(7), netlink(7), net/ipv4/inet_diag.c, include/uapi/linux/inet_diag.h.
 //
-// Each function opens a netlink socket of its own and closes it again: there is no state, and any thread may call.
+// Each function opens its own netlink socket and closes it again. There is no state, so any thread
+// may call.
 #include "diag.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 namespace tcp_sse {
 namespace {
 
-// Younger than the headers that this may be compiled with.
+// Newer than the headers that may be used for compilation.
 constexpr std::uint16_t kSockDestroy = 21;  // Linux 4.5
 
 constexpr const char* kIdColumns[] = {
@@ -32,18 +33,20 @@ constexpr const char* kIdColumns[] = {
 };
 static_assert(sizeof kIdColumns / sizeof kIdColumns[0] == kSocketIdWords);
 
-// `rqueue`: bytes that the holder has not read; of a listening socket, connections not accepted. `timer`: 0 none,
-// 1 retransmit, 2 keepalive, 4 window probe; it fires in `expires` milliseconds. `inode` is 0 where no descriptor is open.
+// `rqueue`: bytes that the process has not read, or the connections that a listening socket has not
+// accepted. `timer`: 0 none, 1 retransmit, 2 keepalive, 4 window probe; it fires in `expires`
+// milliseconds. `inode` is 0 if no descriptor is open.
 enum Extra : std::size_t { kInode, kUid, kRqueue, kTimer, kExpires, kExtraCount };
 constexpr const char* kExtraColumns[] = {"inode", "uid", "rqueue", "timer", "expires"};
 static_assert(sizeof kExtraColumns / sizeof kExtraColumns[0] == kExtraCount);
 
-// A dump comes in pieces of at most 32 KiB (netlink_dump in the kernel).
+// A dump arrives in parts of at most 32 KiB (netlink_dump in the kernel).
 constexpr std::size_t kBufferSize = 64 * 1024;
 constexpr std::size_t kMaxPorts = 256;
-// Where another dump would be interrupted, too, its rows are as good as they get.
+// After this many interrupted dumps, the rows of the last one are used.
 constexpr int kAttempts = 3;
-// The kernel answers while it is asked; a netlink message that got lost (ENOBUFS) would be waited for without end.
+// The kernel answers during the call. Without a limit, a lost netlink message (ENOBUFS) would block
+// forever.
 constexpr timeval kPatience = {2, 0};
 constexpr unsigned char kLoopback[] = {127, 0, 0, 1};
 
@@ -76,7 +79,7 @@ class Netlink {
     }
   }
 
-  // The bytes of the next datagram, or -errno.
+  // Returns the bytes of the next datagram, or -errno.
   ssize_t Receive() {
     for (;;) {
       const ssize_t length = recv(fd_, buffer_, kBufferSize, MSG_TRUNC);
@@ -115,7 +118,7 @@ std::uint16_t Swapped(std::uint32_t port) {
   return static_cast<std::uint16_t>((port & 0xff) << 8 | (port >> 8 & 0xff));
 }
 
-// Little-endian as all that this is built for.
+// All targets of this build are little-endian.
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 Request MakeRequestFor(std::uint16_t type, std::uint16_t flags, const SocketId& id) {
@@ -130,12 +133,13 @@ Request MakeRequestFor(std::uint16_t type, std::uint16_t flags, const SocketId& 
   return request;
 }
 
-// The kernel's filter program (inet_diag_bc_run): "port >= P and port <= P, or ...". An operation is followed by its operand;
-// `yes` and `no` are distances from its start, the end of the program accepts, and 4 bytes beyond it reject.
-// INET_DIAG_BC_S_EQ would be shorter and is younger than what else is needed.
+// The filter program of the kernel (inet_diag_bc_run): "port >= P and port <= P, or ...". An
+// operation is followed by its operand. `yes` and `no` are distances from its start. The end of the
+// program accepts; 4 bytes beyond it reject. INET_DIAG_BC_S_EQ would be shorter, but needs a newer
+// kernel than everything else here.
 std::size_t WriteFilter(const std::int32_t* ports, std::size_t count, inet_diag_bc_op* program) {
   constexpr std::size_t kOpSize = sizeof(inet_diag_bc_op);
-  // Two comparisons of two words and a jump; the last port needs no jump.
+  // Two comparisons of two words each, and a jump. The last port needs no jump.
   constexpr std::size_t kPerPort = 5;
   const std::size_t total = count * kPerPort - 1;
   std::size_t at = 0;
@@ -229,10 +233,11 @@ void ReadDatagram(const unsigned char* at, std::size_t length, double* rows, std
   }
 }
 
-// One dump, to its end.
+// Runs one dump to its end.
 Answer Dump(const unsigned char* request, std::size_t length, double* rows, std::size_t capacity) {
   Answer answer;
-  // A socket of its own for each attempt: what is left of an earlier one goes with that.
+  // Each attempt has its own socket, so the remaining messages of an earlier attempt are discarded
+  // with theirs.
   Netlink netlink;
   answer.error = netlink.error();
   if (answer.error == 0) answer.error = netlink.Send(request, length);

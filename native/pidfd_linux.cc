@@ -10,7 +10,8 @@
 namespace tcp_sse {
 namespace {
 
-// Younger than the headers that this may be compiled with. The numbers are the same on all architectures.
+// These are newer than the headers that may be used for compilation. The numbers are the same on
+// all architectures.
 constexpr long kPidfdOpen = 434;   // Linux 5.3
 constexpr long kPidfdGetfd = 438;  // Linux 5.6
 

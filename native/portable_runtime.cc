@@ -1,10 +1,12 @@
-// The part of the C++ runtime that the addon uses, for the binaries in the npm tarball (ADDON_PORTABLE).
+// The part of the C++ runtime that the addon uses, for the binaries in the npm package
+// (ADDON_PORTABLE).
 //
-// Those are linked without libstdc++ and without naming a C library: what a system calls its libc, and which symbol
-// versions it has, is exactly where glibc and musl differ. What they import is then found in the process that loads them.
-// scripts/prebuilds.mjs holds the list of what that may be.
+// These binaries are linked without libstdc++ and do not name a C library, because glibc and musl
+// differ in its name and its symbol versions. The process that loads the addon provides the
+// imports. scripts/prebuilds.mjs has the list of allowed imports.
 //
-// Exceptions are off, so what would throw aborts: none of it can happen short of an empty heap or a bug of ours.
+// Exceptions are disabled, so code that would throw aborts. This happens only if memory is
+// exhausted or the addon has a bug.
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -27,21 +29,22 @@ void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
-// What _FORTIFY_SOURCE makes of memcpy where only the size of the target is known. glibc has it and musl has not.
+// _FORTIFY_SOURCE calls this instead of memcpy if only the size of the target is known. glibc has
+// it, musl does not.
 extern "C" void* __memcpy_chk(void* target, const void* source, std::size_t length,
                               std::size_t space) {
   if (length > space) std::abort();
   return std::memcpy(target, source, length);
 }
 
-// What libstdc++'s headers call instead of `throw`.
+// The headers of libstdc++ call these instead of `throw`.
 namespace std {
 
 void __throw_length_error(const char*) { std::abort(); }
 void __throw_logic_error(const char*) { std::abort(); }
 void __throw_out_of_range_fmt(const char*, ...) { std::abort(); }
 
-// Declared `extern` in the header, because libstdc++ has it.
+// The header declares this `extern`, because libstdc++ contains it.
 template class basic_string<char>;
 
 }  // namespace std

@@ -1,4 +1,4 @@
-// One piece of bytes to many sockets. Sources: send(2).
+// Sends one buffer to many sockets. Sources: send(2).
 #include <errno.h>
 #include <sys/socket.h>
 

@@ -1,8 +1,9 @@
-// The kernel as this library needs it: numbers in, `0 | -errno` out.
+// The kernel interface of this library. Functions take numbers and return `0 | -errno`, unless they
+// say otherwise.
 //
-// Nothing here knows JavaScript, keeps state between calls, starts a thread or calls back. Policy
-// (which value, when, on which socket) lives in TypeScript, and so does the validation of what users pass. addon.cc checks
-// each index and length again before it gets here.
+// Nothing here uses JavaScript, keeps state between calls, starts a thread or calls back.
+// TypeScript decides which value to set, when, and on which socket. It also validates what users
+// pass. addon.cc checks each index and length again.
 #ifndef TCP_SSE_TCP_H_
 #define TCP_SSE_TCP_H_
 
@@ -11,14 +12,15 @@
 
 namespace tcp_sse {
 
-// Raised whenever something below changes its meaning. The TypeScript side refuses any other number.
+// Increased whenever the meaning of a function below changes. The TypeScript side rejects any other
+// number.
 constexpr int kAbi = 6;
 
-// The options that may be set or read, by their kernel names. Callers pass the index.
+// The options that can be set or read, by their kernel names. Callers pass the index.
 std::size_t OptionCount();
 const char* OptionName(std::size_t option);
 
-// An option by its index, the value that it is to have, and what became of it.
+// An option by its index, the value to set, and the outcome.
 struct Setting {
   std::int32_t option;
   std::int32_t value;
@@ -26,34 +28,38 @@ struct Setting {
 };
 static_assert(sizeof(Setting) == 3 * sizeof(std::int32_t));
 
-// Sets options, in order and each by itself. `outcome` is written: 0 or -errno; with `save`, what was in force before, or
-// -errno where the option can be neither read nor set. With `save` an option that has its value already is not set again.
-// Not for SO_LINGER, whose value before may be none.
+// Sets options in order, independently of each other, and writes each `outcome`. Without `save` it
+// is 0 or -errno. With `save` it is the previous value, or -errno if the option can be neither read
+// nor set, and an option that already has its value is not set again. Do not use this for
+// SO_LINGER, which may have no previous value.
 void SetOptions(int fd, Setting* settings, std::size_t count, bool save);
 
-// 0, or -errno. For SO_LINGER the value is the time in seconds.
+// Returns 0 or -errno. The value of SO_LINGER is a time in seconds.
 int SetOption(int fd, std::size_t option, int value);
 
-// The value (never negative for the options listed), or -errno.
+// Returns the value, which is never negative for the listed options, or -errno.
 int GetOption(int fd, std::size_t option);
 
-// 0 where this kernel knows the option, else -errno. Asked of a socket that is made for the
-// question and closed again, never of anyone's connection.
+// Returns 0 if this kernel has the option, else -errno. Asks with a temporary socket, never with a
+// connection.
 int ProbeOption(std::size_t option);
 
-// The columns that `Inspect` writes, by name. Callers read them by index.
+// The names of the columns that `Inspect` writes. Callers read columns by index.
 std::size_t FieldCount();
 const char* FieldName(std::size_t field);
 
-// Writes one row of `FieldCount()` numbers: `length` bytes of a tcp_info, and what comes with it from elsewhere. `outq` are
-// the bytes that the peer's kernel has not acknowledged, sent or not; NaN where that is not known.
+// Writes one row of `FieldCount()` numbers from `length` bytes of a tcp_info and from the other
+// arguments. `outq` is the number of bytes that the peer's kernel has not acknowledged, sent or
+// not; NaN if unknown.
 void WriteRow(double outq, int error, const unsigned char* info, std::size_t length, double* row);
 
-// Writes one row of `FieldCount()` numbers about a socket. What this kernel or this kind of socket
-// does not tell is NaN, never 0. Never reads SO_ERROR: that would take the error away from Node.
+// Writes one row of `FieldCount()` numbers about a socket. A value that this kernel or this kind of
+// socket does not report is NaN, never 0. Does not read SO_ERROR, because a read clears the error
+// before Node gets it.
 void Inspect(int fd, double* row);
 
-// A part of the slab. `next` is the index of the piece that follows in the same row, always a larger one; -1: none.
+// A part of the slab. `next` is the index of the next piece in the same row, which is always
+// larger, or -1.
 struct Piece {
   std::int32_t offset;
   std::int32_t length;
@@ -61,7 +67,8 @@ struct Piece {
 };
 static_assert(sizeof(Piece) == 3 * sizeof(std::int32_t));
 
-// What one socket is to be sent: the pieces from `first` on. `result` is written: bytes sent, or -errno if not even one.
+// The pieces to send to one socket, from `first` on. `result` is written: the bytes sent, or -errno
+// if none were sent.
 struct Row {
   std::int32_t fd;
   std::int32_t first;
@@ -69,13 +76,14 @@ struct Row {
 };
 static_assert(sizeof(Row) == 3 * sizeof(std::int32_t));
 
-// Sends each row with one system call, or a few if it has many pieces. Never blocks, never raises SIGPIPE. Returns how
-// many rows were not sent completely.
+// Sends each row with one system call, or with a few if it has many pieces. Never blocks, never
+// raises SIGPIPE. Returns the number of rows that were not sent completely.
 std::size_t SendMany(const unsigned char* slab, const Piece* pieces, Row* rows, std::size_t count);
 
-// Sends the same bytes to each socket of `fds[from]` to `fds[to - 1]`; a negative one is left out. Never blocks, never raises
-// SIGPIPE. Returns how many took everything. The others are listed in `shorts`: how many they are, then two numbers each, the
-// row and the bytes that it took or -errno. It has room for 1 + 2 * (to - from) numbers.
+// Sends the same bytes to each socket of `fds[from]` to `fds[to - 1]`, skipping negative ones.
+// Never blocks, never raises SIGPIPE. Returns the number of sockets that took everything. `shorts`
+// gets the number of the others, followed by two numbers for each: its row, and the bytes that it
+// took or -errno. `shorts` must hold 1 + 2 * (to - from) numbers.
 std::size_t SendToEach(const std::int32_t* fds, std::size_t from, std::size_t to,
                  const unsigned char* bytes, std::size_t length, std::int32_t* shorts);
 

@@ -1,5 +1,5 @@
-// Linux. Sources: tcp(7), socket(7), unix(7), and include/uapi/linux/tcp.h. tcp_info is an ABI: fields
-// are only ever appended, so the length that the kernel returns says which of them it filled in.
+// Linux. Sources: tcp(7), socket(7), unix(7), and include/uapi/linux/tcp.h. tcp_info is an ABI: the
+// kernel only appends fields, so the returned length says which fields it filled in.
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -19,7 +19,7 @@
 namespace tcp_sse {
 namespace {
 
-// Younger than the headers that this may be compiled with.
+// Newer than the headers that may be used for compilation.
 constexpr int kTcpRtoMaxMs = 44;  // Linux 6.15
 
 struct Option {
@@ -41,8 +41,8 @@ constexpr Option kOptions[] = {
     {"TCP_USER_TIMEOUT", IPPROTO_TCP, TCP_USER_TIMEOUT},
 };
 
-// One field of tcp_info: where it starts, how wide it is (1, 4 or 8 bytes, unsigned), and by what it is divided: all times
-// are in milliseconds in a row.
+// One field of tcp_info: its offset, its width (1, 4 or 8 bytes, unsigned), and its divisor. All
+// times in a row are in milliseconds.
 struct Field {
   const char* name;
   std::uint16_t offset;
@@ -50,15 +50,17 @@ struct Field {
   std::uint16_t per = 1;
 };
 
-// Not part of tcp_info: 0 or why TCP_INFO was refused; SIOCOUTQ, the bytes not yet acknowledged, sent or not.
+// Not part of tcp_info: 0 or the errno of TCP_INFO, and SIOCOUTQ, the bytes not yet acknowledged,
+// sent or not.
 enum Column : std::size_t { kErrno, kOutq, kFirstTcpInfo };
 constexpr const char* kOtherColumns[] = {"errno", "outq"};
 static_assert(sizeof kOtherColumns / sizeof kOtherColumns[0] == kFirstTcpInfo);
 
 constexpr std::uint16_t kMicroseconds = 1000;
 
-// The order and the names of src/tcp/record.ts; test/native/record.test.ts compares them. The version is the first kernel
-// with the field. Offsets are written out because a C library's header may be older than the kernel.
+// The order and the names are those of src/tcp/record.ts; test/native/record.test.ts compares the
+// two. The comments name the first kernel version with the field. Offsets are written out, because
+// the header of a C library may be older than the kernel.
 constexpr Field kTcpInfo[] = {
     {"state", 0, 1},                             // 2.4
     {"congestionState", 1, 1},                   // 2.4
@@ -86,7 +88,7 @@ constexpr Field kTcpInfo[] = {
 };
 constexpr std::size_t kTcpInfoCount = sizeof kTcpInfo / sizeof kTcpInfo[0];
 
-// More than any tcp_info so far (280 bytes in Linux 6.18).
+// Larger than any tcp_info so far (280 bytes in Linux 6.18).
 constexpr std::size_t kTcpInfoSpace = 512;
 
 constexpr bool IsReadable(const Field& field) {
@@ -110,7 +112,7 @@ constexpr bool IsSame(const char* a, const char* b) {
   return *a == *b;
 }
 
-// The column of a field of tcp_info.
+// The column of a tcp_info field.
 constexpr std::size_t ColumnOf(const char* name) {
   std::size_t i = 0;
   while (!IsSame(kTcpInfo[i].name, name)) i++;
@@ -118,14 +120,14 @@ constexpr std::size_t ColumnOf(const char* name) {
 }
 constexpr std::size_t kUnsent = ColumnOf("unsent");
 
-// What the C library's header has of it says the same.
+// Compares the offsets with the fields that the C library's header has.
 static_assert(offsetof(tcp_info, tcpi_rto) == 8 && offsetof(tcp_info, tcpi_unacked) == 24 &&
               offsetof(tcp_info, tcpi_last_ack_recv) == 56 && offsetof(tcp_info, tcpi_rtt) == 68 &&
               offsetof(tcp_info, tcpi_total_retrans) == 100);
 
 double ReadField(const unsigned char* info, std::size_t length, const Field& field) {
   if (static_cast<std::size_t>(field.offset) + field.width > length) return NAN;
-  // Little-endian as all that this is built for.
+  // All targets of this build are little-endian.
   static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
   std::uint64_t value = 0;
   std::memcpy(&value, info + field.offset, field.width);
@@ -137,10 +139,11 @@ double AskQueue(int fd, unsigned long request) {
   return ioctl(fd, request, &bytes) == 0 ? bytes : NAN;
 }
 
-// Pieces that go with one system call; far below IOV_MAX.
+// Pieces sent with one system call; far below IOV_MAX.
 constexpr std::size_t kVectors = 64;
 
-// Fills `vectors` from piece `*next` on, neighbours in the slab joined, and moves `*next` past them. Returns how many.
+// Fills `vectors` from piece `*next` on, joins pieces that are adjacent in the slab, and advances
+// `*next`. Returns the number of vectors.
 std::size_t Gather(const unsigned char* slab, const Piece* pieces, std::int32_t* next,
                    iovec* vectors, std::size_t* bytes) {
   std::size_t used = 0;
@@ -170,7 +173,7 @@ ssize_t SendVectors(int fd, iovec* vectors, std::size_t count) {
   return sendmsg(fd, &message, kFlags);
 }
 
-// Whether everything was sent.
+// Returns whether everything was sent.
 bool SendRow(const unsigned char* slab, const Piece* pieces, Row* row) {
   std::int32_t next = row->first;
   row->result = 0;
@@ -183,7 +186,8 @@ bool SendRow(const unsigned char* slab, const Piece* pieces, Row* row) {
       if (row->result == 0) row->result = -errno;
       return false;
     }
-    // Bounded by the slab, 1 MiB, no part of which is in two pieces of a row (src/transport/fast/batch.ts).
+    // Bounded by the slab (1 MiB): no part of it is in two pieces of a row
+    // (src/transport/fast/batch.ts).
     row->result += static_cast<std::int32_t>(sent);
     if (static_cast<std::size_t>(sent) < bytes) return false;
   }
@@ -261,7 +265,8 @@ void WriteRow(double outq, int error, const unsigned char* info, std::size_t len
 }
 
 void Inspect(int fd, double* row) {
-  // Before the state: if the connection ends in between, the state read after tells that this means nothing.
+  // Read the queue before the state. If the connection ends in between, the state shows that the
+  // queue is meaningless.
   const double outq = AskQueue(fd, SIOCOUTQ);
   unsigned char info[kTcpInfoSpace];
   socklen_t length = sizeof info;

@@ -32,6 +32,8 @@ export type { NodeRequest, NodeResponse } from '../transport/node-transport.js'
  *   stream.send({ event: 'tick', id: '1', data: { n: 1 } })
  *   stream.closed.then(({ reason }) => console.log(reason))
  * })
+ * @remarks
+ * `Content-Encoding` stays if a compressor has replaced methods of the response.
  */
 export function createEventStream(
   req: NodeRequest,

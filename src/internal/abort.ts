@@ -1,9 +1,9 @@
-// One listener on a signal, however many streams share it: Node warns of more than ten.
+// All streams that share a signal share one listener: Node warns about more than ten.
 import { isolated } from './rethrow.js'
 
 const listeners = new WeakMap<AbortSignal, Set<() => void>>()
 
-/** Calls back once when the signal aborts. Returns what stops that; the last one takes the listener away. */
+/** Calls back once when the signal aborts. Returns a function that cancels this; the last one removes the listener. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   let callbacks = listeners.get(signal)
   if (callbacks === undefined) {

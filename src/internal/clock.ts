@@ -1,15 +1,17 @@
-// Time, as everything above sees it: replaceable in tests.
+// The source of time for the rooms above. Tests replace it.
 import { callAfter, monotonicNow } from './scheduling.js'
 
-/** A source of time and of one unref'ed timer at a time. */
+/** A monotonic clock with unref'ed timers. */
 export interface Clock {
   /** Milliseconds of a monotonic clock. */
   now(): number
-  /** Calls back once after `ms`; never keeps the process alive. Returns what cancels it. */
+  /**
+   * Calls back once after `ms` milliseconds; never keeps the process alive. Returns a function that cancels the timer.
+   */
   after(ms: number, callback: () => void): () => void
 }
 
-/** The real one. Monotonic: a change of the wall clock never kills a client. */
+/** The clock of the process. It is monotonic, so that a change of the wall clock never closes a client. */
 export const systemClock: Clock = {
   now: monotonicNow,
   after: callAfter,

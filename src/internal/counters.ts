@@ -1,7 +1,7 @@
-// The process's counters: plain numbers, added to where the work is done anyway.
+// The counters of the process. They are plain numbers, incremented where the work is done anyway.
 import { shared } from './shared.js'
 
-/** Adds up values by size. Bounds are upper ones, ascending; what is above the last is in `count` only. */
+/** Counts values by size. `bounds` are ascending upper bounds; a value above the last one counts only in `count`. */
 export class Histogram {
   readonly bounds: readonly number[]
   readonly #counts: number[]
@@ -30,21 +30,21 @@ export class Histogram {
   }
 }
 
-/** How many values were at most so large. */
+/** The number of values up to a bound. */
 export interface HistogramBucket {
-  /** The bucket's upper limit, in the histogram's unit. */
+  /** The upper bound of the bucket, in the unit of the histogram. */
   readonly le: number
-  /** Values up to it, those of smaller buckets among them. */
+  /** Values up to `le`, including those of smaller buckets. */
   readonly count: number
 }
 
-/** A histogram as Prometheus has it: each bucket counts all values up to its bound. */
+/** A cumulative histogram, as in Prometheus: each bucket counts all values up to its bound. */
 export interface HistogramSnapshot {
-  /** Values of at most `le`, for each bound, ascending. */
+  /** One bucket for each bound, ascending. */
   readonly buckets: readonly HistogramBucket[]
-  /** All values, those above the last bound too. */
+  /** The number of all values, including those above the last bound. */
   readonly count: number
-  /** Of all values. */
+  /** The sum of all values. */
   readonly sum: number
 }
 
@@ -52,15 +52,15 @@ const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
-/** Since the process began, of all copies of this library. */
+/** Counts since the process started, shared by all copies of this library. */
 export const counters = shared('counters', () => ({
   opened: 0,
   refused: 0,
   closed: new Map<string, number>(),
   guardClosed: new Map<string, number>(),
-  /** Of streams that have ended; those of the others are in their senders. */
+  /** Bytes of streams that have ended. The writers of open streams have the others. */
   bytes: 0,
-  /** Handed to connections; broadcasts on the short way are added when a stream reads them up. */
+  /** Events handed to connections. A stream adds events of the fast path's broadcasts when it catches up with them. */
   events: 0,
   droppedEvents: 0,
   droppedBytes: 0,
@@ -68,15 +68,15 @@ export const counters = shared('counters', () => ({
   echoes: 0,
   stalls: 0,
   broadcasts: 0,
-  /** Channels with a hub, by the state of their feed. */
+  /** Channels with a hub, by state of their feed. */
   feeds: new Map<string, number>(),
-  /** What was published over a hub: taken, not taken, or who knows. */
+  /** Events published over a hub, by outcome: accepted, rejected or unknown. */
   published: new Map<string, number>(),
   /** Subscriptions to channels with a hub, by outcome. */
   resumed: new Map<string, number>(),
   hubReads: 0,
   gaps: 0,
-  /** Milliseconds that streams were open. */
+  /** Milliseconds for which streams were open. */
   duration: new Histogram([
     SECOND,
     10 * SECOND,
@@ -87,11 +87,11 @@ export const counters = shared('counters', () => ({
     6 * HOUR,
     24 * HOUR,
   ]),
-  /** Milliseconds that peers had been silent when they were found dead. */
+  /** Milliseconds for which dead peers had been silent when they were detected. */
   timeToDetect: new Histogram([2, 4, 6, 8, 10, 15, 20, 30, 60, 120].map((s) => s * SECOND)),
 }))
 
-/** One more of a kind. */
+/** Increments the count of `kind`. */
 export function countUp(counts: Map<string, number>, kind: string, by = 1): void {
   counts.set(kind, (counts.get(kind) ?? 0) + by)
 }

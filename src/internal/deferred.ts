@@ -1,8 +1,9 @@
 import { inRootContext } from './scheduling.js'
 
 /**
- * A promise with its resolver outside. Several may wait for one, and it can be as old as its stream: so it keeps no request's
- * AsyncLocalStorage store.
+ * A promise with its `resolve` and `reject` functions. It may live as long as its stream and have several waiters, so
+ * it
+ * keeps no AsyncLocalStorage store of a request.
  */
 export class Deferred<T> {
   resolve!: (value: T | PromiseLike<T>) => void

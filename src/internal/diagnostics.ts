@@ -1,6 +1,8 @@
-// What others may listen to, whoever they are: named channels of `node:diagnostics_channel`. docs/observability.md has
-// the payloads. A channel without subscribers costs the look at one property, and what a subscriber throws Node reports
-// as an `uncaughtException` on the next tick: it never reaches the stream.
+// The channels of `node:diagnostics_channel` that applications can subscribe to. docs/observability.md describes the
+// messages. A
+// channel without subscribers costs one property read. If a subscriber throws, Node raises the error as an
+// `uncaughtException`
+// on the next tick; it never reaches the stream.
 import { channel } from 'node:diagnostics_channel'
 
 export const streamOpen = channel('tcp-sse:stream:open')

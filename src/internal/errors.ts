@@ -1,79 +1,85 @@
 import { brand, versionOf } from './shared.js'
 
 /**
- * Every code that an error of this library can carry. `code` is the contract: messages may change.
+ * The `code` of every error of this library. The code is the contract; messages may change in any release.
  *
- * Errors are for callers' mistakes and for system calls that failed. What happens to a peer is a
- * result of `send` or the reason of a close, never an exception.
+ * Errors report mistakes of the caller and failed system calls. What happens to a peer is a result of `send` or a close
+ * reason, never an exception.
  */
 export type ErrorCode =
-  /** An option that does not exist; the message names the nearest one that does. */
+  /** An unknown option. The message suggests the nearest known name. */
   | 'ERR_OPTION_UNKNOWN'
   /** An option of the wrong type, such as `'10s'` for a duration. */
   | 'ERR_OPTION_TYPE'
-  /** An option of the right type with a value that cannot be honoured, such as 0, -1 or NaN. */
+  /** An option of the right type with a value outside its range, such as 0, -1 or NaN. */
   | 'ERR_OPTION_VALUE'
-  /** `detectWithin` is so small that no kernel setting can keep the promise. */
+  /** `detectWithin` is so small that no kernel setting can guarantee it. */
   | 'ERR_DETECT_WITHIN_TOO_SMALL'
-  /** Something that is no `net.Socket` (or has none) where a socket is needed. */
+  /** The value is not a `net.Socket`, or has none. */
   | 'ERR_NOT_A_SOCKET'
-  /** Something that is no request and response of a Node server. */
+  /** The values are not the request and response of a Node server. */
   | 'ERR_NOT_A_RESPONSE'
-  /** Something that is no server of Node's. */
+  /** The value is not a Node server. */
   | 'ERR_NOT_A_SERVER'
-  /** A server that has a guard already. */
+  /** The server already has a guard. */
   | 'ERR_ALREADY_GUARDED'
-  /** Something that is no `Request` of the web's. */
+  /** The value is not a Web `Request`. */
   | 'ERR_NOT_A_REQUEST'
-  /** The response's head has already been sent, or the response has ended. */
+  /** The response has already sent its head or has ended. */
   | 'ERR_HEADERS_SENT'
   /** The response has a status without a body (204, 205, 304, 1xx), so it cannot carry a stream. */
   | 'ERR_STATUS_WITHOUT_BODY'
-  /** An event that cannot be encoded safely: a line break in its id, a fractional `retry`, … */
+  /** The event cannot be encoded safely: it has a line break in its id, a fractional `retry`, and so on. */
   | 'ERR_EVENT_INVALID'
-  /** The kernel refused an option; `errno` and `syscall` say how. */
+  /** The kernel rejected an option; `errno` and `syscall` say how. */
   | 'ERR_SOCKET_OPTION'
-  /** The reason object of a stream that was closed because its peer fell silent. */
+  /** `error` of a stream that was closed because its peer was silent for too long. */
   | 'ERR_PEER_DEAD'
-  /** The reason object of a stream that was closed because its client sent no echo. */
+  /** `error` of a stream that was closed because its client sent no echo. */
   | 'ERR_NO_ECHO'
-  /** The reason object of a stream that was closed because its peer took no byte for too long. */
+  /** `error` of a stream that was closed because its peer accepted no byte for `stallTimeout`. */
   | 'ERR_PEER_STALLED'
-  /** `sendAll` was given something that events cannot be pulled from. */
+  /** The value passed to `sendAll` is not a source of events. */
   | 'ERR_SOURCE_INVALID'
-  /** A channel was given something that is no stream of this library. */
+  /** The value passed to a channel is not a stream of this library. */
   | 'ERR_NOT_A_STREAM'
-  /** The stream is a subscriber of the channel already. */
+  /** The stream is already subscribed to the channel. */
   | 'ERR_SUBSCRIBED'
   /** The channel has been closed. */
   | 'ERR_CHANNEL_CLOSED'
-  /** The engine of a channel's hub does not answer, or too much is pending: the event was not taken, or nothing was read. */
+  /**
+   * The engine of a hub does not answer, or too many requests are pending. The event was not published, or nothing was
+   * read.
+   */
   | 'ERR_HUB_DOWN'
-  /** The event was sent to the engine of a channel's hub, and no answer came: it may be in the log or not. */
+  /** The event was sent to the engine of a hub, but no answer arrived. The event may or may not be in the log. */
   | 'ERR_PUBLISH_UNKNOWN'
   /** The hub has been closed. */
   | 'ERR_HUB_CLOSED'
-  /** The error of a `Response` body whose stream was given up: aborted, stalled, or an overflow. */
+  /** The error of a `Response` body whose stream was aborted, stalled or overflowed. */
   | 'ERR_STREAM_GIVEN_UP'
-  /** The reason object of a stream whose queue outgrew `maxBufferedBytes` or `maxBufferedEvents`. */
+  /** `error` of a stream whose queue exceeded `maxBufferedBytes` or `maxBufferedEvents`. */
   | 'ERR_OVERFLOW'
-  /** The reason object of a stream that `drain` cut off at the end of its time. */
+  /** `error` of a stream that `drain` cut when its `timeout` expired. */
   | 'ERR_DRAIN_TIMEOUT'
-  /** `drain` was given something that it does not know how to end. */
+  /** `drain` cannot end the value that was passed. */
   | 'ERR_NOT_DRAINABLE'
-  /** The reason of a stream's `signal`, as `code` and `name` of Node's own `AbortError`: the stream has ended. */
+  /** The reason of a stream's `signal`, with `code` and `name` of Node's own `AbortError`: the stream has ended. */
   | 'ABORT_ERR'
-  /** Connections of other processes cannot be seen or ended here; the message says what is missing. */
+  /** Connections of other processes cannot be read or ended on this system; the message says what is missing. */
   | 'ERR_SOCK_DIAG'
-  /** `tcp-sse/dashboard`: the files of the page are not beside the library, as in most bundles. */
+  /** `tcp-sse/dashboard`: the files of the page are not next to the library, as in most bundles. */
   | 'ERR_DASHBOARD_FILES'
-  /** `tcp-sse/testing`: no rig can be made here, or a fault could not be set; the message has the command's words. */
+  /**
+   * `tcp-sse/testing`: a rig cannot be created on this system, or a fault could not be set. The message has the
+   * command's output.
+   */
   | 'ERR_RIG'
-  /** `tcp-sse/testing`: a child process has ended, or could not do what it was asked for. */
+  /** `tcp-sse/testing`: a child process has ended or could not do what was requested. */
   | 'ERR_CHILD'
 
 /**
- * What every error of this library is. Match on `code`.
+ * The class of all errors of this library. Match on `code`.
  *
  * @example
  * try {
@@ -83,14 +89,14 @@ export type ErrorCode =
  * }
  */
 export class TcpSseError extends Error {
-  /** Also true for errors of another copy of this library, such as ESM and CommonJS in one process. */
+  /** Also true for errors of another copy of this library, such as the ESM and CommonJS builds in one process. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return versionOf(value, 'TcpSseError') !== undefined
   }
 
-  /** What it is about; the contract. */
+  /** The error code: the part of an error that stays stable. */
   readonly code: ErrorCode
-  /** The option or field that was wrong, where there is one. */
+  /** The invalid option or field, if the error is about one. */
   readonly option?: string
   /** The negative error number of a failed system call, as in Node's own errors. */
   readonly errno?: number
@@ -113,7 +119,7 @@ export class TcpSseError extends Error {
 
 brand(TcpSseError, 'TcpSseError')
 
-/** What was thrown, as an error; `undefined` stays so. */
+/** Converts a thrown value to an error. `undefined` stays `undefined`. */
 export function asError(reason: unknown): Error | undefined {
   if (reason === undefined || reason instanceof Error) return reason
   return new Error(String(reason), { cause: reason })

@@ -1,10 +1,10 @@
-// A question that is asked again until the answer no longer matters.
+// Repeats a question until the answer no longer matters.
 import type { Clock } from './clock.js'
 
-/** Most acknowledgements on a near path are there by then. */
+/** Milliseconds after which most acknowledgements on a short path have arrived. */
 const FIRST = 4
 
-/** Asks soon, then ever less often; costs nothing while nobody wants to know. */
+/** Asks soon, then with growing pauses. Costs nothing while it is stopped. */
 export class Poll {
   readonly #clock: Clock
   readonly #longest: number
@@ -13,8 +13,8 @@ export class Poll {
   #pause = FIRST
 
   /**
-   * @param longest - the longest pause between two questions, ms
-   * @param ask - asks; whether to go on
+   * @param longest - the longest pause between two questions, in milliseconds
+   * @param ask - asks the question; returns whether to go on
    */
   constructor(clock: Clock, longest: number, ask: () => boolean) {
     this.#clock = clock
@@ -22,7 +22,7 @@ export class Poll {
     this.#ask = ask
   }
 
-  /** Starts asking; one that goes on starts over with short pauses. */
+  /** Starts asking. A running poll starts again with short pauses. */
   start(): void {
     this.stop()
     this.#pause = FIRST
@@ -38,7 +38,7 @@ export class Poll {
     this.#cancel = this.#clock.after(this.#pause, () => {
       this.#cancel = undefined
       this.#pause = Math.min(this.#pause * 2, this.#longest)
-      // The question may have stopped or restarted the poll itself.
+      // `ask` may itself have stopped or restarted the poll.
       if (this.#ask() && this.#cancel === undefined) this.#next()
     })
   }

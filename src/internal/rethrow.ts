@@ -1,9 +1,9 @@
-// Foreign callbacks run inside the tick that all sockets of the process share.
+// Callbacks of applications run in the tick that all sockets of the process share.
 import { callAtEndOfTick } from './scheduling.js'
 
 /**
- * Raises an error where it harms nobody else's turn, as Node does for listeners of an EventTarget: it becomes an
- * `uncaughtException`, never a silence.
+ * Raises an error as an `uncaughtException` at the end of the tick, as Node does for listeners of an EventTarget. Other
+ * callbacks of the tick still run, and the error is never lost.
  */
 export function rethrowLater(error: unknown): void {
   callAtEndOfTick(raise, error)
@@ -13,7 +13,7 @@ function raise(error: unknown): never {
   throw error
 }
 
-/** Calls it: an error is its owner's, and is told as one; what comes after goes on. */
+/** Calls `action`. An error that it throws is raised later, so that the caller goes on. */
 export function isolated(action: () => void): void {
   try {
     action()

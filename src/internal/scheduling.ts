@@ -1,9 +1,12 @@
-// Node's clocks and queues as they were when this library was loaded, and outside of every request.
+// Node's clocks and queues as they were when this library was loaded, outside the context of any request.
 //
-// Two things go wrong with the globals. Fake timers (Jest, vitest, Sinon) replace them for the time of a test: a callback
-// that was handed to a fake may never come, and whatever waits for it waits for the rest of the process. And a callback
-// keeps the AsyncLocalStorage stores of the code that has scheduled it: what all streams share would keep those of the
-// request that came first, and show them to the callbacks of others.
+// The globals have two problems. First, fake timers (Jest, vitest, Sinon) replace them during a test: a callback that
+// was
+// passed to a fake may never run, and code that waits for it waits for the rest of the process. Second, a callback
+// keeps the
+// AsyncLocalStorage stores of the code that scheduled it. A timer that all streams share would keep the stores of the
+// first
+// request and expose them to the callbacks of others.
 import { AsyncResource } from 'node:async_hooks'
 import perfHooks from 'node:perf_hooks'
 import process from 'node:process'
@@ -16,42 +19,44 @@ const { performance } = perfHooks
 /** Milliseconds of a monotonic clock. */
 export const monotonicNow: () => number = performance.now.bind(performance)
 
-/** Milliseconds since 1970, by the wall clock. */
+/** Milliseconds since 1970, from the wall clock. */
 export const wallClockNow: () => number = Date.now.bind(Date)
 
-/** `async_hooks` (one for each AsyncLocalStorage), and AsyncContextFrame from Node 24 on. */
+/** The symbols of `async_hooks` (one for each AsyncLocalStorage), and of AsyncContextFrame since Node 24. */
 const STORES: ReadonlySet<string | undefined> = new Set(['kResourceStore', 'context_frame'])
 
 const root = rootResource()
 
-/** Runs what belongs to no request, or to another one than the present, without the present one's AsyncLocalStorage stores. */
+/** Runs `action` without the AsyncLocalStorage stores of the current request. */
 export function inRootContext<T>(action: () => T): T {
   return root.runInAsyncScope(action)
 }
 
-/** Calls back once, in the root context; never keeps the process alive. Returns what cancels it. */
+/** Calls back once, in the root context; never keeps the process alive. Returns a function that cancels the timer. */
 export function callAfter(milliseconds: number, callback: () => void): () => void {
   const timer = inRootContext(() => setTimeout(callback, milliseconds)).unref()
   return () => clearTimeout(timer)
 }
 
-/** Calls back again and again, in the root context; never keeps the process alive. Returns what ends it. */
+/**
+ * Calls back repeatedly, in the root context; never keeps the process alive. Returns a function that stops the timer.
+ */
 export function callEvery(milliseconds: number, callback: () => void): () => void {
   const timer = inRootContext(() => setInterval(callback, milliseconds)).unref()
   return () => clearInterval(timer)
 }
 
-/** Calls back in the event loop's next turn, in the root context. */
+/** Calls back in the next turn of the event loop, in the root context. */
 export function callNextTurn(callback: () => void): void {
   inRootContext(() => setImmediate(callback))
 }
 
-/** Settles in the event loop's next turn. */
+/** Resolves in the next turn of the event loop. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve))
 }
 
-/** Settles after a while, or when the signal is aborted; keeps the process alive until then. */
+/** Resolves after a delay, or when the signal aborts; keeps the process alive until then. */
 export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
@@ -65,11 +70,13 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
   })
 }
 
-/** Whether `nextTick` has called back; where it is a fake already, `setImmediate` stands in for it. */
+/**
+ * Whether `nextTick` has called back. If it was already a fake when the library was loaded, `setImmediate` replaces it.
+ */
 let tick: 'unproven' | 'real' | 'fake' = 'unproven'
 const early: (() => void)[] = []
 
-/** Calls back when the present tick's work is done, microtasks included; in the root context. */
+/** Calls back at the end of the current tick, after microtasks, in the root context. */
 export function callAtEndOfTick<T>(callback: (argument: T) => void, argument: T): void {
   if (tick === 'real') root.runInAsyncScope(nextTick, undefined, callback as never, argument)
   else if (tick === 'fake') callNextTurn(() => callback(argument))
@@ -79,7 +86,7 @@ export function callAtEndOfTick<T>(callback: (argument: T) => void, argument: T)
   }
 }
 
-/** Whichever of the two comes first runs what waits. */
+/** Runs the waiting callbacks. Both `nextTick` and `setImmediate` call this; the first call does the work. */
 function runEarly(): void {
   for (let next = early.shift(); next !== undefined; next = early.shift()) {
     try {
@@ -99,8 +106,10 @@ callNextTurn(() => {
 })
 
 /**
- * A context without stores, also where the library is loaded from within a request, as a bundler's lazy modules are. Node
- * has no call for that: it copies the stores to a new resource under these symbols. Where they have other names, the root
+ * Returns a context without stores, even if the library is loaded during a request, as lazy modules of a bundler are.
+ * Node has
+ * no call for this: it copies the stores to a new resource under these symbols. If a Node version uses other symbols,
+ * the root
  * context has the stores of the code that loaded the library.
  */
 function rootResource(): AsyncResource {

@@ -1,9 +1,10 @@
-// State of the process, for all copies of this library in it: as ESM and as CommonJS, external and in a bundle.
+// State of the process, shared by all copies of this library in it: ESM and CommonJS, external and bundled.
 //
-// Copies of one version find each other's state and objects. Those of another version may mean something else by them, so
-// they are kept apart, and a warning says that there are two.
+// Copies of one version find each other's state and objects. Another version may give them another meaning, so its
+// state is
+// separate, and a warning says that two versions are loaded.
 
-/** That of package.json: a test compares them. */
+/** The version in package.json. A test compares the two. */
 export const VERSION = '0.1.0'
 
 const COPIES = Symbol.for('tcp-sse.copies')
@@ -18,28 +19,30 @@ copies.set(VERSION, mine)
 if (copies.size > 1) {
   const versions = [...copies.keys()].join(' and ')
   process.emitWarning(
-    `tcp-sse ${versions} are loaded into one process: drain, metrics and channels of one do not know the streams of the other.`,
+    `tcp-sse ${versions} are loaded in one process. drain, metrics and channels of one version do not see the streams of another. Install a single version.`,
     { code: 'TCP_SSE_TWO_VERSIONS' },
   )
 }
 
-/** What all copies of this version share under a name; the first one makes it. */
+/** Returns the value that all copies of this version share under `name`; the first copy creates it. */
 export function shared<T>(name: string, make: () => T): T {
   if (!mine.has(name)) mine.set(name, make())
   return mine.get(name) as T
 }
 
-/** Has the instances of a class recognized by every copy of this version; `instanceof` knows those of one copy. */
+/**
+ * Marks a class so that every copy of this version recognizes its instances. `instanceof` knows those of one copy only.
+ */
 export function brand(type: { readonly prototype: object }, name: string): void {
   Object.defineProperty(type.prototype, brandOf(name), { value: VERSION })
 }
 
-/** Whether this is an instance of the class that was branded so, whichever copy has made it. */
+/** Whether a value is an instance of a branded class, created by any copy of this version. */
 export function isBranded(value: unknown, name: string): boolean {
   return versionOf(value, name) === VERSION
 }
 
-/** The version of the library whose instance this is; `undefined` for anything else. */
+/** The version of the library that created this instance; `undefined` for any other value. */
 export function versionOf(value: unknown, name: string): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   return (value as Record<symbol, string | undefined>)[brandOf(name)]

@@ -1,17 +1,18 @@
-// Checks of what callers pass. One table row per option; unknown names are refused with the nearest
-// right one, so that `detectwithin` is never silently ignored.
+// Checks of options. Each option has one row in a table. An unknown name is rejected with the nearest known one, so
+// that a
+// misspelled option such as `detectwithin` is never silently ignored.
 import { TcpSseError } from './errors.js'
 
-/** A check takes the value and its full name, and returns the value or throws. */
+/** A check takes a value and its full name. It returns the value or throws. */
 export type Check<T> = (value: unknown, name: string) => T
 
-/** A table of options: one check for each name. */
+/** A table of options, with one check for each name. */
 export type Checks<T> = { [K in keyof T]-?: Check<Exclude<T[K], undefined>> }
 
 /**
  * Checks an options object against its table. `undefined` values count as absent.
  *
- * @throws {TcpSseError} `ERR_OPTION_TYPE`, `ERR_OPTION_UNKNOWN`, or what a row's check throws
+ * @throws {TcpSseError} `ERR_OPTION_TYPE`, `ERR_OPTION_UNKNOWN`, or what a check throws
  */
 export function checkOptions<T extends object>(
   value: unknown,
@@ -29,20 +30,20 @@ export function checkOptions<T extends object>(
   return checked as T
 }
 
-/** A duration in milliseconds. Whatever would become 0 in the kernel's unit is refused. */
+/** A duration in milliseconds, at least 1 by default. The upper limit is the longest delay of a Node timer. */
 export function duration(limits: { min?: number; max?: number } = {}): Check<number> {
   return number('milliseconds', { min: 1, max: MAX_TIMER, ...limits })
 }
 
-/** Passed on, to somebody who checks it. */
+/** Accepts any value; later code checks it. */
 export const pass: Check<never> = (value) => value as never
 
-/** `false` for off, or what `check` takes. */
+/** `false` to switch the option off, or a value that `check` accepts. */
 export function orFalse<T>(check: Check<T>): Check<T | false> {
   return (value, name) => (value === false ? false : check(value, name))
 }
 
-/** A whole number of something. */
+/** A whole number within limits. */
 export function integer(unit: string, limits: { min: number; max: number }): Check<number> {
   const inRange = number(unit, limits)
   return (value, name) => {
@@ -58,7 +59,7 @@ export const boolean: Check<boolean> = (value, name) => {
   return value
 }
 
-/** One of a list of words. */
+/** One of a list of strings. */
 export function oneOf<const T extends string>(words: readonly T[]): Check<T> {
   return (value, name) => {
     const word = words.find((candidate) => candidate === value)
@@ -68,7 +69,7 @@ export function oneOf<const T extends string>(words: readonly T[]): Check<T> {
   }
 }
 
-/** A function, taken as it is. */
+/** Any function. */
 export function callable<T>(): Check<T> {
   return (value, name) => {
     if (typeof value !== 'function') throw wrongType(name, 'a function', value)
@@ -81,7 +82,7 @@ export function nested<T extends object>(checks: Checks<T>): Check<T> {
   return (value, name) => checkOptions(value, checks, name)
 }
 
-/** An AbortSignal, told by its shape so that one of another realm will do. */
+/** An AbortSignal, recognized by its shape, so that one of another realm is accepted too. */
 export const abortSignal: Check<AbortSignal> = (value, name) => {
   const signal = value as AbortSignal | null
   const fits =
@@ -95,14 +96,14 @@ export const abortSignal: Check<AbortSignal> = (value, name) => {
   return signal
 }
 
-/** A value of the wrong type. */
+/** The error for a value of the wrong type. */
 export function wrongType(name: string, expected: string, value: unknown): TcpSseError {
   return new TcpSseError('ERR_OPTION_TYPE', `${name} must be ${expected}, not ${show(value)}`, {
     option: name,
   })
 }
 
-/** The longest delay that a Node timer takes. */
+/** The longest delay of a Node timer, in milliseconds. */
 const MAX_TIMER = 2 ** 31 - 1
 
 function number(unit: string, { min, max }: { min: number; max: number }): Check<number> {
@@ -129,13 +130,13 @@ function bad(name: string, expected: string, value: unknown): TcpSseError {
 function unknownOption(name: string, known: string[], where: string): TcpSseError {
   const near = nearest(name, known)
   const hint =
-    near === undefined ? `There are: ${known.sort().join(', ')}.` : `Did you mean '${near}'?`
+    near === undefined ? `Known options: ${known.sort().join(', ')}.` : `Did you mean '${near}'?`
   return new TcpSseError('ERR_OPTION_UNKNOWN', `${where} has no option '${name}'. ${hint}`, {
     option: `${where}.${name}`,
   })
 }
 
-/** The known name that is few enough edits away to be what was meant. */
+/** The known name with the fewest edits, if these are few enough for a misspelling. */
 function nearest(name: string, known: string[]): string | undefined {
   const wanted = name.toLowerCase()
   let best: string | undefined
@@ -150,7 +151,7 @@ function nearest(name: string, known: string[]): string | undefined {
   return best
 }
 
-/** Levenshtein's distance, row by row. */
+/** The Levenshtein distance, computed row by row. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column)
   for (let i = 1; i <= a.length; i++) {

@@ -1,24 +1,27 @@
-// What is known of a peer when it is given up.
+// Evidence: what is known about a peer when its connection is closed.
 import { type TcpSnapshot, tcpSnapshotOf } from '../tcp/info.js'
 import type { Table } from '../tcp/record.js'
 import { column } from './reading.js'
 import type { Verdict } from './verdict.js'
 
-/** What was known of a peer when it was given up. */
+/** What was known about a peer when its connection was closed. */
 export interface PeerEvidence {
-  /** At its last look. */
+  /** The verdict of the last sample. */
   readonly verdict: Verdict
-  /** Milliseconds that something went unanswered. */
+  /** Milliseconds for which the peer had left something unanswered. */
   readonly silentFor: number
-  /** How many questions the peer left unanswered since its last answer; `undefined` where the kernel tells nothing. */
+  /** How many questions the peer has left unanswered since its last answer; `undefined` without the kernel's data. */
   readonly asked: number | undefined
-  /** How many it takes on this path until the silence means something; `undefined` where the kernel tells nothing. */
+  /**
+   * How many questions must go unanswered on this path before the silence counts; `undefined` without the kernel's
+   * data.
+   */
   readonly needed: number | undefined
-  /** What the last look showed of the connection; `undefined` where the kernel tells nothing. */
+  /** The kernel's data of the last sample; `undefined` if there was none. */
   readonly tcp: TcpSnapshot | undefined
 }
 
-/** Evidence by a reading: a copy, because readings are overwritten. */
+/** Returns the evidence of a reading. It is a copy, because readings are overwritten. */
 export function evidenceOf(
   verdict: Verdict,
   silentFor: number,
@@ -30,7 +33,7 @@ export function evidenceOf(
   return { verdict, silentFor, asked, needed, tcp: tcpSnapshotOf(table, reading) }
 }
 
-/** Evidence where the kernel tells nothing. */
+/** Returns the evidence without the kernel's data. */
 export function evidenceWithoutKernel(verdict: Verdict): PeerEvidence {
   return { verdict, silentFor: 0, asked: undefined, needed: undefined, tcp: undefined }
 }

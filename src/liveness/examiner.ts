@@ -1,4 +1,4 @@
-// What follows from one look at one socket: a verdict, an end, the kernel's options, what its watchers hear.
+// Draws the conclusions from one sample of one socket: a verdict, an end, new kernel options, calls of its watchers.
 import { isolated } from '../internal/rethrow.js'
 import { TCP_CLOSE } from '../tcp/info.js'
 import { observe } from './observe.js'
@@ -10,20 +10,23 @@ import { countStall } from './stall-clock.js'
 import { judge } from './verdict.js'
 import type { Watchable, Watcher } from './watch.js'
 
-/** When a look was made. */
+/** The time of a sample. */
 export interface Moment {
   readonly now: number
-  /** The same without the time for which the event loop was blocked: what the client did meanwhile could not be seen. */
+  /**
+   * The same without the time for which the event loop was blocked. What the client did during that time could not be
+   * observed.
+   */
   readonly loopTime: number
 }
 
 /**
- * Draws the conclusions from a look in a tick, which has been written to the watched's `spare`; it tells nothing where there
- * is no error number of 0. Each watched has both of its readings in a row of its own, so whatever a watcher does in between
- * (watch other sockets, release this one) changes none of them.
+ * Draws the conclusions from the sample that a tick has written to `watched.spare`. If its error number is not 0, the
+ * kernel has reported nothing. Each watched socket has both of its readings in its own row, so a watcher that watches
+ * other sockets or releases this one changes neither.
  *
- * @param activity - the kernel's `activity` when the look was made
- * @returns whether the connection is to be ended now
+ * @param activity - the kernel's `activity` at the time of the sample
+ * @returns whether the connection must be ended now
  */
 export function examine<S extends Watchable>(
   watched: SocketState<S>,
@@ -31,7 +34,7 @@ export function examine<S extends Watchable>(
   moment: Moment,
 ): boolean {
   const { now, loopTime } = moment
-  // A watcher that was called earlier in this tick may have ended this one.
+  // A watcher that was called earlier in this tick may have ended this watch.
   if (watched.socket.destroyed || !watched.held) return false
   watched.nextSample = now + watched.plan.pace
   watched.activity = activity
@@ -49,12 +52,12 @@ export function examine<S extends Watchable>(
   watched.verdict = judge(table, previous, reading, watched.plan, now)
   if (watched.verdict !== verdict) {
     tell(watched, (watcher) => watcher.onVerdict?.(watched.verdict, verdict))
-    // Whoever was told may have ended the watch, or begun another.
+    // A watcher may have ended the watch or begun another one.
     if (!watched.held) return false
   }
   if (watched.ended) {
     watched.nextSample = now + watched.plan.urgentPace
-    // Node is left one look's time to notice a close by itself: it knows the true error.
+    // Leave Node the time of one sample to notice a close by itself, because it knows the true error.
     if (previous === undefined || table.get(previous, column.state) !== watched.get(column.state))
       return false
     tellOfClose(watched)
@@ -74,13 +77,13 @@ export function examine<S extends Watchable>(
   return false
 }
 
-/** Watchers of a socket that was found destroyed still watch: they have heard nothing. */
+/** Notifies the watchers that a destroyed socket still has. They have not learned of its end. */
 export function tellOfDestroyed(watched: SocketState<Watchable>): void {
   const evidence = watched.evidence(0)
   tell(watched, (watcher) => watcher.onPeerGone(evidence))
 }
 
-/** The kernel forgets what was in flight when it gives up, so the last look before it counts. */
+/** When the kernel gives up, it forgets what was in flight, so the sample before that counts. */
 function tellOfClose(watched: SocketState<Watchable>): void {
   const evidence = watched.evidence(watched.silenceBeforeClose)
   const closed = watched.get(column.state) === TCP_CLOSE
@@ -92,8 +95,8 @@ function tellOfClose(watched: SocketState<Watchable>): void {
 }
 
 /**
- * An idle peer that has left a probe unanswered is asked again sooner than keepalive, which counts seconds, would. Setting the
- * idle time starts the timer anew; it fires at once where the connection has been idle for longer
+ * Probes an idle peer that has left a probe unanswered sooner than keepalive would, which counts in seconds. Setting
+ * the idle time restarts the timer, which fires at once if the connection has been idle for longer
  * (tcp_sock_set_keepidle_locked, since Linux 2.4).
  */
 function probeAgain(watched: SocketState<Watchable>): void {
@@ -102,7 +105,7 @@ function probeAgain(watched: SocketState<Watchable>): void {
   if (watched.get(column.probes) === 0 || !isIdle(table, current) || keepAlive === false) return
   const at = watched.get(column.at)
   const answeredAt = watched.get(column.answeredAt)
-  // The first one has the time of a round trip before it counts as unanswered.
+  // The first probe counts as unanswered only after the time of a round trip.
   const askedAt = Math.max(probedAt, answeredAt + keepAlive.idle)
   const pace = probedAt > answeredAt ? probePace : Math.max(probePace, watched.get(column.rtt) || 0)
   if (at - askedAt < pace - CLOCK_TOLERANCE) return
@@ -110,7 +113,7 @@ function probeAgain(watched: SocketState<Watchable>): void {
   kernel.set(socket, [['TCP_KEEPIDLE', Math.ceil(keepAlive.idle / 1_000)]])
 }
 
-/** What a look tells of the bytes that wait, in the kernel or before it. */
+/** Notes the progress of waiting bytes, in the kernel or before it. */
 function noteProgress(
   watched: SocketState<Watchable>,
   previous: number | undefined,
@@ -126,7 +129,7 @@ function noteProgress(
   countStall(watched, waiting, moved, loopTime)
 }
 
-/** Only what leaves user space is known. */
+/** Without the kernel's data, only the bytes that leave user space are known. */
 function noteProgressWithoutKernel(watched: SocketState<Watchable>, loopTime: number): void {
   const { kernel, socket } = watched
   const progress = kernel.progress(socket)
@@ -145,7 +148,7 @@ function reportSample(watched: SocketState<Watchable>, { now, loopTime }: Moment
   watched.align(now)
 }
 
-/** What one watcher does wrong harms no other. */
+/** Calls each watcher. An error in one does not affect the others. */
 function tell(watched: SocketState<Watchable>, action: (watcher: Watcher) => void): void {
   for (const watcher of watched.watchers) isolated(() => action(watcher))
 }

@@ -1,4 +1,4 @@
-// One timer and one native call a tick, for all sockets of the process.
+// Monitors all sockets of the process with one timer and one native call per tick.
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../internal/clock.js'
 import { isolated } from '../internal/rethrow.js'
@@ -16,21 +16,21 @@ import { SocketState, sooner } from './socket-state.js'
 import type { Watch, Watchable, Watcher, WatchOptions } from './watch.js'
 import { isSamePlan } from './watchers.js'
 
-/** The longest that looks hold the event loop at a time, ms; with thousands of sockets the rest comes a turn later. */
+/** How long samples may block the event loop, ms. With thousands of sockets, the rest follows a turn later. */
 const BUDGET = 1
-/** So many looks are made with one native call. */
+/** The number of sockets that one native call samples. */
 const AT_ONCE = 64
-/** How often one sample is taken at most if the process gets interrupted. */
+/** The number of times that a sample is taken at most, if the process is interrupted. */
 const MOST_READS = 3
-/** A tick that comes later than this after its time, ms: the event loop was blocked. */
+/** If a tick is later than this, ms, the event loop was blocked. */
 const BLOCKED = 50
 
-/** A socket, as far as marks on it go. */
+/** A socket with the marks of monitors. */
 interface Marked<S extends Watchable> {
   [mark: symbol]: MonitoredSocket<S> | undefined
 }
 
-/** A monitored socket, as its watchers use it. */
+/** A monitored socket, as its watchers see it. */
 export class MonitoredSocket<S extends Watchable> extends SocketState<S> implements Watch {
   readonly #monitor: Monitor<S>
 
@@ -52,7 +52,7 @@ export class MonitoredSocket<S extends Watchable> extends SocketState<S> impleme
   }
 }
 
-/** Watches sockets. Its cost is proportional to the sockets watched; with none there is no timer. */
+/** Watches sockets. Its cost is proportional to their number; without sockets, no timer runs. */
 export class Monitor<S extends Watchable = Socket> {
   readonly #clock: Clock
   /** @internal */
@@ -63,12 +63,12 @@ export class Monitor<S extends Watchable = Socket> {
   #cancelTimer: (() => void) | undefined
   #timerAt = 0
   #lastTick = Number.NEGATIVE_INFINITY
-  /** Those that the tick under way has still to look at, and when the next of the others is due. */
+  /** The sockets that this tick has still to sample, and the time at which the next of the others is due. */
   #due: MonitoredSocket<S>[] = []
   #next = Number.POSITIVE_INFINITY
-  /** The least time between two ticks. */
+  /** The shortest time between two ticks. */
   #gap = Number.POSITIVE_INFINITY
-  /** For how long the event loop has been blocked when a tick was due, ms in all. */
+  /** The total time for which the event loop was blocked when a tick was due, ms. */
   #blockedFor = 0
 
   constructor(clock: Clock, kernel: Kernel<S>) {
@@ -76,17 +76,19 @@ export class Monitor<S extends Watchable = Socket> {
     this.kernel = kernel
   }
 
-  /** How many sockets are under watch. */
+  /** The number of watched sockets. */
   get size(): number {
     return this.#sockets.length
   }
 
-  /** All watchers, as of now: not to be kept over a turn of the event loop. */
+  /** All current watchers. Do not keep the iterator across turns of the event loop. */
   *watchers(): Generator<Watcher, void, undefined> {
     for (const watched of this.#sockets) yield* watched.watchers
   }
 
-  /** Arms a socket by the watcher's plan and looks at it from now on. Of several plans for one socket the strictest rules. */
+  /**
+   * Sets a socket's options by the watcher's plan and samples it from now on. If it has several, the strictest applies.
+   */
   watch(socket: S, watcher: Watcher, options: WatchOptions = {}): MonitoredSocket<S> {
     const now = this.#clock.now()
     const before = (socket as unknown as Marked<S>)[this.#mark]
@@ -101,7 +103,7 @@ export class Monitor<S extends Watchable = Socket> {
     return watched
   }
 
-  /** A socket that was not under watch. Its window may be shut already, so it is looked at before it is armed. */
+  /** Takes a socket that was not watched. It is sampled first, because its window may already be closed. */
   #take(socket: S, watcher: Watcher, options: WatchOptions, now: number): MonitoredSocket<S> {
     const { inheritedFrom } = options
     const { plan } = watcher
@@ -126,7 +128,7 @@ export class Monitor<S extends Watchable = Socket> {
       ])
       return watched
     }
-    // Inherited options stay with the connection, the low-water mark too.
+    // Inherited options stay with the connection, including the low-water mark.
     if (plan.userTimeout !== false) watched.userTimeout = Math.ceil(plan.userTimeout)
     watched.retransmitMax = plan.retransmitMax || Number.NaN
     watched.notSentLowWater = watcher.notSentLowWater ?? Number.NaN
@@ -134,7 +136,7 @@ export class Monitor<S extends Watchable = Socket> {
     return watched
   }
 
-  /** Puts the strictest plan of the present watchers in force. */
+  /** Applies the strictest plan of the current watchers. */
   #adoptPlan(watched: MonitoredSocket<S>): void {
     const { strictest } = watched
     if (strictest === undefined || isSamePlan(strictest, watched.plan)) {
@@ -144,7 +146,7 @@ export class Monitor<S extends Watchable = Socket> {
     watched.plan = strictest
     if (watched.socket.destroyed) return
     watched.retransmitMax = Number.NaN
-    // What the connection needs is known from the last look; the next one is soon.
+    // The last sample shows what the connection needs; the next one follows soon.
     watched.change([
       ...watched.lowWaterSettings(),
       ...keepAliveOf(strictest),
@@ -155,8 +157,8 @@ export class Monitor<S extends Watchable = Socket> {
   }
 
   /**
-   * A plan that had a TCP_USER_TIMEOUT has left, and this one has none: nobody would switch it off behind a shut window, and it
-   * would end a living client there.
+   * Returns the setting that removes a previous plan's TCP_USER_TIMEOUT if the new plan has none. Otherwise it would
+   * stay in force behind a closed window and end a living client.
    */
   #withoutUserTimeout(watched: MonitoredSocket<S>): KernelSettings {
     const before = watched.valueBefore('TCP_USER_TIMEOUT')
@@ -193,8 +195,9 @@ export class Monitor<S extends Watchable = Socket> {
   }
 
   /**
-   * The next tick comes when the next look is due, but never sooner than a part of the smallest pace after the last: looks
-   * that are due close together share a tick. So a look is late or early by half of that part at most.
+   * Schedules the next tick for when the next sample is due, but no sooner than a part of the smallest pace after the
+   * last tick. Samples that are due close together therefore share a tick, and are early or late by at most half of
+   * that part.
    */
   #setTimer(next: number, now: number): void {
     const at = Math.max(next, this.#lastTick + this.#gap)
@@ -216,20 +219,20 @@ export class Monitor<S extends Watchable = Socket> {
     this.#scheduleFor(watched)
   }
 
-  /** Without a pass over all, where the timer is early enough already. */
+  /** Schedules one socket. Needs no pass over all sockets if the timer is early enough. */
   #scheduleFor({ nextSample, plan }: MonitoredSocket<S>): void {
     this.#gap = Math.min(this.#gap, plan.urgentPace / 2)
     this.#next = Math.min(this.#next, nextSample)
     this.#setTimer(nextSample, this.#clock.now())
   }
 
-  /** Looks at those that are due, as many as the budget allows; the rest in the next turn. */
+  /** Samples the sockets that are due, as many as the budget allows; the rest in the next turn. */
   #tick(): void {
     const startedAt = this.#clock.now()
     const late = startedAt - this.#timerAt
     if (late > BLOCKED) this.#blockedFor += late
     if (this.#due.length === 0) this.#findDue(startedAt)
-    // Again: a dump of thousands of connections takes longer than the clocks that are compared may differ.
+    // Read the clock again: a dump of thousands of connections takes longer than the tolerance between clocks.
     const now = this.#clock.now()
     const horizon = now + this.#gap / 2
     let seen = 0
@@ -240,13 +243,13 @@ export class Monitor<S extends Watchable = Socket> {
       seen += some.length
     }
     this.#due = this.#due.slice(seen)
-    // The gap between ticks is for sharing looks, not for putting them off.
+    // The gap between ticks lets samples share a tick. It must not delay those that are due.
     const cut = this.#due.length > 0
     this.#lastTick = cut ? Number.NEGATIVE_INFINITY : now
     if (this.#sockets.length > 0) this.#setTimer(cut ? now : this.#next, this.#clock.now())
   }
 
-  /** One pass over all sockets. */
+  /** Finds the sockets that are due, in one pass over all. */
   #findDue(now: number): void {
     const horizon = now + this.#gap / 2
     let pace = Number.POSITIVE_INFINITY
@@ -264,7 +267,7 @@ export class Monitor<S extends Watchable = Socket> {
     const loopTime = now - this.#blockedFor
     const some: MonitoredSocket<S>[] = []
     for (const watched of due) {
-      // A watcher that was called earlier in this tick may have ended this one and begun another watch of the same socket.
+      // An earlier watcher in this tick may have ended this watch and begun another one of the same socket.
       if (!watched.held) continue
       if (watched.socket.destroyed) this.#visitDestroyed(watched)
       else if (this.#isUnchanged(watched, horizon)) watched.skip(now, loopTime)
@@ -282,8 +285,8 @@ export class Monitor<S extends Watchable = Socket> {
   }
 
   /**
-   * Asks the kernel. Its ages mean something only beside the time at which it was asked, so a process that was interrupted
-   * in between (by another process, or by SIGSTOP) asks again.
+   * Reads the sockets. The kernel's ages are meaningful only together with the time of the read, so a process that was
+   * interrupted in between (by another process, or by SIGSTOP) reads again.
    */
   #read(
     some: readonly MonitoredSocket<S>[],
@@ -293,7 +296,7 @@ export class Monitor<S extends Watchable = Socket> {
     const starts = some.map(({ spare }) => spare)
     let now = since
     for (let left = MOST_READS; ; left--) {
-      // Before the reading: a later one shows what a watcher writes after it.
+      // Read the activity before the sample, so that a write between the two shows at the next one.
       const activities = sockets.map((socket) => this.kernel.activity(socket))
       this.kernel.sample(sockets, table, starts)
       const after = this.#clock.now()
@@ -304,7 +307,7 @@ export class Monitor<S extends Watchable = Socket> {
     }
   }
 
-  /** Whether a look would show what the last one showed: all was acknowledged, and nothing was written since. */
+  /** Whether a sample would show the same as the last one: all was acknowledged, and nothing was written since. */
   #isUnchanged(
     { quiet, deadline, activity, socket }: MonitoredSocket<S>,
     horizon: number,
@@ -313,8 +316,8 @@ export class Monitor<S extends Watchable = Socket> {
   }
 
   /**
-   * Node tells of a socket's end, but not everybody: a response that waits behind another one hears nothing. Whoever still
-   * watches at the second sight has heard nothing.
+   * Handles a destroyed socket. Node does not report its end to every watcher: a response that waits behind another one
+   * gets no event. A watcher that is still there at the second visit has not learned of the end.
    */
   #visitDestroyed(watched: MonitoredSocket<S>): void {
     if (watched.seenDestroyed) {
@@ -327,7 +330,7 @@ export class Monitor<S extends Watchable = Socket> {
   }
 }
 
-/** Keepalive as a plan has it. Worked out once for each plan: thousands of streams share one. */
+/** The keepalive settings of a plan. They are computed once for each plan, because thousands of streams share one. */
 function keepAliveOf(plan: MonitorPlan): KernelSettings {
   const { keepAlive } = plan
   let settings = keepAliveSettings.get(plan)
@@ -340,5 +343,5 @@ function keepAliveOf(plan: MonitorPlan): KernelSettings {
 
 const keepAliveSettings = new WeakMap<MonitorPlan, KernelSettings>()
 
-/** The monitor that everything in this process shares. */
+/** The monitor of this copy of the library. */
 export const sharedMonitor = new Monitor(systemClock, systemKernel)

@@ -1,4 +1,4 @@
-// Puts looks beside each other: when the peer last answered, what it has been asked since, and what the path is like. Pure.
+// Compares readings: when the peer last answered, what it has been asked since, and what the path is like. Pure.
 // docs/liveness.md has the theory.
 import type { Table } from '../tcp/record.js'
 import {
@@ -15,10 +15,10 @@ import type { MonitorPlan } from './plan.js'
 import { column, isIdle, isRetracted, isWindowShut } from './reading.js'
 
 /**
- * Puts a reading beside the one before: when did the peer last answer, and what has it been asked since?
+ * Compares a reading with the previous one, and writes what follows into the derived columns of the current one.
  *
- * @param previous - where the reading before is in the table; `undefined` at the first
- * @param current - where the kernel's numbers are; what follows from them is written there too
+ * @param previous - the start of the previous reading in the table; `undefined` at the first
+ * @param current - the start of the current reading, which already has the kernel's numbers
  */
 export function observe(
   table: Table,
@@ -41,7 +41,7 @@ export function observe(
   }
   if (isIdle(table, current)) asked = Math.min(asked, answerableProbes(table, current, plan))
   table.set(current, column.asked, asked)
-  // A silence is judged by what the path was like before it: its record grows with answers only.
+  // A silence is judged by the path before it, so the path's record grows only with answers.
   const needed = questionsFor(table, current, plan)
   table.set(current, column.needed, needed)
   const before =
@@ -50,9 +50,9 @@ export function observe(
 }
 
 /**
- * Whether an answer came after a reading. By its age an answer has a time on our clock, and that is inexact where the process was
- * interrupted between the two clocks. An answer since that reading is younger than the reading, so half the age that the
- * last one had then keeps both apart, whatever the path.
+ * Whether an answer arrived after a reading. The time of an answer is computed from its age, and is inexact if the
+ * process was interrupted between the two clocks. An answer since the previous reading is younger than that reading.
+ * Half the age that the last answer had then therefore separates the two, on any path.
  */
 function isLaterAnswer(table: Table, previous: number, answeredAt: number): boolean {
   const before = table.get(previous, column.answeredAt)
@@ -60,7 +60,7 @@ function isLaterAnswer(table: Table, previous: number, answeredAt: number): bool
   return answeredAt > before + Math.max(CLOCK_TOLERANCE, age / 2)
 }
 
-/** How many questions must go unanswered on this path, in what the connection is doing. */
+/** The number of questions that must go unanswered on this path, in the present state of the connection. */
 function questionsFor(table: Table, reading: number, plan: MonitorPlan): number {
   if (isRetracted(table, reading)) return RETRACTED_QUESTIONS
   if (isIdle(table, reading)) return idleQuestions(table, reading, plan)
@@ -71,21 +71,21 @@ function questionsFor(table: Table, reading: number, plan: MonitorPlan): number 
   return lossy ? Math.max(needed, questionsInDoubt(questions, unanswered)) : needed
 }
 
-/** So many losses on a connection say nothing of its path yet. */
+/** This many losses on a connection say nothing about its path yet. */
 const CHANCE_LOSSES = 1
 
-/** The kernel's first timeout, ms: where the round trip is longer, the first retransmits are no losses (RFC 6298). */
+/** The kernel's first timeout, ms. With a longer round trip, the first retransmits are not losses (RFC 6298). */
 const FIRST_TIMEOUT = 1_000
 
-/** Whether a short record has losses that matter: less than one in twenty may be reordering. */
+/** Whether a short record has losses that matter. Less than one in twenty may be reordering. */
 function isLossy(questions: number, unanswered: number, rtt: number): boolean {
   return unanswered > CHANCE_LOSSES && unanswered >= questions / 20 && !(rtt >= FIRST_TIMEOUT)
 }
 
 /**
- * The same for an idle peer, which the monitor can ask often. While the path's record is short, it is asked as often as a path
- * that loses a fifth of its segments each way needs; but only as often as the silence has room for, as long as no more than
- * one loss is known.
+ * The same for an idle peer, which the monitor can probe often. While the path's record is short, the peer is asked as
+ * often as is necessary on a path that loses a fifth of its segments each way. While at most one loss is known, the
+ * number is limited to what fits into the silence.
  */
 export function idleQuestions(table: Table, reading: number, plan: MonitorPlan): number {
   const questions = table.get(reading, column.questions)
@@ -94,13 +94,13 @@ export function idleQuestions(table: Table, reading: number, plan: MonitorPlan):
   if (plan.keepAlive === false) return needed
   const inDoubt = questionsInDoubt(questions, unanswered)
   if (unanswered > CHANCE_LOSSES) return Math.max(needed, inDoubt)
-  // The last answer of a longer path takes the time of some questions.
+  // On a longer path, the last answer takes the time of some questions.
   const longer = extraPathTime(table, reading)
   const fewer = Math.ceil(longer / Math.max(ANSWER_PACE, plan.probePace))
   return Math.max(needed, Math.min(inDoubt, plan.idleQuestions - fewer))
 }
 
-/** Keepalive probes since the last answer, but for those that a living Linux peer would leave unanswered. */
+/** Keepalive probes since the last answer, without those that a living Linux peer would leave unanswered. */
 function answerableProbes(table: Table, reading: number, { keepAlive }: MonitorPlan): number {
   const probes = table.get(reading, column.probes)
   if (keepAlive === false) return probes
@@ -114,21 +114,21 @@ function isOutstanding(table: Table, reading: number): boolean {
   return table.get(reading, column.unackedSegments) > 0 || table.get(reading, column.probes) > 0
 }
 
-/** Questions that have certainly left since the last answer, by one look. */
+/** The number of questions that have certainly been sent since the last answer, from one reading. */
 function questionsSinceAnswer(table: Table, reading: number): number {
   const told = (of: number): number => table.get(reading, of)
-  // What was in flight when the answer came is one question.
+  // The data in flight when the answer arrived is one question.
   const inFlight = told(column.unackedSegments) > 0 && !isRetracted(table, reading) ? 1 : 0
-  // Every ACK sets the count of probes back. That of timeouts only one of new data does; but in a time without an ACK there
-  // were as many as it has timeouts of the present length, which has only grown.
+  // Every ACK resets the count of probes. Only an ACK of new data resets the count of timeouts. In a time without an
+  // ACK, though, there were at least as many timeouts as it has timeouts of the present length, which has only grown.
   const timeouts = Math.floor(told(column.lastAckReceived) / told(column.rto))
   return Math.max(told(column.probes), inFlight + Math.min(told(column.retransmits), timeouts))
 }
 
 /**
- * Questions that have left between two looks without an answer: timeouts, probes, or new data. New segments count as one
- * however many they are: a burst is lost as a whole. While they keep leaving, the kernel does not retransmit at all, because
- * each of them puts its loss probe off (tcp_schedule_loss_probe).
+ * The number of questions sent between two readings without an answer: timeouts, probes or new data. New segments count
+ * as one, however many they are, because a burst is lost as a whole. While new segments keep being sent, the kernel
+ * does not retransmit, because each of them postpones its loss probe (tcp_schedule_loss_probe).
  */
 function questionsBetween(table: Table, previous: number, current: number): number {
   const more = (of: number): number => table.get(current, of) - table.get(previous, of)
@@ -137,22 +137,23 @@ function questionsBetween(table: Table, previous: number, current: number): numb
 }
 
 /**
- * So many questions must go unanswered where the window was shut over data in flight. They are further apart than others,
- * because the kernel ends such a connection when its last ACK is older than two of its pauses: see `retransmitMaxFor`.
+ * The number of questions that must go unanswered if the window was closed over data in flight. They are further apart
+ * than others, because the kernel ends such a connection when its last ACK is older than two of its pauses: see
+ * `retransmitMaxFor`.
  */
 const RETRACTED_QUESTIONS = 2
 
-/** So many unanswered questions in a row are an outage and say nothing of the path before and after. */
+/** This many consecutive unanswered questions are an outage. They say nothing about the path before and after it. */
 const OUTAGE = 4
-/** Older questions than about these count less and less. */
+/** After about this many questions, older ones lose weight. */
 const REMEMBERED = 256
-/** The most that the data of one look counts. */
+/** The largest weight of the data of one sample. */
 const WEIGHT = 64
 
-/** A peer with less than this has a buffer that the first burst may overflow, bytes. */
+/** The buffer of a peer with a smaller window may overflow from the first burst, bytes. */
 const SMALL_WINDOW = 32_768
 
-/** Keeps the path's record, from one answer to the next: what was sent, and what of it was sent for nothing. */
+/** Updates the path's record from one answer to the next: the segments sent, and those that had to be sent again. */
 function recordPath(
   table: Table,
   previous: number | undefined,
@@ -162,7 +163,8 @@ function recordPath(
 ): void {
   const told = (of: number): number => table.get(current, of)
   const before = (of: number): number => (previous === undefined ? 0 : table.get(previous, of))
-  // What may have left since the answer (timeouts, and the loss probe before them) belongs to the next one's record.
+  // Segments that may have been sent since the answer (timeouts, and the loss probe before them) belong to the next
+  // record.
   const open = told(column.unackedSegments) > 0 ? told(column.retransmits) + 1 : 0
   const recorded = (known: number, of: number): number => {
     const count = before(known)
@@ -194,8 +196,8 @@ function recordPath(
 }
 
 /**
- * Whether what was retransmitted between two looks says how likely what is sent now gets lost. Retransmits into a shut window
- * stand for probes, and where a queue or the peer's buffer overflows, they are its doing.
+ * Whether the retransmits between two readings say how likely a loss is now. Retransmits into a closed window replace
+ * probes. If a queue or the peer's buffer overflows, the retransmits are caused by the overflow and not by the path.
  */
 function tellsOfPath(table: Table, previous: number, current: number): boolean {
   const limited = column.windowLimited
@@ -208,12 +210,13 @@ function tellsOfPath(table: Table, previous: number, current: number): boolean {
   )
 }
 
-/** Probes that an answer was due to at that look. The first leaves at a known time after the last answer. */
+/** The number of probes that were overdue at a reading. The first is sent at a known time after the last answer. */
 function overdueProbes(table: Table, reading: number, plan: MonitorPlan): number {
   const { keepAlive, retransmitMax } = plan
   const probes = table.get(reading, column.probes)
   const waits = table.get(reading, column.unsent) > 0
-  // When a window was probed first is not known without TCP_RTO_MAX_MS. But all before the last probe had a timeout's time.
+  // Without TCP_RTO_MAX_MS, the time of the first window probe is unknown. All probes before the last had the time of a
+  // timeout.
   if (waits && retransmitMax === false) return Math.max(0, probes - 1)
   const byWindow =
     retransmitMax === false ? Number.NaN : longestPause(table, reading, retransmitMax)

@@ -1,4 +1,4 @@
-// One number in, every other number out. docs/liveness.md derives them.
+// Derives all other numbers from `detectWithin`. docs/liveness.md explains how.
 import { TcpSseError } from '../internal/errors.js'
 import { type Checks, checkOptions, duration, orFalse, wrongType } from '../internal/validate.js'
 import { kernelKnows } from '../native/binding.js'
@@ -7,103 +7,106 @@ import type { KeepAliveOptions } from '../tcp/options.js'
 import { checkKeepAlive, checkRetransmitMax, checkUserTimeout } from '../tcp/options.js'
 import { ANSWER_PACE, LEAST_QUESTIONS, MOST_IN_DOUBT, SHORT_PATH } from './path.js'
 
-/** What of a plan can be set by hand. */
+/** The part of a plan that applications can set. */
 export interface LivenessOverrides {
   /** Milliseconds between heartbeat comments on a quiet stream; `false` sends none. */
   heartbeat?: number | false | undefined
 }
 
-/** Entries that the library itself sets otherwise, where the plan's would do harm. */
+/** Further settings that the library itself changes where the plan's value would do harm. */
 export interface PlanOverrides extends LivenessOverrides {
   /**
-   * TCP_USER_TIMEOUT, ms: how long the kernel waits while the event loop is blocked. `false` leaves the option alone, and
-   * TCP_RTO_MAX_MS with it: see `retransmitMax`.
+   * TCP_USER_TIMEOUT, ms: how long the kernel waits while the event loop is blocked. `false` does not set the option,
+   * and not TCP_RTO_MAX_MS either: see `retransmitMax`.
    */
   userTimeout?: number | false | undefined
-  /** Keepalive, ms; `false` leaves idle peers to the heartbeat. */
+  /** Keepalive, ms; `false` leaves the probing of idle peers to the heartbeat. */
   keepAlive?: KeepAliveOptions | false | undefined
   /**
-   * TCP_RTO_MAX_MS, ms; `false` leaves the kernel's 120 s. It needs a `userTimeout`: without one the kernel ends a
-   * connection after `tcp_retries2` timeouts, which take only seconds when they are this close together.
+   * TCP_RTO_MAX_MS, ms; `false` keeps the kernel's 120 s. It requires a `userTimeout`. Without one, the kernel ends a
+   * connection after `tcp_retries2` timeouts, which take only seconds if they are this close together.
    */
   retransmitMax?: number | false | undefined
 }
 
 /**
- * The numbers that follow from `detectWithin` and that can be relied on; all in milliseconds. Plain data: print it.
+ * The guaranteed numbers that follow from `detectWithin`, all in milliseconds. A plan is a plain object that can be
+ * printed.
  *
- * The promise: a peer that has fallen silent is closed within `detectWithin` + 1 s, and one that still answers
- * is never closed for this. On a path whose round trips or losses ask for more time than that, the peer gets it.
+ * The promise: a peer that has fallen silent is closed within `detectWithin` + 1 s, and a peer that still answers is
+ * never closed for silence. If the round trips or losses of a path require more time than that, the peer gets it.
  */
 export interface LivenessPlan {
-  /** D, ms. */
+  /** The time D within which a dead peer is detected. */
   readonly detectWithin: number
-  /** Keepalive as the kernel is told. It makes an idle peer answer. */
+  /** The keepalive settings of the kernel, which make an idle peer answer. */
   readonly keepAlive: Readonly<KeepAliveOptions> | false
-  /** Between heartbeat comments on a quiet stream. */
+  /** Time between heartbeat comments on a quiet stream. */
   readonly heartbeat: number | false
   /**
-   * TCP_USER_TIMEOUT is kept this far ahead of every clock of the kernel that an answer does not reset. The kernel ends a
-   * connection by itself only when the event loop has been blocked for longer.
+   * TCP_USER_TIMEOUT is kept this far ahead of every kernel clock that an answer does not reset. The kernel ends a
+   * connection by itself only if the event loop has been blocked for longer.
    */
   readonly userTimeout: number | false
   /**
-   * TCP_RTO_MAX_MS: retransmits and window probes are at most this far apart. On a slow path it is raised to twice what the
-   * path needs. `false` where it is switched off or the kernel does not have it (Linux < 6.15).
+   * TCP_RTO_MAX_MS: the longest pause between retransmits or window probes. On a slow path it is raised to twice what
+   * the path needs. `false` if it is disabled or the kernel does not have it (Linux < 6.15).
    */
   readonly retransmitMax: number | false
   /**
-   * Without `retransmitMax`: how far TCP_USER_TIMEOUT is kept ahead while the peer's window is shut, which makes the kernel
-   * probe at least this often. The price: an event loop that is blocked for longer than this may end a living client
-   * whose window is shut. `false` with `retransmitMax`, which has no such price.
+   * Without `retransmitMax`: how far TCP_USER_TIMEOUT is kept ahead while the peer's window is closed, so that the
+   * kernel probes at least this often. The cost: if the event loop is blocked for longer, the kernel may end a living
+   * client whose window is closed. `false` with `retransmitMax`, which has no such cost.
    */
   readonly shutWindowLead: number | false
-  /** How old the last answer of a peer must be, while it leaves everything unanswered, until it is dead. */
+  /** How old the last answer of a peer must be, while it leaves everything unanswered, before it counts as dead. */
   readonly silence: number
   /**
-   * An outage of the path up to this long closes nobody; on a slow path, less its round trip. It is less than half of the
-   * `silence` without `retransmitMax`: the kernel's retransmits are then twice as far apart each time.
+   * An outage of the path up to this long closes no client; on a slow path, minus its round trip. Without
+   * `retransmitMax` it is less than half of the `silence`, because the kernel doubles the time between retransmits.
    */
   readonly toleratedOutage: number
 }
 
-/** The same with the monitor's own numbers, which may change with any version. */
+/** A plan with the monitor's own numbers, which may change in any version. */
 export interface MonitorPlan extends LivenessPlan {
-  /** Between two looks at a socket on which all is well. */
+  /** Time between two samples of a healthy socket. */
   readonly pace: number
-  /** Between two checks of a quiet socket for a write. */
+  /** Time between two checks of a quiet socket for a write. */
   readonly checkPace: number
-  /** How old the last answer may be at the last look at a quiet socket before the `silence` is over. */
+  /** How old the last answer of a quiet socket may be at the last sample before the `silence` ends. */
   readonly quietPace: number
-  /** Between two looks at a socket on which bytes wait or something is unanswered. */
+  /** Time between two samples of a socket on which bytes wait or something is unanswered. */
   readonly urgentPace: number
   /**
-   * Between two keepalive probes that the monitor asks for when one has gone unanswered. Half of what a Linux peer answers
-   * where D is small: the second of two probes counts only when the first did not arrive.
+   * Time between two keepalive probes that the monitor requests after one has gone unanswered. With a small D it is
+   * half of the time in which a Linux peer answers: the second of two probes counts only if the first did not arrive.
    */
   readonly probePace: number
   /**
-   * How many questions an idle peer is sure to be asked within the `silence`, at most 16. While nothing is known of a path that
-   * has lost nothing yet, so many must go unanswered.
+   * The number of questions that an idle peer certainly gets within the `silence`, at most 16. While nothing is known
+   * about a path that has lost nothing yet, this many must go unanswered.
    */
   readonly idleQuestions: number
 }
 
-/** 30 s: soon enough for a server's memory, late enough for a lift ride. */
+/** 30 s: short enough to limit a server's memory, long enough for a short outage. */
 const DEFAULT_DETECT_WITHIN = 30_000
 
-/** Below this the kernel's whole seconds leave no room for three unanswered probes inside D. */
+/** Below this, three unanswered probes do not fit into D, because the kernel counts in whole seconds. */
 const LEAST = 4_000
 const MOST = 3_600_000
 
-/** What the promise grants beyond D, and what of it is kept for a busy event loop and the reset itself. */
+/**
+ * The time that the promise adds to D, and the part of it that is reserved for a busy event loop and the reset itself.
+ */
 const GRACE = 1_000
 const RESERVE = 500
 
-/** Without TCP_USER_TIMEOUT keepalive's count rules, and frequent probes would use it up, ms. */
+/** Without TCP_USER_TIMEOUT, keepalive's count applies, and frequent probes would exhaust it, ms. */
 const SPARING_PROBE_PACE = 600
 
-/** The least lead of TCP_USER_TIMEOUT: a debugger or a suspended machine may block the event loop for as long. */
+/** The smallest lead of TCP_USER_TIMEOUT. A debugger or a suspended machine may block the event loop for this long. */
 const LEAST_USER_TIMEOUT = 60_000
 
 const publicChecks: Checks<LivenessOverrides> = { heartbeat: orFalse(duration({ min: 100 })) }
@@ -116,11 +119,11 @@ const overrideChecks: Checks<PlanOverrides> = {
 }
 
 /**
- * Derives every kernel option and the heartbeat from D, as streams and guards do. Pure, but for the question whether this
- * kernel has TCP_RTO_MAX_MS.
+ * Derives the kernel options and the heartbeat from D, as streams and guards do. The result depends only on the
+ * arguments and on whether this kernel has TCP_RTO_MAX_MS.
  *
- * @param detectWithin - D, ms, 4 000 to 3 600 000
- * @throws {TcpSseError} `ERR_OPTION_TYPE`, `ERR_OPTION_VALUE`, `ERR_OPTION_UNKNOWN`; `ERR_DETECT_WITHIN_TOO_SMALL`
+ * @param detectWithin - D in milliseconds, 4 000 to 3 600 000; default 30 000
+ * @throws {TcpSseError} `ERR_OPTION_TYPE`, `ERR_OPTION_VALUE`, `ERR_OPTION_UNKNOWN`, `ERR_DETECT_WITHIN_TOO_SMALL`
  * @example
  * console.log(livenessPlan(10_000))
  */
@@ -136,7 +139,7 @@ export function livenessPlan(
   return Object.freeze(plan)
 }
 
-/** The plan by which the monitor works. */
+/** Returns the complete plan of the monitor. */
 export function monitorPlan(
   detectWithin: number = DEFAULT_DETECT_WITHIN,
   overrides: PlanOverrides = {},
@@ -144,7 +147,7 @@ export function monitorPlan(
   return planFor(detectWithin, overrides, kernelKnows('TCP_RTO_MAX_MS'))
 }
 
-/** The same for a kernel with or without TCP_RTO_MAX_MS. Pure. */
+/** Returns the complete plan for a kernel with or without TCP_RTO_MAX_MS. Pure. */
 export function planFor(
   detectWithin: number,
   overrides: PlanOverrides,
@@ -155,7 +158,7 @@ export function planFor(
   const pace = clamp(Math.round(detectWithin / 12), 250, 2_500)
   const urgentPace = clamp(Math.round(detectWithin / 24), 150, 500)
   const silence = detectWithin + GRACE - RESERVE - urgentPace
-  // Seen at a look, asked three times, and given the time to answer before the silence is over.
+  // Reserves the time of a sample, of three questions and of an answer before the silence ends.
   const quietPace = silence - SHORT_PATH - 2 * urgentPace
   const keepAlive = keepAlivePlan(detectWithin, given)
   const interval = keepAlive === false ? 1_000 : keepAlive.interval
@@ -164,7 +167,7 @@ export function planFor(
   if (asking === false) {
     throw refused(
       'keepAlive',
-      'keepAlive and heartbeat cannot both be off: nothing would probe an idle peer.',
+      'keepAlive and heartbeat cannot both be off: an idle peer would never be probed. Set one of them.',
     )
   }
   checkQuestions(asking, interval, quietPace, keepAlive !== false)
@@ -183,11 +186,11 @@ export function planFor(
     heartbeat,
     userTimeout: userTimeoutPlan(given, detectWithin),
     retransmitMax,
-    // Three unanswered probes fit: 3 x (lead + checkPace) + an answer + two looks <= D + 1 s.
+    // Three unanswered probes fit: 3 x (lead + checkPace) + an answer + two samples <= D + 1 s.
     shutWindowLead: walks && Math.round(detectWithin / 5),
     silence,
     pace,
-    // Where TCP_USER_TIMEOUT walks, it has to be known to a pace since when a window is shut.
+    // If TCP_USER_TIMEOUT is moved ahead, the time since which a window is closed must be known to within one pace.
     checkPace: keepAlive === false || walks ? pace : clamp(keepAlive.idle, pace, 10_000),
     quietPace,
     urgentPace,
@@ -217,19 +220,21 @@ function checkDetectWithin(value: unknown): void {
   if (value < LEAST) {
     throw new TcpSseError(
       'ERR_DETECT_WITHIN_TOO_SMALL',
-      `detectWithin = ${value} ms cannot be promised: keepalive counts whole seconds and three probes ` +
-        `must go unanswered, which takes at least ${LEAST} ms.`,
+      `detectWithin = ${value} ms is too small: keepalive counts in whole seconds, and three probes ` +
+        `must go unanswered. Set it to ${LEAST} or more.`,
       { option: 'detectWithin' },
     )
   }
 }
 
-/** Questions of an idle peer, the first at the beginning of a time. */
+/** The number of questions that an idle peer gets in a time, the first at its beginning. */
 function questionsWithin(time: number, pace: number): number {
   return clamp(1 + Math.floor(time / pace), LEAST_QUESTIONS, MOST_IN_DOUBT)
 }
 
-/** Whole seconds, as the kernel counts: what is given is rounded up, as `applySocketOptions` does. */
+/**
+ * Returns keepalive in whole seconds, as the kernel counts. Given values are rounded up, as in `applySocketOptions`.
+ */
 function keepAlivePlan(
   detectWithin: number,
   given: PlanOverrides,
@@ -241,12 +246,12 @@ function keepAlivePlan(
   }
   const idle = downToSeconds(detectWithin / 5)
   const interval = downToSeconds(detectWithin / 10)
-  // It rules only while TCP_USER_TIMEOUT is off, and the monitor asks more often: `probePace`.
+  // The count applies only while TCP_USER_TIMEOUT is off, and the monitor probes more often: `probePace`.
   const count = clamp(Math.ceil((2 * (detectWithin - idle)) / interval) + 2, 10, 127)
   return Object.freeze({ idle, interval, count })
 }
 
-/** An idle peer must be asked three times before the silence is over. */
+/** Checks that an idle peer can be asked three times before the silence ends. */
 function checkQuestions(
   asking: number,
   interval: number,
@@ -258,8 +263,8 @@ function checkQuestions(
   const option = byKeepAlive ? 'keepAlive' : 'heartbeat'
   throw refused(
     option,
-    `Three unanswered probes do not fit into detectWithin: with this ${option} the third leaves ` +
-      `after ${third} ms, and ${Math.floor(quietPace)} ms is the latest.`,
+    `${option} is too slow for detectWithin, which needs three unanswered probes: the third is sent ` +
+      `after ${third} ms, but must be sent within ${Math.floor(quietPace)} ms.`,
   )
 }
 
@@ -269,7 +274,7 @@ function retransmitMaxPlan(given: PlanOverrides, interval: number): number | fal
   if (given.retransmitMax) {
     throw refused(
       'retransmitMax',
-      'retransmitMax needs a userTimeout: without one the kernel ends a living connection after tcp_retries2 timeouts.',
+      'retransmitMax requires a userTimeout: without one, the kernel ends a living connection after tcp_retries2 timeouts.',
     )
   }
   return false
@@ -292,7 +297,7 @@ function refused(option: string, message: string): TcpSseError {
   return new TcpSseError('ERR_OPTION_VALUE', message, { option })
 }
 
-/** At least one second, and rounded down: asking earlier never breaks the promise. */
+/** At least one second, rounded down: earlier probes never break the promise. */
 function downToSeconds(milliseconds: number): number {
   return Math.max(1, Math.floor(milliseconds / 1000)) * 1000
 }

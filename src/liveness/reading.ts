@@ -1,17 +1,18 @@
-// What a look at a socket shows, as a record in a table: what the kernel tells, and what it means beside the look before.
+// A reading: the record of a sample in a table, with the kernel's data and what follows from a comparison with the
+// previous one.
 import { COLUMNS, columnsOf, type Table } from '../tcp/record.js'
 
-/** Columns that `observe` fills in. Times in ms. */
+/** Columns that `observe` fills in. Times are in ms. */
 const DERIVED = [
-  'at', // When the look was made, on the monitor's clock
-  'answeredAt', // When the peer's last answer came: an ACK, or data
-  'asked', // How many questions are known to have been asked since, none of them answered
-  'needed', // How many it takes on this path until the silence means something
-  'provedAt', // The look that first found so many; NaN before
-  'questions', // The path's record: questions over the connection's life; the older count less
-  'unanswered', // Those of them that went unanswered
-  'recordedSegments', // `dataSegmentsSent`, as far as it is in the record
-  'recordedRetransmits', // `totalRetransmits`, as far as it is in the record
+  'at', // Time of the sample, on the monitor's clock
+  'answeredAt', // Time of the peer's last answer: an ACK, or data
+  'asked', // Number of questions since then that are known to be unanswered
+  'needed', // Number of questions that must go unanswered on this path
+  'provedAt', // Time of the sample that first found that many; NaN before
+  'questions', // The path's record: questions during the connection's life; older ones count less
+  'unanswered', // Number of these that went unanswered
+  'recordedSegments', // The part of `dataSegmentsSent` that is in the record
+  'recordedRetransmits', // The part of `totalRetransmits` that is in the record
 ] as const
 
 const NAMES = [...COLUMNS, ...DERIVED] as const
@@ -19,25 +20,28 @@ const NAMES = [...COLUMNS, ...DERIVED] as const
 /** The columns of a reading. */
 export type ReadingColumn = (typeof NAMES)[number]
 
-/** Where each of them stands. */
+/** The index of each column in a reading. */
 export const column = columnsOf<ReadingColumn>(NAMES)
 
-/** How many numbers a reading has. */
+/** The number of columns of a reading. */
 export const READING_WIDTH = NAMES.length
 
-/** Whether only the peer's window is in the way: bytes wait and none is in flight, or it was shut over those in flight. */
+/**
+ * Whether only the peer's window holds up data: bytes wait and none is in flight, or the window was closed over bytes
+ * in flight.
+ */
 export function isWindowShut(table: Table, reading: number): boolean {
   return table.get(reading, column.unackedSegments) > 0
     ? table.get(reading, column.sendWindow) === 0
     : table.get(reading, column.unsent) > 0
 }
 
-/** Whether nothing is in flight or waits: only keepalive asks the peer. */
+/** Whether nothing is in flight or waiting, so that only keepalive asks the peer. */
 export function isIdle(table: Table, reading: number): boolean {
   return table.get(reading, column.unackedSegments) + table.get(reading, column.unsent) === 0
 }
 
-/** Whether the peer has shut its window over data in flight: the kernel probes it by retransmits. */
+/** Whether the peer has closed its window over data in flight. The kernel then probes it with retransmits. */
 export function isRetracted(table: Table, reading: number): boolean {
   return (
     table.get(reading, column.unackedSegments) > 0 && table.get(reading, column.sendWindow) === 0

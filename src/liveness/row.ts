@@ -1,8 +1,8 @@
-// What the monitor keeps of the sockets under watch, one row each: two readings, and what is remembered beside them.
+// The data of watched sockets, one row each: two readings, and values that are kept beside them.
 import { Table } from '../tcp/record.js'
 import { column, READING_WIDTH } from './reading.js'
 
-/** What is remembered beside the readings: properties of `Row`. */
+/** Values that are kept beside the readings: properties of `Row`. */
 const REMEMBERED = [
   'nextSample',
   'deadline',
@@ -23,77 +23,77 @@ const REMEMBERED = [
 
 const FLAGS = new Set<string>(['quiet', 'waiting', 'seenDestroyed'])
 
-/** The rows of all monitors of this copy of the library. */
+/** The rows of all monitors in this copy of the library. */
 export const table = new Table(2 * READING_WIDTH + REMEMBERED.length)
 
-/** Beyond every array: reads there give NaN, and writes go nowhere. */
+/** An index beyond every array: reads return NaN, writes do nothing. */
 const NOWHERE = 2 ** 29
 
-/** One socket's row, which reads like an object. */
+/** One socket's row, with the interface of an object. */
 export class Row {
-  /** When the next look is due. */
+  /** The time of the next sample. */
   declare nextSample: number
-  /** The time of the next look, whatever happens on the connection. */
+  /** The latest time of the next sample, even if nothing happens on the connection. */
   declare deadline: number
-  /** What the kernel's `activity` said at the last look. */
+  /** The kernel's `activity` at the last sample. */
   declare activity: number
-  /** When bytes last moved, or nothing waited; on the event loop's clock (see `Monitor`). */
+  /** The time at which bytes last moved or nothing waited, on the event loop's clock (see `Monitor`). */
   declare progressAt: number
-  /** Only where the kernel tells nothing. */
+  /** The kernel's `progress`, used only if the kernel reports no data. */
   declare progress: number
-  /** How long the peer had been silent at the last look before its end. */
+  /** How long the peer had been silent at the last sample before its end. */
   declare silenceBeforeClose: number
   /** See `KernelClocks`. */
   declare windowClearAt: number
   declare lossClearAt: number
-  /** TCP_USER_TIMEOUT and TCP_RTO_MAX_MS, ms, as last set; NaN before that. */
+  /** TCP_USER_TIMEOUT and TCP_RTO_MAX_MS in ms, as last set; NaN before. */
   declare userTimeout: number
   declare retransmitMax: number
-  /** When the monitor last asked for a keepalive probe. */
+  /** The time at which the monitor last requested a keepalive probe. */
   declare probedAt: number
-  /** TCP_NOTSENT_LOWAT, bytes, as last set; NaN before that. */
+  /** TCP_NOTSENT_LOWAT in bytes, as last set; NaN before. */
   declare notSentLowWater: number
-  /** Whether nothing was outstanding at the last look. */
+  /** Whether nothing was outstanding at the last sample. */
   declare quiet: boolean
-  /** Whether bytes waited at the last look, here or in the kernel. */
+  /** Whether bytes waited at the last sample, in user space or in the kernel. */
   declare waiting: boolean
   /** Whether a tick has found the socket destroyed. */
   declare seenDestroyed: boolean
 
-  /** Twice where the row starts, and 1 where the latest reading is the second: one field for both. */
+  /** Twice the start of the row, plus 1 if the latest reading is the second: one field for both. */
   #place = 2 * table.allocate()
 
-  /** Where the row starts. */
+  /** The start of the row. */
   get rowStart(): number {
     return this.#place >> 1
   }
 
-  /** Where the latest reading is. */
+  /** The start of the latest reading. */
   get current(): number {
     return (this.#place >> 1) + (this.#place & 1) * READING_WIDTH
   }
 
-  /** Where the next look is to be written: the place of the one before the latest. */
+  /** The start of the reading before the latest, which the next sample overwrites. */
   get spare(): number {
     return (this.#place >> 1) + (~this.#place & 1) * READING_WIDTH
   }
 
-  /** Makes what is in `spare` the latest reading. */
+  /** Makes the reading in `spare` the latest one. */
   protected swap(): void {
     this.#place ^= 1
   }
 
-  /** Whether there was a look of which the kernel told something. */
+  /** Whether a sample has had data from the kernel. */
   get observed(): boolean {
     return !Number.isNaN(table.get(this.current, column.at))
   }
 
-  /** Whether the socket is under watch. */
+  /** Whether the socket is watched. */
   get held(): boolean {
     return this.rowStart !== NOWHERE
   }
 
-  /** Gives the row to the next socket. From now on this one reads as empty and takes nothing. */
+  /** Frees the row for another socket. From then on, this object reads as empty and ignores writes. */
   freeRow(): void {
     if (this.held) table.release(this.rowStart)
     this.#place = 2 * NOWHERE

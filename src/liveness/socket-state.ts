@@ -1,4 +1,4 @@
-// One socket under watch, from the monitor's side.
+// The monitor's state of one socket.
 import type { Socket } from 'node:net'
 import { TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED } from '../tcp/info.js'
 import type { KernelOption, KernelSettings } from '../tcp/kernel-settings.js'
@@ -15,18 +15,18 @@ import { deadAt, judge, silentFor, type Verdict } from './verdict.js'
 import type { Watchable, Watcher } from './watch.js'
 import { Watchers } from './watchers.js'
 
-/** A socket and what is remembered of it. */
+/** A socket and what the monitor keeps about it. */
 export abstract class SocketState<S extends Watchable = Socket> extends Row {
   abstract readonly kernel: Kernel<S>
   readonly socket: S
-  /** The strictest of its watchers'. */
+  /** The strictest plan of its watchers. */
   plan: MonitorPlan
-  /** One or several: nearly every socket has one, which needs no set. */
+  /** One watcher or several. Nearly every socket has one, which needs no set. */
   #watchers: Watcher | Watchers | undefined
-  /** What was in force before the watch, of the options that it has set. */
+  /** The previous values of the options that the watch has set. */
   saved: KernelSettings
   verdict: Verdict = 'alive'
-  /** Its place in the monitor's list. */
+  /** Its index in the monitor's list. */
   index = -1
 
   constructor(socket: S, plan: MonitorPlan, saved: KernelSettings, now: number, loopTime: number) {
@@ -40,7 +40,7 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     this.deadline = 0
     this.silenceBeforeClose = 0
     this.probedAt = Number.NEGATIVE_INFINITY
-    // What happened before the watch, during earlier responses on the connection, is not known.
+    // What happened before the watch, during earlier responses on the connection, is unknown.
     this.windowClearAt = Number.NEGATIVE_INFINITY
     this.lossClearAt = Number.NEGATIVE_INFINITY
   }
@@ -50,14 +50,14 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     return table.get(this.current, of)
   }
 
-  /** The watchers, as of now. */
+  /** The current watchers. */
   get watchers(): readonly Watcher[] {
     const all = this.#watchers
     if (all instanceof Watchers) return all.list()
     return all === undefined ? [] : [all]
   }
 
-  /** How many there are. */
+  /** The number of watchers. */
   get count(): number {
     const all = this.#watchers
     if (all instanceof Watchers) return all.size
@@ -73,7 +73,7 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     return this.#watchers?.plan
   }
 
-  /** The lowest low-water mark that a watcher asks for. */
+  /** The lowest low-water mark that a watcher requests. */
   get lowWater(): number | undefined {
     const all = this.#watchers
     return all instanceof Watchers ? all.lowWater : all?.notSentLowWater
@@ -97,10 +97,10 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
   }
 
   /**
-   * Judges one more sample beside the latest one, and keeps neither it nor the verdict.
+   * Judges one more sample against the latest one. Keeps neither the sample nor the verdict.
    *
-   * @param sample - writes a record into the table and says whether there was one to write
-   * @returns `undefined` where there was none
+   * @param sample - writes a record into the table; returns whether there was one
+   * @returns `undefined` if there was no record
    */
   judgeAgain(sample: (table: Table, start: number) => boolean, now: number): Verdict | undefined {
     const { current, spare, plan } = this
@@ -110,14 +110,17 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     return previous === undefined ? 'dead' : judge(table, previous, spare, plan, now)
   }
 
-  /** Takes over the reading that has been observed in `spare`, or at the first sample in `current`. */
+  /** Makes a reading the latest one. It has been observed in `spare`, or in `current` at the first sample. */
   advance(reading: number): void {
     if (reading === this.spare) this.swap()
     this.quiet = isQuiet(this)
     noteClear(this, this.get(column.at))
   }
 
-  /** What a sample would have noted, without it: nothing was written since the last one, and that one was quiet. */
+  /**
+   * Updates the state as a sample would, without one: nothing was written since the last sample, and that one was
+   * quiet.
+   */
   skip(now: number, loopTime: number): void {
     this.progressAt = loopTime
     noteClear(this, now)
@@ -125,13 +128,15 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     this.align(now)
   }
 
-  /** Lets the kernel choose a better time near the next sample's, or before it. */
+  /** Lets the kernel choose a better time near that of the next sample, or before it. */
   align(now: number): void {
     const at = this.kernel.align?.(this.nextSample, now)
     if (at !== undefined) this.nextSample = at
   }
 
-  /** Whether the kernel has ended the connection, or the peer has and nobody lets it read on. */
+  /**
+   * Whether the kernel has ended the connection, or the peer has and not all watchers accept a half-closed connection.
+   */
   get ended(): boolean {
     const state = this.get(column.state)
     if (state === TCP_CLOSE) return true
@@ -139,7 +144,7 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     return this.watchers.some((watcher) => watcher.mayHalfClose?.() !== true)
   }
 
-  /** Sets options with one native call. What was in force before one is set for the first time is remembered. */
+  /** Sets options with one native call. Saves the previous value of an option that is set for the first time. */
   change(settings: KernelSettings): void {
     if (settings.length === 0 || this.socket.destroyed) return
     if (this.saved.length === 0) {
@@ -155,12 +160,12 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     this.saved = [...this.saved, ...before]
   }
 
-  /** The value of an option before the watch has set it. */
+  /** The value of an option before the watch set it. */
   valueBefore(option: KernelOption): number | undefined {
     return this.saved.find(([saved]) => saved === option)?.[1]
   }
 
-  /** TCP_USER_TIMEOUT and TCP_RTO_MAX_MS, as far as they should be others than are in force: to be set. */
+  /** The settings of TCP_USER_TIMEOUT and TCP_RTO_MAX_MS that must change. */
   clockSettings(): KernelSettings {
     const { plan, userTimeout, retransmitMax, current } = this
     const settings: KernelSettings[number][] = []
@@ -180,7 +185,10 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     return settings
   }
 
-  /** The lowest TCP_NOTSENT_LOWAT that a watcher asks for; where none does, what was there before: to be set. */
+  /**
+   * The setting of TCP_NOTSENT_LOWAT, if it must change: the lowest that a watcher requests, or else the previous
+   * value.
+   */
   lowWaterSettings(): KernelSettings {
     const wanted = this.lowWater ?? this.valueBefore('TCP_NOTSENT_LOWAT')
     if (wanted === undefined || wanted === this.notSentLowWater) return []
@@ -200,7 +208,7 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     this.#watchers = all
   }
 
-  /** Returns whether it was there. */
+  /** Returns whether the watcher was present. */
   remove(watcher: Watcher): boolean {
     const all = this.#watchers
     if (all === watcher) {
@@ -213,14 +221,14 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
   }
 }
 
-// Functions, because a private method costs each instance a field.
+// These are functions, because a private method costs each instance a field.
 
 function noteClear(watched: SocketState<Watchable>, at: number): void {
   if (watched.get(column.windowLimited) === 0) watched.windowClearAt = at
   if (watched.get(column.totalRetransmits) === 0) watched.lossClearAt = at
 }
 
-/** Whether nothing is outstanding: without a write only keepalive can change that. */
+/** Whether nothing is outstanding. Without a write, only keepalive can change that. */
 function isQuiet(watched: SocketState<Watchable>): boolean {
   const outstanding =
     watched.get(column.unackedSegments) +
@@ -231,7 +239,7 @@ function isQuiet(watched: SocketState<Watchable>): boolean {
 }
 
 /**
- * Milliseconds until the next sample: soon while something waits or goes unanswered, and right when the peer would be
+ * Milliseconds until the next sample: soon while something waits or is unanswered, and exactly when the peer would be
  * dead.
  */
 export function paceOf({ current, plan }: SocketState<Watchable>): number {
@@ -248,20 +256,20 @@ export function paceOf({ current, plan }: SocketState<Watchable>): number {
 }
 
 /**
- * The latest time of the next sample at a socket on which nothing is written meanwhile. Keepalive asks its peer, and the age of
- * the last answer tells since when it has been silent, however late the sample.
+ * The latest time of the next sample of a socket on which nothing is written. Keepalive probes its peer, and the age of
+ * the last answer shows since when the peer has been silent, however late the sample is.
  */
 export function quietUntil({ current, plan }: SocketState<Watchable>): number {
   const at = table.get(current, column.at)
   if (plan.keepAlive === false) return at + plan.quietPace
-  // The plan has the time that an answer takes on a short path.
+  // The plan includes the time of an answer on a short path.
   const longest = quietFor(current, plan) - extraPathTime(table, current)
   return Math.max(at + plan.urgentPace, table.get(current, column.answeredAt) + longest)
 }
 
 /**
- * How old the last answer of an idle peer may be at a sample, so that it can be asked as often as its path needs: by keepalive
- * before this sample, and by the monitor, which asks more often, after it.
+ * How old the last answer of an idle peer may be at a sample. The peer must be asked as often as its path needs: by
+ * keepalive before this sample, and more often by the monitor after it.
  */
 function quietFor(current: number, plan: MonitorPlan): number {
   const { keepAlive, quietPace, probePace } = plan
@@ -274,7 +282,7 @@ function quietFor(current: number, plan: MonitorPlan): number {
   return Math.min(quietPace, Math.max(keepAlive.idle + probePace, latest))
 }
 
-/** A watched that has just been dropped has no next sample any more: NaN, which is never less. */
+/** The earlier of two times. A socket that has just been dropped has NaN, which is never less. */
 export function sooner(next: number, { nextSample }: SocketState<Watchable>): number {
   return nextSample < next ? nextSample : next
 }

@@ -1,10 +1,11 @@
-// How long bytes have waited without progress.
+// Measures how long bytes have waited without progress.
 
 /**
- * A look. A stall counts from the first look that sees bytes wait: they may have been written just before it.
+ * Records a sample. A stall counts from the first sample that finds waiting bytes, because they may have been written
+ * just before it.
  *
- * @param moved - whether something was taken since the last look
- * @returns milliseconds
+ * @param moved - whether bytes have been accepted since the last sample
+ * @returns the length of the stall in milliseconds
  */
 export function countStall(
   stall: Pick<StallClock, 'waiting' | 'progressAt'>,
@@ -17,11 +18,11 @@ export function countStall(
   return loopTime - stall.progressAt
 }
 
-/** One response's stall, where the kernel does not tell of it. */
+/** The stall of one response, for cases in which the kernel does not report it. */
 export class StallClock {
-  /** Whether bytes waited at the last look. */
+  /** Whether bytes waited at the last sample. */
   waiting = false
-  /** When bytes last moved, or nothing waited; on a clock that stands while the event loop is blocked. */
+  /** The time at which bytes last moved or nothing waited, on a clock that stops while the event loop is blocked. */
   progressAt = 0
 
   /** See `countStall`. */

@@ -1,4 +1,4 @@
-// What the kernel's numbers mean. Pure: no clock, no socket. docs/liveness.md has the theory.
+// Interprets the kernel's numbers. Pure: it uses no clock and no socket. docs/liveness.md has the theory.
 import { TCP_CLOSE, TCP_CLOSE_WAIT } from '../tcp/info.js'
 import type { Table } from '../tcp/record.js'
 import { answerWithin } from './path.js'
@@ -6,26 +6,28 @@ import type { MonitorPlan } from './plan.js'
 import { column, isWindowShut } from './reading.js'
 
 /**
- * - `alive`: nothing wrong is known.
+ * The state of a peer:
+ * - `alive`: no problem is known.
  * - `congested`: the path loses segments, and the peer still answers.
  * - `slow`: the peer answers, but its window holds bytes back.
- * - `half-closed`: the peer has sent FIN (a shutdown and a full close look alike until a write draws an RST).
+ * - `half-closed`: the peer has sent FIN. A shutdown of one direction and a full close look the same until a write
+ *   draws an RST.
  * - `dead`: the kernel has given up, or the peer has left everything unanswered for the plan's `silence`.
  */
 export type Verdict = 'alive' | 'congested' | 'slow' | 'half-closed' | 'dead'
 
-/** How long the peer has left something unanswered, by a reading; ms. */
+/** How long the peer had left something unanswered at a reading, ms. */
 export function silentFor(table: Table, reading: number, now?: number): number {
   if (!(table.get(reading, column.asked) > 0)) return 0
   return (now ?? table.get(reading, column.at)) - table.get(reading, column.answeredAt)
 }
 
 /**
- * Judges a connection by two readings. Pure, and in this order; docs/liveness.md has the table.
+ * Judges a connection by two readings. Pure. The order of the checks matters; docs/liveness.md has the table.
  *
- * @param previous - where the reading before is in the table; `undefined` at the first
- * @param current - where this one is
- * @param now - the time of the judgement, on the clock of the readings
+ * @param previous - the start of the previous reading in the table; `undefined` at the first
+ * @param current - the start of the current reading
+ * @param now - the time of the judgment, on the clock of the readings
  */
 export function judge(
   table: Table,
@@ -36,7 +38,7 @@ export function judge(
 ): Verdict {
   const state = table.get(current, column.state)
   if (state === TCP_CLOSE) return 'dead'
-  // Before the half-close: one who may read on after his FIN can vanish like any other.
+  // Check this before the half-close: a peer that still reads after its FIN can vanish like any other.
   if (now >= deadAt(table, current, plan)) return 'dead'
   if (state === TCP_CLOSE_WAIT) return 'half-closed'
   if (isWindowShut(table, current) || isHeldByWindow(table, previous, current)) return 'slow'
@@ -45,28 +47,28 @@ export function judge(
 }
 
 /**
- * When the peer will be dead if it goes on like this: its last answer is then as old as the plan's silence, it has been asked
- * as often as its path needs, and the last of these questions has had the time that an answer takes on it. `Infinity`
- * as long as it has not been asked that often.
+ * When the peer will be dead if nothing changes. At that time its last answer is as old as the plan's silence, it has
+ * been asked as often as its path needs, and the last question has had the time of an answer. `Infinity` while it has
+ * not been asked that often.
  */
 export function deadAt(table: Table, current: number, plan: MonitorPlan): number {
   const provedAt = table.get(current, column.provedAt)
   if (Number.isNaN(provedAt)) return Number.POSITIVE_INFINITY
   const answerTime = answerWithin(table, current)
   const silentAt = table.get(current, column.answeredAt) + plan.silence
-  // Where the kernel does not tell the path's round trip, it is a short one.
+  // Without the kernel's round-trip time, treat the path as a short one.
   if (Number.isNaN(answerTime)) return Math.max(silentAt, provedAt)
-  // The peer fell silent when its last answer left it, not when that came.
+  // The peer fell silent when its last answer was sent, not when it arrived.
   const way = Math.min(table.get(current, column.rtt) / 2, plan.silence / 4)
   return Math.max(silentAt - way, provedAt + answerTime)
 }
 
-/** What a column has grown by between two readings. */
+/** The growth of a column between two readings. */
 function growth(table: Table, previous: number, current: number, of: number): number {
   return table.get(current, of) - table.get(previous, of)
 }
 
-/** Bytes wait, and for most of the time between the looks the window was what they waited for. */
+/** Whether bytes wait, and have waited for the window for most of the time between the samples. */
 function isHeldByWindow(table: Table, previous: number | undefined, current: number): boolean {
   if (previous === undefined || !(table.get(current, column.unsent) > 0)) return false
   const held = growth(table, previous, current, column.windowLimited)

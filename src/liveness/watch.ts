@@ -1,80 +1,83 @@
-// Between the monitor and those who have a socket watched.
+// The interface between the monitor and its watchers.
 
 import type { KernelSettings } from '../tcp/kernel-settings.js'
 import type { PeerEvidence } from './evidence.js'
 import type { MonitorPlan } from './plan.js'
 import type { Verdict } from './verdict.js'
 
-/** What can be watched: a `net.Socket`, or anything else that a `Kernel` knows. */
+/** An object that can be watched: a `net.Socket`, or another object that a `Kernel` supports. */
 export interface Watchable {
-  /** Whether it has ended, and there is nothing to look at any more. */
+  /** Whether it has ended, so that it cannot be sampled any more. */
   readonly destroyed: boolean
 }
 
-/** Who is told about a socket. Called from the tick; what it throws is thrown again outside of it. */
+/**
+ * Gets events about a socket. Methods are called from the tick; an error that one throws is raised outside the tick.
+ */
 export interface Watcher {
-  /** What it needs of the connection. */
+  /** The plan that the connection must follow. */
   readonly plan: MonitorPlan
-  /** TCP_NOTSENT_LOWAT while the socket is under watch, bytes; the lowest of all watchers'. */
+  /** TCP_NOTSENT_LOWAT in bytes while the socket is watched; the lowest value of all watchers applies. */
   readonly notSentLowWater?: number | undefined
   /** The peer is dead. The monitor resets the connection right after. */
   onPeerDead(evidence: PeerEvidence): void
-  /** The peer's kernel, or ours, has ended the connection and Node has not noticed: it is not reading. */
+  /** The peer's kernel or this one has ended the connection, and Node has not noticed because it is not reading. */
   onPeerGone(evidence: PeerEvidence): void
   /**
-   * Asked while the peer has sent FIN and the connection lives on: whether that is all right, because the peer may still
-   * be reading. The connection is then left alone, as long as all watchers say so. Without it: no.
+   * Called while the peer has sent FIN and the connection still exists. Returns whether this is acceptable, because the
+   * peer may still be reading. The connection stays open while all watchers accept it. Without this method, it is not
+   * accepted.
    */
   mayHalfClose?(): boolean
-  /** A look has found another verdict than the one before; comes before anything that follows from it. */
+  /** A sample has changed the verdict. Called before anything that follows from the change. */
   onVerdict?(verdict: Verdict, previous: Verdict): void
   /**
-   * After each look at the socket. Looks come at the plan's `pace` while anything is written or outstanding, and at its
-   * `quietPace` otherwise.
+   * Called after each sample. Samples are taken at the plan's `pace` while anything is written or outstanding,
+   * otherwise at its `quietPace`.
    *
-   * @param stalledFor - ms for which bytes have waited and none was acknowledged (without the kernel's word:
-   * none left user space)
-   * @param loopTime - a clock like that of `now`, without the time for which the event loop was blocked: for stalls
-   * @returns the time by which to be called again, whatever happens on the connection, or `Infinity`
+   * @param stalledFor - ms for which bytes have waited and none was acknowledged; without the kernel's data, none left
+   * user space
+   * @param loopTime - the clock of `now` without the time for which the event loop was blocked, for stalls
+   * @returns the time of the next call, even if nothing happens on the connection, or `Infinity`
    */
   onSample(now: number, stalledFor: number, verdict: Verdict, loopTime: number): number
 }
 
-/** A socket under watch, from a watcher's side. */
+/** A watched socket, as a watcher sees it. */
 export interface Watch {
   readonly verdict: Verdict
-  /** Whether the peer was asked more than once and has not answered yet, by the latest look. */
+  /** Whether, at the latest sample, the peer had not answered more than one question. */
   readonly unanswered: boolean
-  /** Whether somebody else watches the same socket. */
+  /** Whether the socket has other watchers. */
   readonly shared: boolean
-  /** What was in force before the watch, of the options that it has set. */
+  /** The previous values of the options that the watch has set. */
   readonly saved: KernelSettings
-  /** Asks for a look at the next tick. */
+  /** Requests a sample at the next tick. */
   requestSample(): void
   /**
-   * Milliseconds for which something has gone unanswered: by the latest look, or as of `now`; `undefined` where the kernel
-   * has told nothing.
+   * Milliseconds for which something has been unanswered, at the latest sample or at `now`; `undefined` without the
+   * kernel's data.
    */
   silentFor(now?: number): number | undefined
   /**
-   * Milliseconds since the kernel last sent data, by a look that was made at `now`; NaN where there was none or it has told nothing.
-   * Only a watch of the kernel's view has it.
+   * Milliseconds since the kernel last sent data, from a sample at `now`; NaN if there was no sample or no data. Only a
+   * watch with the kernel's data has this method.
    */
   sentAgo?(now: number): number
-  /** What is known of the peer by the latest look. */
+  /** The evidence at the latest sample. */
   evidence(): PeerEvidence
   /**
-   * Ends this watcher's interest. The last one leaves the socket's options as they were before: the connection may
-   * serve others, and nobody would be there to switch TCP_USER_TIMEOUT off behind a shut window.
+   * Removes a watcher. After the last one, the socket's options are restored: the connection may serve other requests,
+   * and TCP_USER_TIMEOUT would no longer be adjusted behind a closed window.
    */
   release(watcher: Watcher): void
 }
 
-/** How a socket is taken under watch. */
+/** Options of a watch. */
 export interface WatchOptions {
   /**
-   * For a socket that has the plan's options already, inherited from its listening socket: the TCP_USER_TIMEOUT to leave
-   * behind at the end. Saves the system calls.
+   * For a socket that has inherited the plan's options from its listening socket: the TCP_USER_TIMEOUT to restore at
+   * the end. Saves system calls.
    */
   readonly inheritedFrom?: number | undefined
 }

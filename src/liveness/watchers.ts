@@ -1,15 +1,18 @@
-// The watchers of one socket, where there are several. An HTTP/2 connection can carry thousands of streams, and its client
-// decides how many: neither a watcher that comes nor one that leaves may cost a pass over all the others.
+// The watchers of one socket, if it has several. An HTTP/2 connection can carry thousands of streams, and its client
+// decides how many. Therefore adding or removing a watcher must not cost a pass over all of them.
 import { isDeepStrictEqual } from 'node:util'
 import type { MonitorPlan } from './plan.js'
 import type { Watcher } from './watch.js'
 
-/** A set of watchers that knows what they ask for together. */
+/** A set of watchers and their combined requirements. */
 export class Watchers {
   readonly #all = new Set<Watcher>()
   #plan: MonitorPlan | undefined
   #lowWater: number | undefined
-  /** How many of them have this plan, and how many this low-water mark: a pass is due when the last of these leaves. */
+  /**
+   * How many watchers have this plan and this low-water mark. When the last of these leaves, a pass over the others is
+   * necessary.
+   */
   #withPlan = 0
   #withLowWater = 0
 
@@ -17,17 +20,17 @@ export class Watchers {
     return this.#all.size
   }
 
-  /** The strictest plan; of several that are equally strict, the one that came first. */
+  /** The strictest plan. Of several equally strict ones, the first that was added. */
   get plan(): MonitorPlan | undefined {
     return this.#plan
   }
 
-  /** The lowest TCP_NOTSENT_LOWAT that one of them asks for. */
+  /** The lowest TCP_NOTSENT_LOWAT that a watcher requests. */
   get lowWater(): number | undefined {
     return this.#lowWater
   }
 
-  /** A copy: watchers come and go while they are called. */
+  /** Returns a copy, because watchers may be added and removed while they are called. */
   list(): readonly Watcher[] {
     return [...this.#all]
   }
@@ -38,7 +41,7 @@ export class Watchers {
     this.#countLowWater(watcher)
   }
 
-  /** Returns whether it was there. */
+  /** Returns whether the watcher was present. */
   remove(watcher: Watcher): boolean {
     if (!this.#all.delete(watcher)) return false
     if (isSamePlan(watcher.plan, this.#plan) && --this.#withPlan === 0) {
@@ -74,7 +77,7 @@ export class Watchers {
   }
 }
 
-/** Whether two plans ask for the same: options objects that are not frozen give each stream a plan of its own. */
+/** Whether two plans are equal. Options objects that are not frozen give each stream its own plan. */
 export function isSamePlan(a: MonitorPlan, b: MonitorPlan | undefined): boolean {
   return a === b || (a.detectWithin === b?.detectWithin && isDeepStrictEqual(a, b))
 }

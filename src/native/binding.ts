@@ -1,8 +1,8 @@
-// The only file that calls the native addon's loader or reads a private field of Node.
+// The only file that calls the loader of the native addon or reads private fields of Node.
 //
-// A file descriptor is read at each use: after a close the kernel gives the number to the next connection, and a stored one
-// would silently write to a stranger's socket. Only a cohort's row keeps one (transport/fast/cohort.ts), and whatever closes the
-// handle clears that row first, in the same call (native/handle.ts).
+// A file descriptor is read at each use. After a close, the kernel gives the number to the next connection, so a stored
+// one could write to another connection's socket. Only the row of a cohort stores one (transport/fast/cohort.ts). Any
+// call that closes the handle clears that row first (native/handle.ts).
 import type { ServerResponse } from 'node:http'
 import { type Server, Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
@@ -23,67 +23,71 @@ export type KernelOption =
 
 const { addon: loaded, reason } = loadAddon()
 
-/** The addon, or `undefined` where there is none. */
+/** The addon; `undefined` if it is not loaded. */
 export const addon: Addon | undefined = loaded
 
-/** Why there is no addon, in one sentence. */
+/** Why the addon is not loaded, in one sentence. */
 export const addonMissing: string | undefined = reason
 
 /**
- * Whether Node's own `setKeepAlive` takes an interval and a count (Node 24 and 26 do): asked by its arity, since further
- * arguments are ignored in silence by those that do not.
+ * Whether Node's own `setKeepAlive` accepts an interval and a count (Node 24 and 26 do). Detected by its number of
+ * parameters, because other versions ignore additional arguments without an error.
  */
 export const nodeSetsProbes: boolean = Socket.prototype.setKeepAlive.length >= 4
 
 /**
- * The real socket behind `value`: itself, or for the proxy that `Http2Session.socket` is, what it stands for.
+ * Returns the real socket: `value` itself, or the socket behind the proxy `Http2Session.socket`.
  *
  * @throws {TcpSseError} `ERR_NOT_A_SOCKET`
  */
 export function socketOf(value: unknown): Socket {
   if (!(value instanceof Socket)) {
-    throw new TcpSseError('ERR_NOT_A_SOCKET', 'A net.Socket (or a TLS or HTTP/2 one) is needed.')
+    throw new TcpSseError(
+      'ERR_NOT_A_SOCKET',
+      'The value is not a socket. Pass a net.Socket, a tls.TLSSocket or the socket of an HTTP/2 session.',
+    )
   }
-  // An emitter's methods return the emitter; called through the proxy that is the socket itself.
+  // The methods of an emitter return the emitter. Through the proxy, that is the socket itself.
   return value.removeListener('tcp-sse', nothing)
 }
 
 /**
- * The descriptor of a socket, or of a server's listening socket, at this moment. -1 where it has none: destroyed, not
- * connected, not listening, Windows, a worker of cluster's round-robin, whose listener is no socket.
+ * The current descriptor of a socket or of a server's listening socket; -1 if it has none. This is the case for a
+ * socket that is destroyed or not connected, a server that does not listen, on Windows, and in a cluster worker with
+ * round-robin scheduling, where the listener is not a socket.
  */
 export function fdOf(socket: Socket | Server): number {
-  // The handle goes with the descriptor: `destroy` takes it off the socket before anything else can run.
+  // The descriptor belongs to the handle, and `destroy` removes the handle from the socket synchronously.
   const fd = handleOf(socket)?.fd
   return typeof fd === 'number' && fd >= 0 ? fd : -1
 }
 
-/** Bytes that libuv holds because the kernel would not take them yet. */
+/** Bytes that libuv holds because the kernel has not accepted them yet. */
 export function libuvQueueOf(socket: Socket): number {
   return handleOf(socket)?.writeQueueSize ?? 0
 }
 
 /**
- * Starts Node's timer of an idle socket again, as each write through Node's streams does. `req.setTimeout`,
- * `res.setTimeout` and `socket.setTimeout` all set this one.
+ * Restarts the idle timer of a socket, as each write through Node's streams does. `req.setTimeout`, `res.setTimeout`
+ * and `socket.setTimeout` all set this timer.
  */
 export function noteActivity(socket: Socket): void {
   if (socket.timeout) (socket as unknown as { _unrefTimer(): void })._unrefTimer()
 }
 
-/** Who counts the bytes that go to the kernel past Node's streams, which therefore have not counted them. */
+/** Counts the bytes that were written to the kernel directly. Node's streams do not count them. */
 export interface DirectCount {
   direct: number
 }
 
-/** Known to every copy of this library: streams of several may follow each other on a connection. */
+/** Shared by all copies of this library, because their streams may follow each other on one connection. */
 const DIRECT = Symbol.for('tcp-sse.direct')
 
 interface DirectSocket extends Socket {
   [DIRECT]?: DirectCount
 }
 
-/** From now on this one counts for the socket, where the one before it left off. */
+/** Makes `count` the counter of the socket. It continues from the value of the previous counter. */
 export function countsFor(socket: DirectSocket, count: DirectCount): void {
   count.direct = directOf(socket)
   socket[DIRECT] = count
@@ -93,12 +97,12 @@ function directOf(socket: DirectSocket): number {
   return socket[DIRECT]?.direct ?? 0
 }
 
-/** Where the next byte stands that is written to the socket, in the connection's outgoing bytes. */
+/** The offset of the next byte written to the socket, among all bytes that the connection has sent. */
 export function wireOffset(socket: DirectSocket): number {
   return socket.bytesWritten + directOf(socket)
 }
 
-/** Bytes that the kernel has been given so far; NaN where the handle is not plain TCP. */
+/** Bytes passed to the kernel so far; NaN if the handle is not plain TCP. */
 export function handedOf(socket: DirectSocket): number {
   const handle = handleOf(socket)
   if (handle?.constructor?.name !== 'TCP') return Number.NaN
@@ -106,15 +110,15 @@ export function handedOf(socket: DirectSocket): number {
   return viaLibuv + directOf(socket)
 }
 
-/** A number that grows with the bytes that have left user space; of any handle, TLS included. */
+/** A number that grows with the bytes that have left user space. It works for any handle, including TLS. */
 export function progressOf(socket: Socket): number {
   const handle = handleOf(socket)
   return (handle?.bytesWritten ?? 0) - (handle?.writeQueueSize ?? 0)
 }
 
 /**
- * A number that every write changes, TLS's and HTTP/2's own included. NaN where something waits in user space or where
- * Node does not read, and so would not hear of the peer's end.
+ * A number that every write changes, including writes by TLS and HTTP/2 themselves. NaN if bytes wait in user space, or
+ * if Node is not reading and therefore would not notice that the peer has ended the connection.
  */
 export function activityOf(socket: DirectSocket): number {
   const handle = handleOf(socket)
@@ -122,7 +126,7 @@ export function activityOf(socket: DirectSocket): number {
   return (handle.bytesWritten ?? Number.NaN) + directOf(socket)
 }
 
-/** `0`, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */
+/** Returns `0` or `-errno`; `-EBADF` for a socket without a descriptor, or without the addon. */
 export function setKernelOption(
   socket: Socket | Server,
   option: KernelOption,
@@ -133,7 +137,7 @@ export function setKernelOption(
   return addon.setOption(fd, indexOf(option), value)
 }
 
-/** The value, or `-errno`; `-EBADF` for a socket without a descriptor. Only with an addon. */
+/** Returns the value or `-errno`; `-EBADF` for a socket without a descriptor, or without the addon. */
 export function getKernelOption(socket: Socket | Server, option: KernelOption): number {
   const fd = fdOf(socket)
   if (addon === undefined || fd < 0) return -EBADF
@@ -141,8 +145,9 @@ export function getKernelOption(socket: Socket | Server, option: KernelOption): 
 }
 
 /**
- * Sets several options with one native call, in order. Three numbers a setting: option, value, outcome, which is 0 or `-errno`,
- * or with `save` what was in force before or `-errno`. Valid until the next call; empty for a socket without a descriptor.
+ * Sets several options in order with one native call. The result has three numbers for each setting: option, value,
+ * outcome. The outcome is 0 or `-errno`; with `save`, it is the previous value or `-errno`. The result is valid until
+ * the next call. It is empty for a socket without a descriptor.
  */
 export function changeKernelOptions(
   socket: Socket | Server,
@@ -165,7 +170,7 @@ export function changeKernelOptions(
 let changes = new Int32Array(32)
 const NONE = new Int32Array(0)
 
-/** Whether the running kernel knows an option. */
+/** Whether the running kernel has an option. */
 export function kernelKnows(option: KernelOption): boolean {
   let answer = knownOptions.get(option)
   if (answer === undefined) {
@@ -175,14 +180,14 @@ export function kernelKnows(option: KernelOption): boolean {
   return answer
 }
 
-/** The kernel is asked once for each option: the question costs a socket. */
+/** The kernel is asked once for each option, because the question needs a socket. */
 const knownOptions = new Map<KernelOption, boolean>()
 
 /**
- * Ends a connection with RST: nothing stays behind in the kernel, neither FIN_WAIT1 nor a queue.
+ * Ends a connection with RST. Nothing remains in the kernel, neither FIN_WAIT1 nor a send queue.
  *
- * `resetAndDestroy()` throws on TLS and HTTP/2 sockets in Node 20, so the kernel is asked directly:
- * SO_LINGER of 0 makes `close(2)` send a reset (socket(7)). Without an addon those two only get destroyed.
+ * `resetAndDestroy()` throws on TLS and HTTP/2 sockets in Node 20. This function therefore sets SO_LINGER to 0, so that
+ * `close(2)` sends a reset (socket(7)). Without the addon, TLS and HTTP/2 sockets are only destroyed.
  */
 export function resetConnection(socket: Socket): void {
   if (socket.destroyed) return
@@ -196,20 +201,20 @@ export function resetConnection(socket: Socket): void {
 }
 
 /**
- * The head that an HTTP/1 response has sent, as text. `undefined` before it, and where the response is not Node's own.
- * Headers that go straight to `writeHead` are found nowhere else: `getHeader` does not know them.
+ * The head that an HTTP/1 response has sent, as text. `undefined` before it is sent, and if the response is not Node's
+ * own. This is the only source for headers that were passed to `writeHead`: `getHeader` does not return them.
  */
 export function sentHeadOf(response: ServerResponse): string | undefined {
   const { _header: head } = response as unknown as { _header?: unknown }
   return typeof head === 'string' ? head : undefined
 }
 
-/** Whether this is a Unix domain socket or a named pipe: TCP's options and clocks do not exist there. */
+/** Whether this is a Unix domain socket or a named pipe, which have none of TCP's options and clocks. */
 export function isPipe(socket: Socket | Server): boolean {
   return handleOf(socket)?.constructor?.name === 'Pipe'
 }
 
-/** Linux and most others; used only for "this socket is gone". */
+/** The value on Linux and most other systems. It is used only to mean "this socket is gone". */
 const EBADF = 9
 
 interface Handle {
@@ -219,7 +224,7 @@ interface Handle {
   readonly reading?: boolean
 }
 
-/** Node's handle of a socket or server; absent once it is closed. */
+/** The handle of a socket or server; absent once it is closed. */
 export function handleOf(socket: Socket | Server): Handle | null | undefined {
   return (socket as unknown as { _handle?: Handle | null })._handle
 }

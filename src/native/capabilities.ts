@@ -1,43 +1,43 @@
-// What the running system can do, by feature and not by its name.
+// What the running system supports, detected by feature and not by its name.
 import { addon, addonMissing, kernelKnows, nodeSetsProbes } from './binding.js'
 import { defaultsThatBreakThePromise } from './kernel-defaults.js'
 
-/** What works here. Everything that is `false` degrades as its documentation says. */
+/** What works on this system. The documentation of each feature says what happens if it is `false`. */
 export interface Capabilities {
   /**
-   * The native addon is loaded: `inspectSocket` has something to tell, the send buffer can be set, and connections are
-   * reset on TLS and HTTP/2 too, not only on plain TCP.
+   * Whether the native addon is loaded. With it, `inspectSocket` reports the kernel's data, the send buffer can be set,
+   * and TLS and HTTP/2 connections can be reset, not only plain TCP.
    */
   readonly addon: boolean
-  /** Why it is not, in one sentence; `undefined` where it is. */
+  /** Why the addon is not loaded, in one sentence; `undefined` if it is loaded. */
   readonly reason: string | undefined
   /** `process.platform`. */
   readonly platform: NodeJS.Platform
   /**
-   * Whether `detectWithin` is a promise here. Without the kernel's word only a heartbeat and a check of
-   * write progress remain: a dead peer is then noticed at some time, but no bound can be given.
+   * Whether `detectWithin` is guaranteed. Without the kernel's data, only a heartbeat and a check of write progress
+   * remain: a dead peer is detected eventually, but without a bound.
    */
   readonly detectionGuaranteed: boolean
-  /** TCP_USER_TIMEOUT, Linux >= 2.6.37. */
+  /** Whether TCP_USER_TIMEOUT can be set. Linux >= 2.6.37. */
   readonly userTimeout: boolean
   /**
-   * TCP_KEEPINTVL and TCP_KEEPCNT: through the addon, or by a Node whose `setKeepAlive` takes them (24 and 26).
-   * `keepAlive.idle` works everywhere.
+   * Whether TCP_KEEPINTVL and TCP_KEEPCNT can be set, by the addon or by a Node version whose `setKeepAlive` accepts
+   * them (24 and 26). `keepAlive.idle` works everywhere.
    */
   readonly keepAliveDetails: boolean
-  /** TCP_RTO_MAX_MS, Linux >= 6.15. Without it see `LivenessPlan.shutWindowLead`. */
+  /** Whether TCP_RTO_MAX_MS can be set. Linux >= 6.15. For older kernels, see `LivenessPlan.shutWindowLead`. */
   readonly retransmitMax: boolean
-  /** TCP_NOTSENT_LOWAT, Linux >= 3.12. */
+  /** Whether TCP_NOTSENT_LOWAT can be set. Linux >= 3.12. */
   readonly notSentLowWater: boolean
   /**
-   * One sentence for each setting of this system (or of this container's network) that would break the promise, as a small
-   * `net.ipv4.tcp_retries2` would. Empty on a system with the kernel's defaults.
+   * One sentence for each setting of this system, or of the container's network, that would break the promise, such as
+   * a small `net.ipv4.tcp_retries2`. Empty with the kernel's defaults.
    */
   readonly warnings: readonly string[]
 }
 
 /**
- * Tells what works on this system and why the rest does not. Asks the kernel once.
+ * Reports what works on this system and why the rest does not. Asks the kernel once per process.
  *
  * @example
  * const { detectionGuaranteed, reason } = capabilities()

@@ -1,13 +1,13 @@
-// Reads the header of a Linux binary, elf(5), before the system's loader maps the file: that one says of a wrong
-// architecture that there is "no such file", and a file that is cut off ends the process with SIGBUS.
+// Checks the header of a Linux binary, elf(5), before the dynamic loader maps the file. For a wrong architecture, the
+// loader reports "no such file"; a truncated file ends the process with SIGBUS.
 
 /** The length of a 64-bit header. */
 const HEADER_BYTES = 64
 
-/** Of a file's beginning: its header and, where linkers put it, the table of segments. */
+/** Bytes to read from the beginning of a file: the header and, where linkers put it, the program header table. */
 export const HEAD_BYTES = 4_096
 
-/** `e_machine` for each `process.arch` that Node has on Linux. */
+/** `e_machine` for each `process.arch` of Node on Linux. */
 const MACHINES: Readonly<Record<string, number>> = {
   ia32: 3,
   ppc64: 21,
@@ -20,27 +20,27 @@ const MACHINES: Readonly<Record<string, number>> = {
 }
 
 /**
- * Why a file cannot be loaded on this architecture, to follow its name; `undefined` where it may be.
+ * Why a file cannot be loaded on this architecture, as a phrase that follows its name; `undefined` if it may be loaded.
  *
- * @param head - the file's first `HEAD_BYTES`, or as many as there are
- * @param size - the file's length in bytes
+ * @param head - the first `HEAD_BYTES` of the file, or fewer if it is shorter
+ * @param size - the length of the file in bytes
  */
 export function unfit(head: Uint8Array, size: number, arch: string): string | undefined {
-  if (head.length < HEADER_BYTES || !startsLikeElf(head)) return 'is no Linux binary'
+  if (head.length < HEADER_BYTES || !startsLikeElf(head)) return 'is not a Linux binary'
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
   const littleEndian = head[5] === 1
   const machine = view.getUint16(18, littleEndian)
   const wanted = MACHINES[arch]
   if (wanted !== undefined && wanted !== machine) return `is for ${nameOf(machine)}, not ${arch}`
-  // The table of sections is what linkers write last. Only 64-bit headers have it where it is read here.
+  // Linkers write the section header table last. Only 64-bit headers have it at this offset.
   if (head[4] !== 2) return undefined
   const end =
     Number(view.getBigUint64(40, littleEndian)) +
     view.getUint16(58, littleEndian) * view.getUint16(60, littleEndian)
-  return Math.max(end, endOfSegments(view, littleEndian)) > size ? 'is cut off' : undefined
+  return Math.max(end, endOfSegments(view, littleEndian)) > size ? 'is truncated' : undefined
 }
 
-/** Where the last byte is that is mapped: a file whose table of sections was stripped has only these. */
+/** The end of the last mapped byte. A file whose section header table was stripped has only these. */
 function endOfSegments(view: DataView, littleEndian: boolean): number {
   const first = Number(view.getBigUint64(32, littleEndian))
   const length = view.getUint16(54, littleEndian)
@@ -54,7 +54,7 @@ function endOfSegments(view: DataView, littleEndian: boolean): number {
   return end
 }
 
-/** The length of a row of the table of segments. */
+/** The length of a program header in bytes. */
 const SEGMENT_BYTES = 56
 
 function startsLikeElf([a, b, c, d]: Uint8Array): boolean {

@@ -1,13 +1,17 @@
-// Who is told before a connection's handle is written to, handed over or closed.
+// Notifies an occupant before a connection's handle is written to, transferred or closed.
 //
-// One object stands between Node's handles and their TCP prototype, so that what Node calls on a handle comes through here
-// first. A descriptor may be kept for as long as its occupant has not been told: in the same call that closes it, it is.
+// One object is inserted between Node's handles and their TCP prototype, so that Node's calls on a handle pass through
+// here first. An occupant may keep a descriptor until it is notified, which happens in the same call that closes the
+// descriptor.
 import type { Socket } from 'node:net'
 import { handleOf } from './binding.js'
 
-/** Has a claim on a handle: bytes that must go first, or a copy of its descriptor. */
+/** Owns bytes that must be sent first, or a copy of the handle's descriptor. */
 export interface Occupant {
-  /** Called before the handle does anything. Everything that waits is sent, and no copy of the descriptor kept. */
+  /**
+   * Called before the handle does anything. The occupant must send all waiting bytes and drop its copy of the
+   * descriptor.
+   */
   onTouch(): void
 }
 
@@ -20,7 +24,7 @@ interface Handle {
 
 const OCCUPANT = Symbol('tcp-sse.occupant')
 
-/** All that ends a handle or writes to it, in Node 20 to 26. */
+/** All methods that end a handle or write to it, in Node 20 to 26. */
 const TOUCHING = [
   'close',
   'reset',
@@ -33,13 +37,13 @@ const TOUCHING = [
   'writeUcs2String',
 ]
 
-/** Node's prototype of TCP handles, once one has been seen, and ours above it. */
+/** Node's prototype of TCP handles, once one has been seen, and this library's object above it. */
 let known: { readonly nodes: object; readonly ours: object } | undefined
 
 /**
- * From now on `occupant` is told before the socket's handle is touched. Another that had a claim is told now.
+ * From now on, `occupant` is notified before the socket's handle is used. The previous occupant is notified now.
  *
- * @returns whether that is possible: not where the handle is none of Node's TCP handles as they are known
+ * @returns whether this is possible: `false` if the handle is not one of Node's TCP handles in the known form
  */
 export function occupy(socket: Socket, occupant: Occupant): boolean {
   const handle = handleOf(socket) as Handle | null | undefined
@@ -56,13 +60,13 @@ export function occupy(socket: Socket, occupant: Occupant): boolean {
   return true
 }
 
-/** Ends that, if no other occupant has come since. */
+/** Removes `occupant`, unless another one has replaced it. */
 export function vacate(socket: Socket, occupant: Occupant): void {
   const handle = handleOf(socket) as Handle | null | undefined
   if (handle?.[OCCUPANT] === occupant) handle[OCCUPANT] = undefined
 }
 
-/** Whether it is the prototype of Node's TCP handles, and has every method that is to come through here. */
+/** Whether this is the prototype of Node's TCP handles, with every method that must pass through here. */
 function isNodes(prototype: Methods): boolean {
   if (known !== undefined) return prototype === known.nodes
   const isTcp = Object.hasOwn(prototype, 'constructor') && prototype.constructor?.name === 'TCP'
@@ -78,7 +82,7 @@ function between(nodes: Methods): object {
     }
     Object.defineProperty(ours, name, { value: through, writable: true, configurable: true })
   }
-  // Replaced when a handle is taken off its socket: to be closed, or to be sent to a child process.
+  // Node replaces `onread` when it takes a handle off its socket, to close it or to send it to a child process.
   Object.defineProperty(ours, 'onread', {
     get(this: Handle) {
       return Reflect.get(nodes, 'onread', this)

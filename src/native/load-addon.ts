@@ -1,24 +1,30 @@
-// Finds the native addon and refuses what is not ours. Whatever goes wrong here is a sentence, never an exception: an
-// application must start without the addon, too.
+// Finds the native addon and rejects files that are not this version's addon. A failure is reported as a sentence,
+// never as an exception, because applications must start without the addon, too.
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import module from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HEAD_BYTES, unfit } from './elf.js'
 
-/** What native/addon.cc exports. Every function is stateless and returns `0`, a value or `-errno`. */
+/** The exports of native/addon.cc. Every function is stateless and returns `0`, a value or `-errno`. */
 export interface Addon {
   readonly abi: number
   readonly options: readonly string[]
   readonly fields: readonly string[]
   setOption(fd: number, option: number, value: number): number
-  /** Three numbers a setting: option, value, outcome; returns how many failed. `save` is 0 or 1: see native/tcp.h. */
+  /**
+   * Takes three numbers for each setting: option, value, outcome. Returns how many failed. `save` is 0 or 1: see
+   * native/tcp.h.
+   */
   setOptions(fd: number, settings: Int32Array, count: number, save: number): number
   getOption(fd: number, option: number): number
   probeOption(option: number): number
-  /** A row of `fields` for each fd, from the number in `starts` on. */
+  /** Writes a row of `fields` for each fd, beginning at the index in `starts`. */
   inspectMany(fds: Int32Array, starts: Int32Array, count: number, out: Float64Array): void
-  /** Three numbers a piece (offset, length, next) and a row (fd, first piece, result); returns the incomplete rows. */
+  /**
+   * Takes three numbers for each piece (offset, length, next) and each row (fd, first piece, result). Returns the
+   * number of incomplete rows.
+   */
   sendMany(
     slab: Uint8Array,
     pieces: Int32Array,
@@ -27,8 +33,8 @@ export interface Addon {
     rowCount: number,
   ): number
   /**
-   * Sends the same bytes to the descriptors of rows `from` up to `to`; returns how many took everything. `shorts` gets the
-   * number of the others, and of each its row and what it took or `-errno`.
+   * Sends the same bytes to the descriptors of rows `from` to `to - 1`. Returns how many took everything. `shorts` gets
+   * the number of the others, then for each its row and the bytes that it took or `-errno`.
    */
   sendToEach(
     fds: Int32Array,
@@ -37,9 +43,9 @@ export interface Addon {
     bytes: Uint8Array,
     shorts: Int32Array,
   ): number
-  /** The columns of a row about a socket of anybody: `fields`, then native/diag.h's. */
+  /** The columns of a row about any socket: `fields`, then those of native/diag.h. */
   readonly diagFields: readonly string[]
-  /** Returns how many sockets there are; as many rows are written as fit. */
+  /** Returns the number of sockets. Writes as many rows as fit. */
   dumpSockets(
     family: number,
     states: number,
@@ -47,7 +53,7 @@ export interface Addon {
     portCount: number,
     out: Float64Array,
   ): number
-  /** Fourteen words an id, as native/diag.h has them. */
+  /** Takes fourteen words for each id, as in native/diag.h. */
   findSockets(ids: Uint32Array, count: number, out: Float64Array): number
   destroySocket(id: Uint32Array): number
   probeDestroy(): number
@@ -61,35 +67,35 @@ export interface Addon {
   ): number
 }
 
-/** Where this module is. esbuild puts nothing in its place where it makes CommonJS of it. */
+/** The location of this module. esbuild leaves it undefined in CommonJS output. */
 const HERE: string | undefined = import.meta.url
 
 /** `kAbi` of native/tcp.h. */
 const ABI = 6
 
-/** The addon, or why there is none, in one sentence. */
+/** The addon, or the reason why it is missing, in one sentence. */
 export type Loaded =
   | { readonly addon: Addon; readonly reason?: undefined }
   | { readonly addon?: undefined; readonly reason: string }
 
-/** Looks once; two copies of this library in a process (ESM and CommonJS) share the file. */
+/** Tries to load the addon. Two copies of this library in a process (ESM and CommonJS) share the file. */
 export function loadAddon(): Loaded {
   const { env, platform, arch } = process
   if (env.TCP_SSE_NO_ADDON === '1') {
     return { reason: 'TCP_SSE_NO_ADDON=1 switches the addon off.' }
   }
   try {
-    // `require` would look for a relative path beside this module. Empty is how many set-ups say "none".
+    // `require` would resolve a relative path from this module. An empty variable counts as unset.
     if (env.TCP_SSE_ADDON) return load(resolve(env.TCP_SSE_ADDON))
     if (platform !== 'linux') return { reason: `There is no addon for ${platform}.` }
     const root = packageRoot()
     if (root === undefined) {
       return {
         reason:
-          'The addon cannot be found beside a bundled copy: tell the bundler that tcp-sse is external, or name the file by TCP_SSE_ADDON.',
+          'The addon cannot be found from inside a bundle. Mark tcp-sse as external in the bundler, or set TCP_SSE_ADDON to the path of the file.',
       }
     }
-    // What a checkout has built wins. One file is tried: a broken build is told of, not passed over.
+    // A local build has precedence. Only one file is tried, so that a broken build is reported and not skipped.
     const places = [join('build', 'Release'), join('prebuilds', `${platform}-${arch}`)]
     const file = places.map((place) => join(root, place, 'addon.node')).find(existsSync)
     if (file !== undefined) return load(file)
@@ -103,19 +109,19 @@ function load(file: string): Loaded {
   const fault = process.platform === 'linux' ? faultOf(file) : undefined
   if (fault !== undefined) return { reason: `${file} ${fault}.` }
   try {
-    // By its full name: webpack warns of a `createRequire` whose argument it cannot compute.
+    // Use the full name: webpack warns about a `createRequire` whose argument it cannot compute.
     const found = module.createRequire(file)(file) as Addon
     const abi: unknown = found?.abi
     if (abi === ABI) return { addon: found }
-    if (abi === undefined) return { reason: `${file} is the addon of something else.` }
+    if (abi === undefined) return { reason: `${file} is not an addon of tcp-sse.` }
     return {
-      reason: `${file} is stale: it speaks version ${abi}, not ${ABI}; build or install it again.`,
+      reason: `${file} is stale: it has ABI version ${abi}, not ${ABI}. Build or install it again.`,
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_DLOPEN_DISABLED') throw error
     return {
       reason:
-        'Addons are forbidden in this process (--permission without --allow-addons, or --no-addons).',
+        'Addons are disabled in this process (--permission without --allow-addons, or --no-addons).',
     }
   }
 }
@@ -131,7 +137,9 @@ function faultOf(file: string): string | undefined {
   }
 }
 
-/** The folder of this package: one level up from dist, two from src/socket. `undefined` inside a bundle. */
+/**
+ * The folder of this package: the nearest one above this module that has a package.json. `undefined` inside a bundle.
+ */
 function packageRoot(): string | undefined {
   if (HERE === undefined) return undefined
   let folder = dirname(fileURLToPath(HERE))
@@ -139,7 +147,7 @@ function packageRoot(): string | undefined {
     if (dirname(folder) === folder) return undefined
     folder = dirname(folder)
   }
-  // Another package's folder may hold another addon by the same name.
+  // The folder of another package may have another addon with the same name.
   const { name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   return name === 'tcp-sse' ? folder : undefined
 }

@@ -1,12 +1,11 @@
-// Does a request want an event stream? Proactive negotiation by the Accept field (RFC 9110, 12.5.1).
+// Decides whether a request wants an event stream. Proactive negotiation by the Accept field (RFC 9110, 12.5.1).
 
-/** A request of Node's, or of the web's. */
+/** A Node request or a web `Request`. */
 export interface NegotiableRequest {
-  /** By name, in lower case, or with a `get`. */
-  /** Node's, or the web's. */
+  /** Node's headers by lower-case name, or a web `Headers` object. */
   readonly headers:
     | {
-        /** The header's value, where the client sent one. */
+        /** The value of the header, if the client sent one. */
         readonly accept?: string | undefined
       }
     | {
@@ -19,17 +18,20 @@ const EVENT_STREAM = 'text/event-stream'
 
 /**
  * Whether a request's `Accept` header asks for an event stream. Works for Node's requests (Express, Koa's `ctx.req`,
- * Fastify, HTTP/2) and for the web's.
+ * Fastify, HTTP/2) and for web requests.
  *
- * The most specific range counts: `text/event-stream`, then `text/*`, then `*\/*`; `q=0` refuses. Parameters other than
- * `q` are not looked at; a range with a malformed `q` is left out. No `Accept` header, or an empty one, means that
- * anything will do.
+ * The most specific range decides: `text/event-stream`, then `text/*`, then `*\/*`. `q=0` rejects a type. Parameters
+ * other than `q` are ignored, and so is a range with a malformed `q`. If the `Accept` header is absent or empty, any
+ * type is acceptable.
  *
- * Without `alternatives` the answer is whether a stream is acceptable at all: an endpoint that has nothing else to offer
- * answers 406 where it is `false`. With them it is whether the client would rather have the stream: it is, by a
- * higher `q`; with the same `q` if `text/event-stream` is named by itself, and the alternatives if a wildcard covers
- * both. So curl (`*\/*`) and browsers' address bars get the alternative, an EventSource gets the stream, and
- * `Accept: application/json, text/event-stream` gets the stream too.
+ * Without `alternatives`, the result says whether a stream is acceptable at all. An endpoint that offers nothing else
+ * answers 406 if it is not. With `alternatives`, the result says whether the client prefers the stream. It does in two
+ * cases:
+ * - The stream has a higher `q` than every alternative.
+ * - The stream has the same `q`, and the header names `text/event-stream` itself.
+ *
+ * Therefore curl (`*\/*`) and browser address bars get the alternative, and EventSource gets the stream. So does
+ * `Accept: application/json, text/event-stream`.
  *
  * @param alternatives - media types that the endpoint could answer with instead
  * @example
@@ -56,7 +58,7 @@ interface Range {
 
 interface Preference {
   readonly quality: number
-  /** 2: by its name, 1: `text/*`, 0: anything. */
+  /** 2: the type itself, 1: `text/*`, 0: any type. */
   readonly specificity: number
 }
 
@@ -65,7 +67,7 @@ function acceptOf({ headers }: NegotiableRequest): string {
   return (headers as { accept?: string }).accept ?? ''
 }
 
-/** Commas and semicolons in quoted strings separate nothing (RFC 9110, 5.6.4). */
+/** Commas and semicolons inside quoted strings are not separators (RFC 9110, 5.6.4). */
 const MEMBERS = /(?:[^,"]|"(?:[^"\\]|\\.)*"?)+/g
 const PARAMETERS = /(?:[^;"]|"(?:[^"\\]|\\.)*"?)+/g
 /** RFC 9110, 12.4.2. */
@@ -80,7 +82,7 @@ function parse(accept: string): Range[] {
   })
 }
 
-/** Of equally specific ranges the one that likes it best. */
+/** Of several equally specific ranges, the one with the highest quality counts. */
 function preferenceFor(type: string, ranges: readonly Range[]): Preference {
   const names = ['*/*', `${type.split('/', 1)[0]}/*`, type]
   for (const specificity of [2, 1, 0]) {

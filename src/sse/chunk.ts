@@ -1,25 +1,25 @@
-// HTTP/1.1's chunks (RFC 9112, 7.1): a length in hexadecimal, a line end, the bytes, a line end.
+// Chunks of HTTP/1.1 (RFC 9112, 7.1): a length in hexadecimal, a line end, the bytes, a line end.
 
 const CR = 13
 const LF = 10
-/** What stands between a chunk's length and its bytes, and after these. */
+/** The length of the line end after a chunk's length and after its bytes. */
 export const LINE_END = 2
-/** The longest frame: eight hexadecimal digits and two line ends. */
+/** The largest overhead of a chunk: eight hexadecimal digits and two line ends. */
 export const MOST_FRAME = 12
 
-/** How many digits a length has. */
+/** The number of hexadecimal digits in a length. */
 export function digitsOf(length: number): number {
   let digits = 1
   while (length >= 16 ** digits) digits += 1
   return digits
 }
 
-/** The size of a chunk on the wire. */
+/** The size of a chunk on the wire, for `length` bytes. */
 export function chunkSize(length: number): number {
   return length + digitsOf(length) + 2 * LINE_END
 }
 
-/** Writes what comes before a chunk's bytes; returns where these begin. */
+/** Writes the part before a chunk's bytes. Returns the position of the bytes. */
 export function putChunkStart(target: Uint8Array, at: number, length: number): number {
   const digits = digitsOf(length)
   for (let i = digits - 1, rest = length; i >= 0; i--, rest >>>= 4) {
@@ -29,14 +29,14 @@ export function putChunkStart(target: Uint8Array, at: number, length: number): n
   return putLineEnd(target, at + digits)
 }
 
-/** Writes a line end; returns where it ends. */
+/** Writes a line end. Returns the position after it. */
 export function putLineEnd(target: Uint8Array, at: number): number {
   target[at] = CR
   target[at + 1] = LF
   return at + LINE_END
 }
 
-/** The bytes as one chunk. */
+/** Returns the bytes as one chunk. */
 export function asChunk(bytes: Uint8Array): Buffer {
   const chunk = Buffer.allocUnsafe(chunkSize(bytes.length))
   const body = putChunkStart(chunk, 0, bytes.length)

@@ -1,41 +1,45 @@
-// Event -> bytes, once. HTML Standard, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
+// Encodes events. HTML Standard, 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
 //
-// What a caller passes can never become a field, an event or a comment that the caller did not ask for.
+// Values that a caller passes can never add a field, an event or a comment that the caller did not ask for.
 import { TcpSseError } from '../internal/errors.js'
 
 /** An event as an application sends it. */
 export interface EventInput {
   /**
-   * A string is sent as it is, line by line, a lone surrogate as U+FFFD; anything else through the serializer (JSON).
-   * Absent: no data field, which clients need to dispatch an event. An `id`, a `retry` or a `comment` may go without.
+   * A string is sent unchanged, line by line, with each lone surrogate replaced by U+FFFD. Any other value passes
+   * through the serializer (JSON by default). If it is absent, the event has no data field, so clients do not dispatch
+   * it. An event with only `id`, `retry` or `comment` needs no data.
    */
   data?: unknown
   /**
-   * The event type; clients take `message` where it is absent. No CR, LF, NUL or lone surrogate. Needs `data`, be it `''`:
-   * clients ignore the type of an event without data.
+   * The event type. Clients use `message` if it is absent. It must not contain CR, LF, NUL or a lone surrogate. It
+   * needs `data`, which may be `''`: clients ignore the type of an event without data.
    */
   event?: string | undefined
   /**
-   * The last event ID from here on, a string or a finite number; `''` resets it. No CR, LF, NUL (clients would ignore such an id) or lone surrogate.
-   * It comes back in a request header: printable ASCII without outer spaces survives in every client.
+   * The last event ID from this event on: a string or a finite number. `''` resets it. It must not contain CR, LF, NUL
+   * (clients would ignore the id) or a lone surrogate. Clients return it in a request header, so use printable ASCII
+   * without leading or trailing spaces, which survives in every client.
    */
   id?: string | number | undefined
-  /** Reconnection time for the client, whole milliseconds. */
+  /** The client's reconnection time, in whole milliseconds. */
   retry?: number | undefined
-  /** Sent as comment lines in front of the fields. */
+  /** Sent as comment lines before the fields. */
   comment?: string | undefined
-  /** Not sent: of the events with the same key that wait for a slow client, `coalesce` may keep only the newest. */
+  /**
+   * Not sent. Of the events with the same key that wait for a slow client, the policy `coalesce` keeps only the newest.
+   */
   key?: string | undefined
 }
 
-/** Turns data that is no string into a string. */
+/** Converts data other than a string to a string. */
 export type Serialize = (data: unknown) => string
 
-/** Known to every copy of this library: an application may have loaded it as ESM and as CommonJS. */
+/** Shared by all copies of this library: an application may load it as both ESM and CommonJS. */
 const ENCODED = Symbol.for('tcp-sse.EncodedEvent')
 
 /**
- * An event in its final form; accepted wherever an event is, so that it is encoded once for many streams. Made by
+ * An encoded event. It is accepted wherever an event is, so that an event for many streams is encoded once. Created by
  * `encodeEvent` and `encodeComment`.
  *
  * @example
@@ -43,22 +47,22 @@ const ENCODED = Symbol.for('tcp-sse.EncodedEvent')
  * for await (const each of news) each.send(tick)
  */
 export class EncodedEvent {
-  /** As they go on the wire, without HTTP's framing. */
+  /** The bytes on the wire, without HTTP framing. */
   readonly bytes: Buffer
-  /** The event's id, for `delivered()` and histories. */
+  /** The id of the event, for `delivered()` and histories. */
   readonly id: string | undefined
   /** Not sent; see `EventInput.key`. */
   readonly key: string | undefined
-  /** Whether clients ignore it: it is sent like an event and not counted as one. */
+  /** Whether this is a comment. It is sent like an event, but not counted as one. */
   readonly isComment: boolean
 
   /**
-   * @throws {TcpSseError} `ERR_EVENT_INVALID` where there are no bytes: a chunk of none would end the response
+   * @throws {TcpSseError} `ERR_EVENT_INVALID` if `bytes` is empty: an empty chunk would end the response
    * @internal
    */
   constructor(bytes: Buffer, id?: string, key?: string, isComment = false) {
     if (!Buffer.isBuffer(bytes) || bytes.length === 0) {
-      throw invalid('An encoded event is a Buffer that is not empty.')
+      throw invalid('bytes must be a Buffer that is not empty.')
     }
     if (id !== undefined && typeof id !== 'string') throw invalid('id must be a string.')
     if (key !== undefined && typeof key !== 'string') throw invalid('key must be a string.')
@@ -74,7 +78,7 @@ export class EncodedEvent {
   }
 }
 
-/** Whether this is an event in its final form already. */
+/** Whether a value is an encoded event. */
 export function isEncoded(event: unknown): event is EncodedEvent {
   return typeof event === 'object' && event !== null && ENCODED in event
 }
@@ -82,7 +86,7 @@ export function isEncoded(event: unknown): event is EncodedEvent {
 /**
  * Encodes an event.
  *
- * @throws {TcpSseError} `ERR_EVENT_INVALID`; what `serialize` throws passes through
+ * @throws {TcpSseError} `ERR_EVENT_INVALID`. Errors of `serialize` pass through.
  * @example
  * encodeEvent({ event: 'tick', id: 7, data: { n: 1 } }).bytes.toString()
  * // 'event: tick\nid: 7\ndata: {"n":1}\n\n'
@@ -91,28 +95,28 @@ export function encodeEvent(event: EventInput, serialize: Serialize = toJson): E
   return encodeText(eventText(event, serialize), event)
 }
 
-/** The event of which this is the text. */
+/** Encodes an event from its text. */
 export function encodeText(text: string, { id, key }: EventInput): EncodedEvent {
   return new EncodedEvent(Buffer.from(text), idOf(id), key)
 }
 
-/** An id as it is sent. */
+/** An id in the form in which it is sent. */
 export function idOf(id: EventInput['id']): string | undefined {
   return typeof id === 'number' ? String(id) : id
 }
 
 /**
- * An event as text, checked.
+ * The text of an event, validated.
  *
- * @throws {TcpSseError} `ERR_EVENT_INVALID`; what `serialize` throws passes through
+ * @throws {TcpSseError} `ERR_EVENT_INVALID`. Errors of `serialize` pass through.
  */
 export function eventText(event: EventInput, serialize: Serialize = toJson): string {
   if (typeof event !== 'object' || event === null || Array.isArray(event)) {
-    throw invalid('An event is an object such as { data: … }.')
+    throw invalid('An event must be an object such as { data: … }.')
   }
   for (const name of Object.keys(event)) {
     if (!FIELDS.has(name)) {
-      throw invalid(`An event has no field '${name}'; there are ${[...FIELDS].join(', ')}.`)
+      throw invalid(`An event has no field '${name}'. Known fields: ${[...FIELDS].join(', ')}.`)
     }
   }
   const { id, retry, data, comment } = event
@@ -131,9 +135,9 @@ export function eventText(event: EventInput, serialize: Serialize = toJson): str
 }
 
 /**
- * Encodes a comment: clients ignore it, proxies see traffic.
+ * Encodes a comment. Clients ignore it, but it counts as traffic for proxies.
  *
- * @throws {TcpSseError} `ERR_EVENT_INVALID` for something that is no string
+ * @throws {TcpSseError} `ERR_EVENT_INVALID` if `text` is not a string
  * @example
  * encodeComment('ping').bytes.toString() // ': ping\n\n'
  */
@@ -141,28 +145,31 @@ export function encodeComment(text: string): EncodedEvent {
   return new EncodedEvent(Buffer.from(`${lines('', text)}\n`), undefined, undefined, true)
 }
 
-/** A comment of so many bytes, 4 or more. */
+/** Returns a comment of exactly `bytes` bytes, 4 or more. */
 export function encodePadding(bytes: number): EncodedEvent {
   return encodeComment(' '.repeat(bytes - COMMENT_FRAME))
 }
 
-/** JSON, which never contains a line break of its own. */
+/** JSON never contains a line break outside an escape. */
 export function toJson(data: unknown): string {
   return JSON.stringify(data)
 }
 
-/** What a comment has beside its text: a colon, a space, two line ends. */
+/** The length of a comment without its text: a colon, a space, two line ends. */
 const COMMENT_FRAME = 4
 
 const FIELDS = new Set(['data', 'event', 'id', 'retry', 'comment', 'key'])
 
-/** HTML Standard, 9.2.6: where the data buffer is empty, nothing is dispatched. `data:` alone adds a line feed to it. */
+/**
+ * HTML Standard, 9.2.6: a client does not dispatch an event whose data buffer is empty. `data:` alone adds a line feed
+ * to it.
+ */
 const NO_DATA = "Clients ignore an event type without data. If there is no data, set data: ''."
 
-/** All three that the standard takes for an end of line. */
+/** The three line ends of the standard. */
 const LINE_BREAK = /\r\n|\r|\n/
 
-/** One line for each line of the text. The space after the colon is the one that clients remove. */
+/** Returns one line for each line of the text. Clients remove the space after the colon. */
 function lines(field: string, text: unknown): string {
   if (typeof text !== 'string') throw invalid(`${field || 'A comment'} must be a string.`)
   const prefix = `${field}: `
@@ -176,7 +183,7 @@ function lines(field: string, text: unknown): string {
 function serialized(data: unknown, serialize: Serialize): string {
   const text = serialize(data)
   if (typeof text !== 'string') {
-    throw invalid('The data has no text form: the serializer returned no string.')
+    throw invalid('The serializer must return a string for the data.')
   }
   return text
 }
@@ -184,19 +191,19 @@ function serialized(data: unknown, serialize: Serialize): string {
 function oneLine(field: string, value: unknown): string {
   if (typeof value !== 'string') throw invalid(`${field} must be a string.`)
   if (/[\r\n\0]/.test(value)) throw invalid(`${field} must not contain CR, LF or NUL.`)
-  // UTF-8 would make U+FFFD of each: another name, and one that several ids would share.
+  // UTF-8 would replace each lone surrogate by U+FFFD, so that several ids could become the same.
   if (/\p{Surrogate}/u.test(value)) throw invalid(`${field} must not contain a lone surrogate.`)
   return value
 }
 
-/** Several events would share the id `NaN`. */
+/** Rejects NaN and infinities: several events would share the id `NaN`. */
 function checkedId(id: EventInput['id']): string | undefined {
   const fits = typeof id === 'number' ? Number.isFinite(id) : typeof id === 'string'
   if (!fits) throw invalid('id must be a string or a finite number.')
   return idOf(id)
 }
 
-/** Clients ignore a `retry` that is not made of ASCII digits only. */
+/** Clients ignore a `retry` with characters other than ASCII digits. */
 function wholeNumber(value: unknown): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) {
     throw invalid('retry must be a whole number of milliseconds, 0 or more.')

@@ -1,4 +1,4 @@
-// Who gets a stream: not more than there is room for, and nobody while the server goes.
+// Decides which requests get a stream: only as many as the limits allow, and none during a shutdown.
 import type { Server, Socket } from 'node:net'
 import { brand, shared } from '../internal/shared.js'
 import { type Checks, checkOptions, duration, integer } from '../internal/validate.js'
@@ -6,11 +6,11 @@ import type { Refusal } from '../transport/head.js'
 
 /** Options of `createAdmission`. */
 export interface AdmissionOptions {
-  /** Streams that may be open at the same time. */
+  /** The number of streams that may be open at the same time. */
   maxStreams: number
   /**
-   * The least that a client which is turned away is asked to wait, milliseconds. Each is told a time of its own, up to
-   * twice as long, so that they do not come back together.
+   * The shortest time in milliseconds for which a rejected client is asked to wait. Each client gets a random time, up
+   * to twice as long, so that clients do not return together. The header `Retry-After` has whole seconds, at least 1.
    * @defaultValue 5 000
    */
   retryAfter?: number | undefined
@@ -32,7 +32,7 @@ const DEFAULT_RETRY_AFTER = 5_000
  * console.log(admission.size)
  */
 export class Admission {
-  /** Streams that may be open at the same time. */
+  /** The number of streams that may be open at the same time. */
   readonly maxStreams: number
   readonly #retryAfter: number
   #size = 0
@@ -43,7 +43,7 @@ export class Admission {
     this.#retryAfter = retryAfter
   }
 
-  /** How many streams are open under it. */
+  /** The number of open streams that were created with this limit. */
   get size(): number {
     return this.#size
   }
@@ -70,10 +70,11 @@ export class Admission {
 }
 
 /**
- * Makes a limit that all streams share which are created with it: of a route, a tenant, or the process. A request beyond
- * it is answered with 503 and `Retry-After`, and its stream is closed from the start, with reason `refused`.
+ * Creates a limit that all streams share which are created with it, such as those of a route, a tenant or the process.
+ * A request beyond the limit is answered with 503 and `Retry-After`. Its stream is closed from the start, with reason
+ * `refused`.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`
+ * @throws {TcpSseError} `ERR_OPTION_UNKNOWN`, `ERR_OPTION_TYPE`, `ERR_OPTION_VALUE`
  * @example
  * import { eventStream } from 'tcp-sse/express'
  *
@@ -84,32 +85,32 @@ export class Admission {
  */
 export function createAdmission(options: AdmissionOptions): Admission {
   const given = checkOptions(options, checks, 'AdmissionOptions')
-  // The one option that has no default.
+  // This option is required.
   checks.maxStreams(given.maxStreams, 'AdmissionOptions.maxStreams')
   return new Admission(given)
 }
 
 brand(Admission, 'Admission')
 
-/** The least milliseconds that clients are asked to wait, by what goes away. */
+/** The shortest times in milliseconds for which clients are asked to wait, by what is shutting down. */
 const waits: { all: number | undefined; readonly servers: WeakMap<Server, number> } = shared(
   'waits',
   () => ({ all: undefined, servers: new WeakMap() }),
 )
 
-/** From now on requests are answered with 503: those of a server, or all. There is no way back. */
+/** From now on, requests of a server, or all requests, are answered with 503. This cannot be undone. */
 export function stopAdmission(of: Server | 'all', retryAfter: number): void {
   if (of === 'all') waits.all = retryAfter
   else waits.servers.set(of, retryAfter)
 }
 
-/** What limits the number of streams. */
+/** The limits on the number of streams. */
 export interface StreamLimits {
   readonly admission: Admission | undefined
   readonly maxStreamsPerConnection: number | false
 }
 
-/** Whether, and how, a request on this connection is to be turned away. */
+/** Whether to reject a request on this connection, and how. */
 export function refusalOf(
   { admission, maxStreamsPerConnection: most }: StreamLimits,
   socket: Socket | undefined,
@@ -127,41 +128,44 @@ export function refusalOf(
   return admission?.refusal
 }
 
-/** How many streams a connection carries, kept on the connection itself and shared with other copies of this library. */
+/** The property of a connection that holds its number of streams. Copies of this library share it. */
 const STREAMS = Symbol.for('tcp-sse.streams')
 
 interface Carrying {
   [STREAMS]?: number
 }
 
-/** Open streams on a connection: more than one over HTTP/2, or where an HTTP/1 client sends requests ahead. */
+/**
+ * The number of open streams on a connection. It is more than one over HTTP/2, or if an HTTP/1 client pipelines
+ * requests.
+ */
 export function streamsOn(socket: Socket | undefined): number {
   return (socket as Carrying | undefined)?.[STREAMS] ?? 0
 }
 
-/** A stream has begun. */
+/** Counts a stream that has started. */
 export function enter({ admission }: StreamLimits, socket: Socket | undefined): void {
   admission?.enter()
   if (socket !== undefined) (socket as Carrying)[STREAMS] = streamsOn(socket) + 1
 }
 
-/** A stream that has entered is over. */
+/** Removes a stream that was counted. */
 export function leave({ admission }: StreamLimits, socket: Socket | undefined): void {
   admission?.leave()
   if (socket !== undefined) (socket as Carrying)[STREAMS] = streamsOn(socket) - 1
 }
 
-/** The server that has accepted a connection. Node keeps it on the socket; its types do not say so. */
+/** The server that accepted a connection. Node keeps it on the socket, but the types do not have it. */
 export function serverOf(socket: Socket | undefined): Server | undefined {
   return (socket as { server?: Server } | undefined)?.server
 }
 
-/** A number of its own for each client, from the least to twice that. */
+/** A random number for each client, from `least` to twice that. */
 export function jitter(least: number, random = Math.random()): number {
   return Math.round(least * (1 + random))
 }
 
-/** A number of its own for each, for `Retry-After`, which knows whole seconds only (RFC 9110, 10.2.3). */
+/** A random number of seconds for each client, for `Retry-After`, which takes whole seconds only (RFC 9110, 10.2.3). */
 export function secondsFrom(least: number, random = Math.random()): number {
   return Math.max(1, Math.ceil(jitter(least, random) / 1_000))
 }

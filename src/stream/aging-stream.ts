@@ -1,12 +1,15 @@
-// A stream with a `maxAge`. A class of its own, so that streams without one do not carry its deadline.
+// A stream with `maxAge`. It is a class of its own, so that other streams do not have its deadline.
 import type { Verdict } from '../liveness/verdict.js'
 import { LiveStream } from './live-stream.js'
 
 export class AgingStream extends LiveStream {
-  /** Whole milliseconds: they stay out of the heap. */
+  /** Whole milliseconds, which stay off the heap. */
   #expiresAt = Number.POSITIVE_INFINITY
 
-  /** Has the stream end by itself. Not the constructor's: the first look comes later anyway. */
+  /**
+   * Sets the time at which the stream ends. This is not a constructor argument, because the first sample comes later
+   * anyway.
+   */
   expireAt(time: number): this {
     this.#expiresAt = Math.round(time)
     return this

@@ -1,4 +1,4 @@
-// Why a stream ended, in words that an application can switch on.
+// The reasons for which a stream ends, for use in a `switch`.
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
 import type { PeerEvidence } from '../liveness/evidence.js'
@@ -7,7 +7,7 @@ import type { Verdict } from '../liveness/verdict.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
 import type { Dropped, EventQueue } from './queue.js'
 
-/** Every reason there is. */
+/** All close reasons. */
 export const CLOSE_REASONS = [
   'ended',
   'client-closed',
@@ -25,53 +25,59 @@ export const CLOSE_REASONS = [
 ] as const
 
 /**
- * - `ended`: by `close()`, and the client's kernel has acknowledged everything; where that cannot be known, everything
- * was handed to the connection. Also when the application ended the response itself: see `undelivered` then.
- * - `client-closed`: the client closed the connection, or had left before the stream was created. Also when the
- * application destroyed the connection without an error: the two look alike.
- * - `client-reset`: the client's system answered with RST. One that Node reads together with bytes of the client's is
- * reported by libuv as an end, so the reason is then that of an end.
- * - `client-error`: the client sent what is no HTTP or no TLS, or did not send its whole request within the server's
- * `requestTimeout`: what Node tells a server's `clientError` event.
- * - `peer-dead`: nothing was heard for longer than `detectWithin` allows, or the kernel gave up.
- * - `no-echo`: the connection may be well, a proxy's perhaps, and the client has not answered for the `silence` of the
- * stream's option `echo`.
- * - `stalled`: the client is there and took no byte for `stallTimeout`.
- * - `overflow`: the client's queue outgrew its limit.
- * - `expired`: the stream reached its `maxAge`. - `drained`: by `drain`, or the request came while that was going on and got
- * 503. An `error` with it says that it was cut off at the end of the drain's time.
- * - `refused`: the stream's `admission` was full, or its connection had `maxStreamsPerConnection` streams; the request got 503.
- * - `aborted`: by the `signal` option or `abort()`. - `error`: something of the application's threw.
+ * Why a stream ended:
+ * - `ended`: the application called `close()`, and the client's kernel has acknowledged everything. If acknowledgements
+ *   are unknown, everything was passed to the connection. Also if the application ended the response itself: see
+ *   `undelivered` in this case.
+ * - `client-closed`: the client closed the connection, or had left before the stream was created. Also if the
+ *   application destroyed the connection without an error, because the two look the same.
+ * - `client-reset`: the client's system answered with RST. If Node reads the RST together with bytes from the client,
+ *   libuv reports an end, and the reason is that of an end.
+ * - `client-error`: the client sent invalid HTTP or TLS, or did not send its whole request within the server's
+ *   `requestTimeout`. Node reports these to a server's `clientError` event.
+ * - `peer-dead`: the peer was silent for longer than `detectWithin` allows, or the kernel gave up.
+ * - `no-echo`: the client has not answered for the `silence` of the option `echo`. The connection itself may work, for
+ *   example that of a proxy.
+ * - `stalled`: the client is there but accepted no byte for `stallTimeout`.
+ * - `overflow`: the client's queue exceeded its limit.
+ * - `expired`: the stream reached its `maxAge`.
+ * - `drained`: `drain` ended the stream, or the request arrived during the drain and got 503. If there is an `error`,
+ *   the stream was cut when the drain's `timeout` expired.
+ * - `refused`: the stream's `admission` was full, or its connection had `maxStreamsPerConnection` streams. The request
+ *   got 503.
+ * - `aborted`: by the `signal` option or by `abort()`.
+ * - `error`: code of the application threw.
  */
 export type CloseReason = (typeof CLOSE_REASONS)[number]
 
-/** What became of what was sent. */
+/** What was sent, dropped and delivered. */
 export interface Account {
-  /** Bytes of events and comments handed to the connection; not how many arrived. */
+  /** Bytes of events and comments passed to the connection, not the bytes that arrived. */
   readonly bytesSent: number
-  /** What the overflow policy dropped. */
+  /** Events that the overflow policy dropped. */
   readonly dropped: Dropped
-  /** What the client's kernel is known to have acknowledged; `undefined` where that cannot be known. */
+  /** Events that the client's kernel has acknowledged; `undefined` if this is unknown. */
   readonly delivered?: Delivered | undefined
-  /** What was sent or queued and not acknowledged; `undefined` where that cannot be known. */
+  /** Events that were sent or queued but not acknowledged; `undefined` if this is unknown. */
   readonly undelivered?: Undelivered | undefined
 }
 
 /** How a stream ended. */
 export interface CloseInfo extends Account {
-  /** Why. */
+  /** Why the stream ended. */
   readonly reason: CloseReason
-  /** What is behind it: the connection's error, what an application threw, or one of this library's with a `code`. */
+  /** The cause: the connection's error, an error of the application, or an error of this library with a `code`. */
   readonly error?: Error | undefined
-  /** Milliseconds that the stream was open. */
+  /** Milliseconds for which the stream was open. */
   readonly openedFor: number
-  /** What the kernel said of a peer that was given up. */
+  /** The kernel's data about a peer that was dead, stalled or gone. */
   readonly evidence?: PeerEvidence | undefined
 }
 
 /**
- * The `reason` of a stream's `signal` once the stream has ended. Its `name` is `AbortError` and its `code` `ABORT_ERR`, as
- * of Node's own: `fetch`, `events.once`, `pipeline` and the like reject with it, and their callers ask for these.
+ * The `reason` of a stream's `signal` after the stream has ended. Its `name` is `AbortError` and its `code` is
+ * `ABORT_ERR`, as in Node's own error. `fetch`, `events.once`, `pipeline` and others reject with it, and their callers
+ * check for these.
  *
  * @example
  * try {
@@ -82,7 +88,7 @@ export interface CloseInfo extends Account {
  * }
  */
 export class StreamClosedError extends TcpSseError {
-  /** How the stream ended: what `closed` resolves with. */
+  /** How the stream ended: the value of `closed`. */
   readonly closeInfo: CloseInfo
 
   /** @internal */
@@ -94,12 +100,12 @@ export class StreamClosedError extends TcpSseError {
   }
 }
 
-/** Of Node's HTTP parser, of its check for requests that do not come, of OpenSSL, of nghttp2. */
+/** Errors of Node's HTTP parser, of its request timeout, of OpenSSL and of nghttp2. */
 const CLIENT_ERROR = /^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$|ERR_SSL_|EPROTO$|ERR_HTTP2_)/
 
 const PEER_RESET = new Set(['ECONNRESET', 'EPIPE'])
 
-/** The reason that a connection's error stands for; without an error the client simply closed. */
+/** The close reason for a connection's error. Without an error, the client closed the connection. */
 export function reasonOf(error: Error | undefined): CloseReason {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   if (code === undefined) return error === undefined ? 'client-closed' : 'error'
@@ -109,7 +115,10 @@ export function reasonOf(error: Error | undefined): CloseReason {
   return 'error'
 }
 
-/** The reason of a connection that a look has found ended: without an error, its verdict tells a close from a reset. */
+/**
+ * The close reason of a connection that a sample has found ended. Without an error, the verdict distinguishes a close
+ * from a reset.
+ */
 export function reasonOfGone(
   verdict: Verdict,
   error: Error | undefined,
@@ -119,26 +128,26 @@ export function reasonOfGone(
   return verdict === 'half-closed' || socket?.destroyed === true ? 'client-closed' : 'client-reset'
 }
 
-/** The error of a peer that left everything unanswered, by the ms for which it did. */
+/** The error for a peer that left everything unanswered for `silentFor` ms. */
 export function fellSilent(silentFor: number): TcpSseError {
   const message = `The peer left everything unanswered for ${Math.round(silentFor)} ms.`
   return new TcpSseError('ERR_PEER_DEAD', message)
 }
 
-/** The error of a client that has sent no echo, by the ms for which it did not. */
+/** The error for a client that sent no echo for `silence` ms. */
 export function noEcho(silence: number): TcpSseError {
-  return new TcpSseError('ERR_NO_ECHO', `No echo came from the client for ${silence} ms.`)
+  return new TcpSseError('ERR_NO_ECHO', `The client sent no echo for ${silence} ms.`)
 }
 
-/** The error of a client that took no byte, by the ms for which it did not. */
+/** The error for a client that accepted no byte for `stalledFor` ms. */
 export function stalled(stalledFor: number): TcpSseError {
   return new TcpSseError(
     'ERR_PEER_STALLED',
-    `The client took no byte for ${Math.round(stalledFor)} ms.`,
+    `The client accepted no byte for ${Math.round(stalledFor)} ms.`,
   )
 }
 
-/** The error of a queue that had no room for an event. */
+/** The error for a queue that could not hold an event. */
 export function overflowed({ length, bytes, refused, limits }: EventQueue): TcpSseError {
   const { maxBufferedBytes, maxBufferedEvents } = limits
   const limit =
@@ -147,15 +156,15 @@ export function overflowed({ length, bytes, refused, limits }: EventQueue): TcpS
       : `maxBufferedBytes (${maxBufferedBytes})`
   return new TcpSseError(
     'ERR_OVERFLOW',
-    `${length} events (${bytes} bytes) wait for the client, and one more of ${refused} bytes would exceed ${limit}. ` +
-      'Send at its pace (await writable(), or sendAll), raise the limit, or set onOverflow to drop events.',
+    `${length} events (${bytes} bytes) wait for the client, and another ${refused} bytes would exceed ${limit}. ` +
+      'Send at the pace of the client (await writable(), or sendAll), raise the limit, or set onOverflow to drop events.',
   )
 }
 
-/** The error of a stream that was cut off because a drain's time was over. */
+/** The error for a stream that was cut when a drain's `timeout` expired. */
 export function outOfTime(): TcpSseError {
   return new TcpSseError(
     'ERR_DRAIN_TIMEOUT',
-    'The stream was not through when the drain had to end.',
+    'The stream had not ended when the timeout of the drain expired.',
   )
 }

@@ -1,47 +1,49 @@
-// What a stream does by time: heartbeats on a quiet one, an end for a client that takes nothing, an age.
+// The time-dependent parts of a stream: heartbeats, the end of a stalled client, the discarding of an unread body.
 import { counters } from '../internal/counters.js'
 import { encodeComment } from '../sse/encode.js'
 import type { Writer } from './writer.js'
 
 const HEARTBEAT = encodeComment('').bytes
 
-/** A stream at a look. */
+/** The state of a stream at a sample. */
 interface StreamSample {
   readonly writer: Writer
   readonly openedAt: number
   readonly now: number
   /** The same without the time for which the event loop was blocked. */
   readonly loopTime: number
-  /** Milliseconds for which bytes have waited on the connection and none was acknowledged. */
+  /** Milliseconds for which bytes have waited on the connection without an acknowledgement. */
   readonly stalledFor: number
   /** Whether the peer has left more than one question unanswered. */
   readonly unanswered: boolean
-  /** Milliseconds since the kernel last sent data, where it has told. */
+  /** Milliseconds since the kernel last sent data, if known. */
   readonly sentAgo?: number | undefined
-  /** Called when the client is to be given up, with the ms for which it has taken nothing. */
+  /** Called when the client is stalled, with the milliseconds for which it has accepted nothing. */
   onStalled(stalledFor: number): void
 }
 
 /**
- * Does what is due. Deadlines are compared on the monitor's tick: no stream has a timer of its own.
+ * Checks all deadlines. They are compared at the monitor's tick, so that no stream has a timer of its own.
  *
- * @returns the time by which to check again, or `Infinity`
+ * @returns the time of the next check, or `Infinity`
  */
 export function checkDeadlines(look: StreamSample): number {
   const { writer, openedAt, now, loopTime } = look
   const { plan } = writer.settings
-  // The handler has had the time to begin with its request's body, and what hides the FIN is gone before D is over.
+  // By this time the handler could have started to read the request's body. A body that hides the FIN is discarded
+  // before D ends.
   const bodyDue = openedAt + plan.detectWithin / 2
   const discardBody = now >= bodyDue
   const { transport } = writer
   const stalledFor = transport.sample({ loopTime, stalledFor: look.stalledFor, discardBody })
   if (stalledFor === undefined) return Number.POSITIVE_INFINITY
-  // Where the connection's bytes are not this response's, it can have to wait while the connection is quiet.
+  // If the position of the response in the connection's bytes is unknown, the response may wait while the connection is
+  // quiet.
   const next = transport.ledger === undefined ? now + plan.pace : Number.POSITIVE_INFINITY
   return Math.min(discardBody ? next : Math.min(bodyDue, next), checkStall(look, stalledFor))
 }
 
-/** How long a stream is to live, ms: 80 to 100 % of its `maxAge`. */
+/** The lifetime of a stream in milliseconds: 80 to 100 % of its `maxAge`. */
 export function lifetime(maxAge: number, random = Math.random()): number {
   return maxAge * (1 - JITTER * random)
 }
@@ -52,7 +54,7 @@ function checkStall(look: StreamSample, stalledFor: number): number {
   const { writer, now } = look
   const { plan, stallTimeout } = writer.settings
   if (stallTimeout === false || stalledFor === 0) return heartbeat(look)
-  // While nothing is answered it is not about reading: the monitor decides.
+  // While questions are unanswered, the client may be gone rather than slow: the monitor decides.
   if (!look.unanswered && stalledFor >= stallTimeout) {
     look.onStalled(stalledFor)
     return Number.POSITIVE_INFINITY
@@ -61,7 +63,7 @@ function checkStall(look: StreamSample, stalledFor: number): number {
   return Math.min(heartbeat(look), now + Math.min(plan.urgentPace, left))
 }
 
-/** Skipped when there was traffic, paused while the client is behind. */
+/** Sends a heartbeat, unless there was traffic or the client is behind. */
 function heartbeat({ writer, now, sentAgo }: StreamSample): number {
   const { heartbeat: pause } = writer.settings.plan
   const last = writer.lastTraffic(now, sentAgo)

@@ -1,55 +1,55 @@
-// Which events end where in the connection's byte stream, and what has become of each. No clock, no socket.
+// Records where events end in the connection's byte stream, and their outcomes. It uses no clock and no socket.
 import { Deferred } from '../internal/deferred.js'
 import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
 
 /**
- * What became of one event:
- * - `delivered`: the kernel of the peer has acknowledged its last byte. Not that an application has read it; behind
- *   a proxy the peer is the proxy.
+ * The outcome of one event:
+ * - `delivered`: the peer's kernel has acknowledged its last byte. This does not mean that the application has read it.
+ *   Behind a proxy, the peer is the proxy.
  * - `undelivered`: the stream ended before that was known.
- * - `dropped`: by the overflow policy.
- * - `unknown`: it cannot be known here (TLS, HTTP/2, a Unix socket, a compressed response, no addon), or no event
+ * - `dropped`: the overflow policy dropped it.
+ * - `unknown`: delivery cannot be known here (TLS, HTTP/2, a Unix socket, a compressed response, no addon), or no event
  *   with this id is remembered.
  */
 export type DeliveryOutcome = 'delivered' | 'undelivered' | 'dropped' | 'unknown'
 
 /** What the peer's kernel has acknowledged. */
 export interface Delivered {
-  /** The id of the last such event that has one; the client's `Last-Event-ID` is never behind it for long. */
+  /** The id of the last acknowledged event that has one. The client's `Last-Event-ID` is never behind it for long. */
   readonly id: string | undefined
-  /** How many events. */
+  /** The number of events. */
   readonly events: number
-  /** How many bytes of the response after its head, HTTP's chunk framing counted in. */
+  /** The number of bytes of the response after its head, including HTTP's chunk framing. */
   readonly bytes: number
 }
 
-/** The events that were sent or queued, and not acknowledged when last looked. */
+/** Events that were sent or queued, but not acknowledged at the last sample. */
 export interface Undelivered {
-  /** The ids of those that have one, oldest first, the newest 4 096 at most. */
+  /** The ids of those that have one, oldest first; at most the newest 4 096. */
   readonly ids: readonly string[]
-  /** How many events, with or without an id. */
+  /** The number of events, with or without an id. */
   readonly events: number
-  /** Whether ids are missing from the list because there were more. */
+  /** Whether the list is incomplete because there were more ids. */
   readonly overflowed: boolean
 }
 
-/** Somebody who waits to hear about one event. */
+/** A promise of the outcome of one event. */
 export type Confirmation = Deferred<DeliveryOutcome>
 
 /**
- * How many unacknowledged events of its own each stream remembers one by one. Of more, the oldest count as undelivered
- * until the last of them is acknowledged. Broadcasts that follow each other take the room of one event.
+ * The number of unacknowledged events that each stream remembers individually. If there are more, the oldest count as
+ * undelivered until the last of them is acknowledged. Consecutive broadcasts use the space of one event.
  */
 export const TRACKED_EVENTS = 4_096
 const INITIAL = 16
-/** From this size on it is worth asking the kernel whether some could be forgotten instead of growing. */
+/** From this size on, it is worth asking the kernel whether entries can be forgotten before the ring grows. */
 const LARGE = 64
 
-/** Broadcasts of one page, the one after the other with nothing between. */
+/** Consecutive broadcasts of one page, with nothing between them. */
 class BroadcastRange {
   readonly page: BroadcastPage
   readonly first: number
-  /** Where the page begins, in the connection's outgoing bytes. */
+  /** Offset of the page in the bytes that the connection has sent. */
   readonly base: number
   next: number
 
@@ -68,7 +68,7 @@ class BroadcastRange {
     return this.base + this.page.end(this.next)
   }
 
-  /** How many of the events end at `offset` or before. */
+  /** The number of events that end at `offset` or before. */
   countUpTo(offset: number): number {
     let low = this.first
     let high = this.next
@@ -80,7 +80,7 @@ class BroadcastRange {
     return low - this.first
   }
 
-  /** The ids of the events from the `from`th to the `to`th, oldest first. */
+  /** The ids of the events from index `from` to index `to - 1`, oldest first. */
   ids(from: number, to: number): string[] {
     const ids: string[] = []
     for (let index = this.first + from; index < this.first + to; index++) {
@@ -90,7 +90,7 @@ class BroadcastRange {
     return ids
   }
 
-  /** How many events come before the last one with this id; -1 for none. */
+  /** The index of the last event with this id; -1 if there is none. */
   find(id: string): number {
     for (let index = this.next - 1; index >= this.first; index--) {
       if (this.page.id(index) === id) return index - this.first
@@ -102,9 +102,9 @@ class BroadcastRange {
 /** An event by its id, or a range of broadcasts. */
 type Entry = string | BroadcastRange | undefined
 
-/** Entries that were forgotten in flight, as one. */
+/** In-flight entries that were forgotten, combined. */
 interface Forgotten {
-  /** Where the last of them ends. */
+  /** Offset of the end of the last one. */
   readonly end: number
   /** The last id among them. */
   readonly id: string | undefined
@@ -112,39 +112,42 @@ interface Forgotten {
 }
 
 /**
- * A ring of entries by the offset of their last byte. It grows from nothing to `TRACKED_EVENTS` when that many are in
- * flight; beyond that the oldest are forgotten, and counted as delivered when the last of them is acknowledged.
+ * A ring of entries by the offset of their last byte. It grows to `TRACKED_EVENTS` if that many are in flight. Beyond
+ * that, the oldest are forgotten, and count as delivered when the last of them is acknowledged.
  */
 export class DeliveryLog {
   #ends: number[] = []
-  /** Made with the first id or range: token streams have none. */
+  /** Created with the first id or range; token streams have neither. */
   #entries: Entry[] | undefined
-  /** By the number of the event. */
+  /** Confirmations by event number. */
   #confirmations: Map<number, Confirmation> | undefined
-  /** Numbers of entries: [first, acknowledged) are remembered and acknowledged, [acknowledged, next) are not. */
+  /**
+   * Numbers of entries: [first, acknowledged) are remembered and acknowledged, [acknowledged, next) are not
+   * acknowledged.
+   */
   #first = 0
   #acknowledged = 0
   #next = 0
-  /** How many events of the first unacknowledged entry are acknowledged all the same: it is a range then. */
+  /** The number of acknowledged events in the first unacknowledged entry, which is then a range. */
   #partly = 0
   #recorded = 0
   #delivered = 0
   #lastId: string | undefined
-  /** What has become of all that was not acknowledged, once nobody asks the kernel any more. */
+  /** The outcome of everything unacknowledged, after the kernel is no longer asked. */
   #outcome: DeliveryOutcome | undefined
   #forgotten: Forgotten | undefined
 
-  /** Events that were handed over. */
+  /** The number of events passed to the transport. */
   get recorded(): number {
     return this.#recorded
   }
 
-  /** Events of which every byte has been acknowledged. */
+  /** The number of events whose bytes have all been acknowledged. */
   get delivered(): number {
     return this.#delivered
   }
 
-  /** The id of the last acknowledged event that had one. */
+  /** The id of the last acknowledged event that has one. */
   get lastId(): string | undefined {
     return this.#lastId
   }
@@ -154,25 +157,25 @@ export class DeliveryLog {
     return this.#forgotten !== undefined
   }
 
-  /** Whether somebody waits for an acknowledgement. */
+  /** Whether a confirmation waits for an acknowledgement. */
   get awaited(): boolean {
     return this.#confirmations !== undefined && this.#confirmations.size > 0
   }
 
-  /** Whether the next `record` would grow the ring or forget something: a fresh look may make room. */
+  /** Whether the next `record` would grow the ring or forget an entry. A new sample may free space. */
   get full(): boolean {
     const size = this.#ends.length
     return size >= LARGE && this.#next - this.#acknowledged >= size
   }
 
-  /** Notes an event whose last byte ends at `end`. Offsets never decrease. */
+  /** Records an event whose last byte ends at `end`. Offsets never decrease. */
   record(id: string | undefined, end: number, confirmation?: Confirmation): void {
     this.#append(id, end)
     if (confirmation !== undefined) this.#wait(this.#recorded, confirmation)
     this.#recorded += 1
   }
 
-  /** Notes broadcasts of a page that begins at `base`, from `first` up to `next`. */
+  /** Records broadcasts of a page that begins at `base`, from `first` to `next - 1`. */
   recordRange(page: BroadcastPage, first: number, next: number, base: number): void {
     this.#recorded += next - first
     const last = this.#entryAt(this.#next - 1)
@@ -194,7 +197,7 @@ export class DeliveryLog {
     this.#ends[(this.#next - 1) % this.#ends.length] = last.end
   }
 
-  /** Everything before `offset` has been acknowledged. */
+  /** Marks everything before `offset` as acknowledged. */
   acknowledge(offset: number): void {
     if (this.#forgotten !== undefined) {
       const { end, id, events } = this.#forgotten
@@ -215,7 +218,10 @@ export class DeliveryLog {
     }
   }
 
-  /** The latest event with this id: settled if it is known to be delivered, waiting if not; absent if forgotten. */
+  /**
+   * The confirmation of the latest event with this id: settled if the event is known to be delivered, else pending;
+   * `undefined` if the event is forgotten.
+   */
   find(id: string): Confirmation | undefined {
     let number = this.#recorded
     for (let index = this.#next - 1; index >= this.#first; index--) {
@@ -240,13 +246,13 @@ export class DeliveryLog {
     return ids
   }
 
-  /** Settles the tickets of all that is unacknowledged, and those of later questions. */
+  /** Settles all pending confirmations with an outcome, which later ones get too. */
   settleAll(outcome: DeliveryOutcome): void {
     this.#outcome = outcome
     for (const number of [...(this.#confirmations?.keys() ?? [])]) this.#settle(number, outcome)
   }
 
-  /** These events are the next that are acknowledged. */
+  /** Marks the next events as delivered. */
   #deliver(events: number, lastId: string | undefined): void {
     this.#lastId = lastId ?? this.#lastId
     const until = this.#delivered + events
@@ -291,7 +297,10 @@ export class DeliveryLog {
     this.#next += 1
   }
 
-  /** Forgets the oldest if it was delivered; grows while that is allowed; else forgets the oldest all the same. */
+  /**
+   * Makes space for an entry: forgets the oldest if it was delivered, else grows if allowed, else forgets the oldest
+   * anyway.
+   */
   #makeRoom(): void {
     const size = this.#ends.length
     const inFlight = this.#acknowledged === this.#first
@@ -325,7 +334,7 @@ export class DeliveryLog {
     }
   }
 
-  /** What is remembered, in a larger ring. */
+  /** Copies the remembered entries to a larger ring. */
   #moved<T>(from: readonly T[], into: T[]): T[] {
     for (let index = this.#first; index < this.#next; index++) {
       into[index % into.length] = from[index % from.length] as T

@@ -1,4 +1,4 @@
-// What became of this stream's events: the transport's offsets on one side, acknowledgements on the other.
+// Connects the offsets of a stream's transport with acknowledgements, to find the outcome of events.
 import { acknowledgedOffset } from '../tcp/info.js'
 import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
 import type { Transport } from '../transport/transport.js'
@@ -12,15 +12,15 @@ import {
 } from './delivery-log.js'
 import type { EventQueue } from './queue.js'
 
-/** Follows the events of one stream to the peer's kernel. */
+/** Follows one stream's events to the peer's kernel. */
 export class Delivery {
   readonly #transport: Transport
-  /** Made with the first event: most streams of a quiet server have none on their way. */
+  /** Created with the first event: most streams of a quiet server have none in flight. */
   #log: DeliveryLog | undefined
-  /** Whether the log has all events. It takes none once it is not known where they end. */
+  /** Whether the log has all events. Once the end of an event is unknown, no more are recorded. */
   #known = true
   #acknowledged = Number.NEGATIVE_INFINITY
-  /** The ids that never left the stream's queue, once it has ended. */
+  /** The ids of events that never left the stream's queue, after it has ended. */
   #unsent: ReadonlySet<string | undefined> | undefined
 
   constructor(transport: Transport) {
@@ -28,18 +28,18 @@ export class Delivery {
     transport.ledger?.watchPeerEnd()
   }
 
-  /** Whether an acknowledgement is waited for that a look could bring. */
+  /** Whether a confirmation waits for an acknowledgement that a sample could show. */
   get awaited(): boolean {
     return this.#known && this.#log?.awaited === true
   }
 
-  /** Whether events are on their way, so that a look could bring news. */
+  /** Whether events are in flight, so that a sample could show a change. */
   get inFlight(): boolean {
     const log = this.#log
     return this.#known && log !== undefined && log.delivered < log.recorded
   }
 
-  /** An event has been written to the transport. */
+  /** Records an event that was written to the transport. */
   record(id: string | undefined, confirmation: Confirmation | undefined): void {
     const end = this.#positionToRecordAt()
     if (end === undefined) {
@@ -50,7 +50,7 @@ export class Delivery {
     this.#log?.acknowledge(this.#acknowledged)
   }
 
-  /** A cohort has sent these broadcasts of a page, and nothing else was sent between or after them. */
+  /** Records broadcasts of a page that a cohort has sent with nothing between or after them. */
   recordRange(page: BroadcastPage, first: number, next: number): void {
     const end = this.#positionToRecordAt()
     if (end === undefined) return
@@ -61,18 +61,21 @@ export class Delivery {
   #positionToRecordAt(): number | undefined {
     const position = this.#transport.ledger?.position
     if (position === undefined) this.#forget()
-    // That look may find that the position is wrong.
+    // The update may find that the position is wrong.
     else if (this.#log?.full) this.update()
     return this.#known ? position : undefined
   }
 
-  /** What is recorded may have left before, and a look have seen its acknowledgement: no later one reports it again. */
+  /**
+   * Returns the log. A recorded event may have been sent earlier, and a sample may already have shown its
+   * acknowledgement, which no later sample repeats. The callers therefore apply the last acknowledged offset again.
+   */
   #logToRecordIn(): DeliveryLog {
     this.#log ??= new DeliveryLog()
     return this.#log
   }
 
-  /** Asks the kernel. Nothing is taken back: what has been acknowledged once stays so. */
+  /** Samples the socket. An acknowledgement is never taken back. */
   update(): void {
     const { socket } = this.#transport
     if (!this.#known || socket === undefined) return
@@ -80,7 +83,7 @@ export class Delivery {
     if (offset !== undefined) this.acknowledge(offset)
   }
 
-  /** What the peer's kernel has acknowledged of the connection's bytes, by a look of this moment. */
+  /** Applies an offset up to which the peer's kernel has acknowledged the connection's bytes, from a current sample. */
   acknowledge(offset: number): void {
     this.#check()
     if (!this.#known || !(offset > this.#acknowledged)) return
@@ -88,7 +91,7 @@ export class Delivery {
     this.#log?.acknowledge(offset)
   }
 
-  /** A promise for the latest event with this id, queued or sent. */
+  /** Returns a promise of the outcome of the latest event with this id, queued or sent. */
   of(id: string, queue: EventQueue | undefined): Promise<DeliveryOutcome> {
     if (this.#unsent?.has(id)) return Promise.resolve('undelivered')
     const confirmation =
@@ -99,7 +102,7 @@ export class Delivery {
     )
   }
 
-  /** `undefined` where it cannot be known. */
+  /** What was acknowledged; `undefined` if unknown. */
   get delivered(): Delivered | undefined {
     this.#check()
     const { start, position } = this.#transport.ledger ?? {}
@@ -108,7 +111,7 @@ export class Delivery {
     return { id: this.#log?.lastId, events: this.#log?.delivered ?? 0, bytes }
   }
 
-  /** What was sent or queued and not acknowledged; `undefined` where that cannot be known. */
+  /** What was sent or queued, but not acknowledged; `undefined` if unknown. */
   undelivered(queue: EventQueue | undefined): Undelivered | undefined {
     if (!this.#known || this.#transport.ledger?.start === undefined) return undefined
     const log = this.#log
@@ -125,14 +128,14 @@ export class Delivery {
     }
   }
 
-  /** The stream has ended: everything that is still waited for is settled. */
+  /** Settles all pending confirmations at the end of the stream. */
   end(queue: EventQueue | undefined): void {
     this.#log?.settleAll(this.#known ? 'undelivered' : 'unknown')
     queue?.settleConfirmations('undelivered')
     if (queue?.length) this.#unsent = new Set(Array.from(queue.events(), (event) => event.id))
   }
 
-  /** Bytes written past the transport, or changed on their way, make its offsets meaningless. */
+  /** If bytes were written past the transport or changed on their way, its offsets are meaningless. */
   #check(): void {
     const { ledger } = this.#transport
     ledger?.check()

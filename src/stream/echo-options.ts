@@ -1,31 +1,32 @@
-// What a stream asks of a client that answers.
+// The options of a stream whose client answers.
 
 import { TcpSseError } from '../internal/errors.js'
 import { boolean, type Checks, checkOptions, duration } from '../internal/validate.js'
 
-/** The option `echo` of a stream. Times in milliseconds. */
+/** The option `echo` of a stream. Times are in milliseconds. */
 export interface EchoOptions {
   /**
-   * How long a quiet stream waits before it sends a beat, a comment that the client answers. Where events flow there is no
-   * need for one: the client answers whatever comes.
+   * How long a quiet stream waits before it sends a beat, which is a comment that the client answers. While events are
+   * sent, no beat is necessary, because the client answers any data. 100 to 3 600 000.
    * @defaultValue 5 000
    */
   beat?: number | undefined
   /**
-   * A client whose echo is this long overdue is given up, with reason `no-echo`; one to which nothing has come
-   * gives up the stream. Outages shorter than about 60 % of it are survived. At least twice `beat`.
+   * The stream of a client whose echo is overdue for this long ends with reason `no-echo`. A client that has received
+   * nothing for this long gives up the stream. Outages shorter than about 60 % of it are tolerated. 200 to 14 400 000,
+   * at least twice `beat`.
    * @defaultValue four times `beat`
    */
   silence?: number | undefined
   /**
-   * Whether the first echo has to come too. Without it a client is held to this only once it has answered, so
-   * that those which know no echo live on unwatched.
+   * Whether the first echo is required. If not, a client is watched only after its first echo, so that clients without
+   * echo support stay connected.
    * @defaultValue `false`
    */
   required?: boolean | undefined
 }
 
-/** The same, with everything filled in. */
+/** The same, with all defaults. */
 export type EchoSettings = Readonly<{ beat: number; silence: number; required: boolean }>
 
 const checks: Checks<EchoOptions> = {

@@ -1,30 +1,38 @@
-// Which stream an echo is for. One list for all copies of this library in a process (ESM and CommonJS): an echo is answered
-// by whichever copy the route belongs to.
+// Finds the stream of an echo. All copies of this library in a process (ESM and CommonJS) share one list, because any
+// of them may own the route that receives the echo.
 import { randomBytes } from 'node:crypto'
 import { shared } from '../internal/shared.js'
 
-/** What a client has sent back. */
+/** An echo that a client has sent. */
 export interface Echo {
-  /** By which the server knows the stream. Whoever knows it has read the stream. */
+  /** The token by which the server finds the stream. Only code that has read the stream has it. */
   readonly token: string
-  /** The id of the last event that the client has processed, `''` for none. Its own word. */
+  /**
+   * The id of the last event that the client has processed, `''` for none. The client reports it, so it may be wrong.
+   */
   readonly lastEventId: string
 }
 
 /**
- * What became of an echo: `heard`; `limited`, it came too soon after another one and was not counted; `gone`, its stream was
- * this process's and has ended; `foreign`, its stream is not this process's.
+ * The outcome of an echo:
+ * - `heard`: it was counted.
+ * - `limited`: it came too soon after another one and was not counted.
+ * - `gone`: its stream belonged to this process and has ended.
+ * - `foreign`: its stream belongs to another process.
  */
 export type EchoOutcome = 'heard' | 'limited' | 'gone' | 'foreign'
 
-/** A stream that echoes are for. */
+/** A stream that expects echoes. */
 export interface EchoTarget {
-  /** Returns whether it counts. */
+  /** Returns whether the echo counts. */
   onEcho(lastEventId: string): boolean
 }
 
 interface Registry {
-  /** In front of all tokens of this process: tells the ended streams of this one from the streams of others. */
+  /**
+   * The prefix of all tokens of this process. It distinguishes ended streams of this process from streams of other
+   * processes.
+   */
   readonly process: string
   readonly targets: Map<string, EchoTarget>
 }
@@ -34,16 +42,16 @@ const registry = shared<Registry>('echoes', () => ({
   targets: new Map(),
 }))
 
-/** 8 characters for the process, and 96 random bits. */
+/** 8 characters for the process and 96 random bits. */
 const TOKEN = /^[\w-]{24}$/
 const PROCESS_LENGTH = 8
 
-/** Whether it could be a token at all. */
+/** Whether a text has the form of a token. */
 export function isToken(text: string): boolean {
   return TOKEN.test(text)
 }
 
-/** Makes the token of a stream, which is known from now on. */
+/** Creates and registers the token of a stream. */
 export function register(target: EchoTarget): string {
   const { process, targets } = registry
   const token = process + randomBytes(12).toString('base64url')
@@ -51,14 +59,14 @@ export function register(target: EchoTarget): string {
   return token
 }
 
-/** The stream has ended. */
+/** Removes the token of a stream that has ended. */
 export function unregister(token: string): void {
   registry.targets.delete(token)
 }
 
 /**
- * Gives an echo to its stream, if that is this process's: for a process that another one asks about an echo, which has come
- * to it and is not its own. See the option `lookup` of `echo`.
+ * Passes an echo to its stream, if the stream belongs to this process. Call this in a process that another process asks
+ * about an echo that it has received. See the option `lookup` of `echo`.
  *
  * @example
  * process.on('message', (message: Echo) => {
@@ -72,7 +80,7 @@ export function acceptEcho({ token, lastEventId }: Echo): EchoOutcome {
   return token.slice(0, PROCESS_LENGTH) === process ? 'gone' : 'foreign'
 }
 
-/** How many streams wait for echoes. */
+/** The number of streams that expect echoes. */
 export function echoTargets(): number {
   return registry.targets.size
 }

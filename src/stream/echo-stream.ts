@@ -1,4 +1,4 @@
-// A stream whose client answers. A class of its own, so that streams without it carry nothing for it.
+// A stream whose client answers. It is a class of its own, so that other streams do not have its fields.
 import { systemClock } from '../internal/clock.js'
 import { counters } from '../internal/counters.js'
 import { wallClockNow } from '../internal/scheduling.js'
@@ -13,7 +13,7 @@ import { type EchoTarget, register, unregister } from './echo-registry.js'
 import { EchoWatch } from './echo-watch.js'
 import type { StreamSettings } from './options.js'
 
-/** Says that the end is meant: a client which sees another one connects again. */
+/** Marks the end as intended. If a stream ends without it, the client reconnects. */
 const GOODBYE = new EncodedEvent(encodeComment('bye').bytes, undefined, undefined, true)
 
 export class EchoStream extends AgingStream implements EchoTarget {
@@ -37,11 +37,11 @@ export class EchoStream extends AgingStream implements EchoTarget {
     const open = this.state === 'open'
     this.#token = open ? register(this) : ''
     this.#beat = encodeComment(`beat ${this.#token} ${echo.silence}`).bytes
-    // At once: the client learns with the head that it is to answer.
+    // Send the first beat with the head, so that the client learns to answer.
     if (open && this.writer.hasRoom) this.#sendBeat()
   }
 
-  /** Whoever hears of the stream's opening may ask it, which is before there is anything of this class. */
+  /** Subscribers of the stream's opening may read its properties before the fields of this class exist. */
   static #hasBegun(stream: EchoStream): boolean {
     return #confirmed in stream
   }
@@ -54,7 +54,7 @@ export class EchoStream extends AgingStream implements EchoTarget {
     return EchoStream.#hasBegun(this) ? this.#confirmed : undefined
   }
 
-  /** A peer that is well is not a client that is: behind a proxy the two are different ones. */
+  /** The verdict about the client. Behind a proxy, a healthy peer does not mean a healthy client. */
   override get verdict(): Verdict {
     const verdict = super.verdict
     return verdict === 'alive' && EchoStream.#hasBegun(this) && this.#watch.overdue
@@ -99,7 +99,7 @@ export class EchoStream extends AgingStream implements EchoTarget {
     if (this.verdict !== before) this.onVerdict(this.verdict, before)
   }
 
-  /** While the client is behind it has enough to answer; no beat has to wait in a queue. */
+  /** Sends a beat if it is due. A client that is behind has enough data to answer, so no beat waits in a queue. */
   #beatDue(now: number): number {
     const { beat } = this.#echo
     const due = this.writer.lastTraffic(now) + beat

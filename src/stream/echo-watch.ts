@@ -1,20 +1,23 @@
-// Whether a client still answers. Pure: times go in (ms, monotonic), a decision comes out.
+// Decides whether a client still answers. Pure: it takes times (ms, monotonic) and returns a decision.
 import type { EchoSettings } from './echo-options.js'
 
-/** A look that comes so much later than it was asked for says that the event loop was blocked, and echoes wait unread. */
+/** If a check is later than requested by this much, ms, the event loop was blocked and echoes wait unread. */
 const LATE = 1_500
 
-/** Between the look that finds a client silent and the one that gives it up: what the kernel holds is read meanwhile. */
+/**
+ * Time between the check that finds a client silent and the check that ends its stream, ms. What the kernel holds is
+ * read in between.
+ */
 const GRACE = 500
 
-/** Echoes that come closer together than this, or than this part of a beat, are not looked at. */
+/** Echoes closer together than this, ms, or than this part of a beat, are ignored. */
 const CLOSEST = 500
 const CLOSEST_PART = 8
 
-/** One client's echoes. */
+/** The echoes of one client. */
 export class EchoWatch {
   readonly #settings: EchoSettings
-  /** Since when an echo is due; `undefined` while none is expected. */
+  /** The time since which an echo has been due; `undefined` while none is expected. */
   #since: number | undefined
   #heardAt = Number.NEGATIVE_INFINITY
   #nextCheck = Number.POSITIVE_INFINITY
@@ -26,23 +29,23 @@ export class EchoWatch {
     if (settings.required) this.#since = now
   }
 
-  /** Whether half of the time has passed. */
+  /** Whether, at the last check, an echo had been due for at least half of `silence`. */
   get overdue(): boolean {
     return this.#overdue
   }
 
-  /** An echo has come. Returns whether it counts: a client that sends them without a pause gains nothing. */
+  /** Records an echo. Returns whether it counts: a client gains nothing from sending echoes without a pause. */
   hear(now: number): boolean {
     if (now - this.#heardAt < Math.min(CLOSEST, this.#settings.beat / CLOSEST_PART)) return false
     this.#heardAt = now
-    // The next one is not due before.
+    // The next echo is due one beat later.
     this.#since = now + this.#settings.beat
     this.#suspected = false
     this.#overdue = false
     return true
   }
 
-  /** Returns the time of the next look, or `'gone'`. */
+  /** Returns the time of the next check, or `'gone'`. */
   check(now: number): number | 'gone' {
     const { silence } = this.#settings
     if (this.#since === undefined) return Number.POSITIVE_INFINITY
@@ -57,7 +60,7 @@ export class EchoWatch {
     const due = this.#suspected
       ? now + GRACE
       : this.#since + (this.#overdue ? silence : silence / 2)
-    // Never later than the next beat, so that a loop that is blocked shows.
+    // At most one beat later, so that a blocked event loop is noticed.
     this.#nextCheck = Math.min(due, now + this.#settings.beat)
     return this.#nextCheck
   }

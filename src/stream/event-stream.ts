@@ -1,4 +1,4 @@
-// One client, as the application sees it.
+// The interface of a stream for applications.
 
 import type { Verdict } from '../liveness/verdict.js'
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
@@ -10,45 +10,49 @@ import type { EventIterable } from './source.js'
 import type { BufferedBytes, SendResult, StreamState } from './states.js'
 import type { SendAllOptions, SendAllResult } from './transfer.js'
 
-/** One client's event stream. Made by `createEventStream`. */
+/** The event stream of one client. Created by `createEventStream`. */
 export interface EventStream {
-  /** The `Last-Event-ID` that the client sent, `''` for none. */
+  /** The `Last-Event-ID` that the client sent; `''` if it sent none. */
   readonly lastEventId: string
 
-  /** Where the stream is in its life. */
+  /** The state of the stream. */
   readonly state: StreamState
 
-  /** Settles once, when the stream has ended, with the reason. Never rejects. */
+  /** Resolves once, when the stream has ended, with the reason. Never rejects. */
   readonly closed: Promise<CloseInfo>
 
   /**
-   * Aborted when the stream has ended; its `reason` is a `StreamClosedError`, an `AbortError` with the `CloseInfo`. For
-   * `fetch`, timers, database cursors.
+   * Aborted when the stream has ended. Its `reason` is a `StreamClosedError`, which is an `AbortError` with the
+   * `CloseInfo`. Pass it to `fetch`, timers or database cursors.
    */
   readonly signal: AbortSignal
 
-  /** What the monitor last made of the client. */
+  /** The monitor's latest verdict about the client. */
   readonly verdict: Verdict
 
-  /** When the client's last echo came, `Date.now()` milliseconds; `undefined` for none, and without the option `echo`. */
+  /**
+   * The time of the client's last echo in `Date.now()` milliseconds; `undefined` before the first, and without the
+   * option `echo`.
+   */
   readonly lastEcho: number | undefined
 
-  /** What the overflow policy has dropped so far. */
+  /** The events that the overflow policy has dropped so far. */
   readonly dropped: Dropped
 
   /**
-   * Sends an event. Never throws because of the client: that is a result.
+   * Sends an event. Never throws because of the client; its state is in the result.
    *
-   * @throws {TcpSseError} `ERR_EVENT_INVALID` while the stream is open, and nothing was sent; what the serializer throws
-   * passes through
+   * @throws {TcpSseError} `ERR_EVENT_INVALID` while the stream is open; nothing was sent. Errors of the serializer pass
+   * through.
    */
   send(event: EventInput | EncodedEvent): SendResult
 
   /**
-   * Sends an event as `send` does. The promise settles when the client's kernel has acknowledged the event, or when it is
-   * known that it never will. It gives `'unknown'` at once where that cannot be known: see `DeliveryOutcome`.
+   * Sends an event as `send` does. The promise resolves when the client's kernel has acknowledged the event, or when it
+   * is certain that it never will. If delivery cannot be known, it resolves with `'unknown'` at once: see
+   * `DeliveryOutcome`.
    *
-   * @throws {TcpSseError} as `send` does, as a rejection
+   * @throws {TcpSseError} Rejects with the errors that `send` throws.
    * @example
    * const outcome = await stream.sendConfirmed({ id: '7', data: 'paid' })
    * if (outcome !== 'delivered') console.warn('order 7:', outcome)
@@ -58,55 +62,57 @@ export interface EventStream {
   /**
    * Sends a comment, which clients ignore.
    *
-   * @throws {TcpSseError} `ERR_EVENT_INVALID` for something that is no string
+   * @throws {TcpSseError} `ERR_EVENT_INVALID` if `text` is not a string
    */
   comment(text: string): SendResult
 
   /**
-   * Whether an event would be sent at once: `true` as soon as there is room, `false` when the stream has ended or is
-   * ending. Settles in any case, once; never rejects. Any number of callers may wait.
+   * Waits until an event would be sent at once. Resolves with `true` when this is the case, and with `false` when the
+   * stream is ending or has ended. Resolves exactly once and never rejects. Any number of callers may wait.
    */
   writable(): Promise<boolean>
 
   /**
-   * Sends all that a source yields, at the client's pace: nothing is pulled while there is no room. When the stream ends
-   * the source is stopped in the same tick (`return()`, `destroy()`, `cancel()`), also one that nobody was pulling from.
-   * What the source throws is in the result.
+   * Sends all events of a source at the client's pace: nothing is pulled while the client is behind. When the stream
+   * ends, the source is stopped in the same tick (`return()`, `destroy()`, `cancel()`), even if it is not being pulled
+   * from. An error that the source throws is in the result.
    *
    * @param options - `signal` stops the transfer and the source; the stream stays open
-   * @throws {TcpSseError} `ERR_SOURCE_INVALID`, `ERR_OPTION_*`, as a rejection, and nothing was pulled
+   * @throws {TcpSseError} Rejects with `ERR_SOURCE_INVALID` or `ERR_OPTION_*`; nothing was pulled.
    * @example
    * const { sent, reason } = await stream.sendAll(rows, { signal: AbortSignal.timeout(60_000) })
    */
   sendAll(source: EventIterable, options?: SendAllOptions): Promise<SendAllResult>
 
   /**
-   * The id of the last event that the client says it has processed: its code has taken the event from the response and asked
-   * for more. End to end, through any proxy, and as old as the last echo. `undefined` for none, and without the option `echo`.
+   * The id of the last event that the client has reported as processed: its code has read the event from the response
+   * and requested more. This is end to end, through any proxy, and as recent as the last echo. `undefined` before the
+   * first, and without the option `echo`.
    */
   readonly confirmedId: string | undefined
 
-  /** What the client's kernel has acknowledged, as of now; `undefined` where that cannot be known. */
+  /** What the client's kernel has acknowledged so far; `undefined` if this is unknown. */
   delivered(): Delivered | undefined
 
   /**
-   * What becomes of the latest event with this id: settles as `sendConfirmed` does. `'unknown'` also for an id
-   * that was never sent, or so long ago that it is forgotten.
+   * The outcome of the latest event with this id. Resolves as `sendConfirmed` does. Resolves with `'unknown'` also for
+   * an id that was never sent or has been forgotten.
    */
   delivery(id: string): Promise<DeliveryOutcome>
 
   /**
-   * Ends the stream properly: what waits is sent, and the response ends when the client's kernel has acknowledged it.
-   * Returns `closed`. A client that reads slowly takes its time; one that does not read is `stalled`.
+   * Ends the stream gracefully: queued events are sent, and the response ends when the client's kernel has acknowledged
+   * everything. Returns `closed`. A slow client gets the time that it needs; a client that reads nothing is closed with
+   * reason `stalled`.
    */
   close(): Promise<CloseInfo>
 
-  /** Ends the stream at once, whatever waits; reason `aborted`. */
+  /** Ends the stream at once and discards what waits. The reason is `aborted`. */
   abort(error?: Error): void
 
-  /** Bytes that wait for the client, by place. On HTTP/2 those in the kernel are the connection's. */
+  /** Bytes that wait for the client, by place. On HTTP/2, the bytes in the kernel are those of the whole connection. */
   buffered(): BufferedBytes
 
-  /** What the kernel knows about the connection now; `undefined` where there is no socket to ask about. */
+  /** What the kernel knows about the connection now; `undefined` if there is no socket to read. */
   inspect(): SocketSnapshot | undefined
 }

@@ -1,5 +1,6 @@
-// What streams tell the process's counters, and those who listen. What happens to a stream later may come from anybody's turn, so
-// that its subscribers are called in the root context; its beginning is announced in that of its request.
+// Reports the events of streams to the counters and to diagnostics channels. Later events of a stream may happen in any
+// request's context, so their subscribers are called in the root context. The opening is announced in the context of
+// its request.
 import { systemClock } from '../internal/clock.js'
 import { counters, countUp } from '../internal/counters.js'
 import * as telemetry from '../internal/diagnostics.js'
@@ -10,62 +11,65 @@ import type { Watch } from '../liveness/watch.js'
 import type { CloseInfo, CloseReason } from './close-info.js'
 import type { EventStream } from './event-stream.js'
 
-/** What streams publish, by the name of the channel. */
+/** The messages that streams publish, by channel name. */
 export interface StreamMessages {
   /** The head has been sent, and the stream takes events. */
   readonly 'tcp-sse:stream:open': {
-    /** The application's own. */
+    /** The application's stream. */
     readonly stream: EventStream
   }
   /** The request was answered with 503. */
   readonly 'tcp-sse:stream:refused': {
-    /** The application's own. */
+    /** The application's stream. */
     readonly stream: EventStream
-    /** `drained`: its server is shutting down. `refused`: `admission` or `maxStreamsPerConnection` was reached. */
+    /**
+     * - `drained`: its server is shutting down.
+     * - `refused`: `admission` or `maxStreamsPerConnection` was reached.
+     */
     readonly reason: CloseReason
   }
   /** The stream has ended. */
   readonly 'tcp-sse:stream:close': {
-    /** The application's own. */
+    /** The application's stream. */
     readonly stream: EventStream
-    /** What `stream.closed` gives. */
+    /** The value of `stream.closed`. */
     readonly info: CloseInfo
     /**
-     * Milliseconds for which a dead peer had been silent when it was found, by the monitor or by the kernel; what
-     * `metrics().timeToDetect` counts. `undefined` for every other end, and without a socket to look at.
+     * Milliseconds for which a dead peer had been silent when the monitor or the kernel detected it, as counted by
+     * `metrics().timeToDetect`. `undefined` for every other end, and without a socket.
      */
     readonly timeToDetect: number | undefined
   }
-  /** A look has found another verdict than the one before. */
+  /** A sample has changed the verdict. */
   readonly 'tcp-sse:stream:verdict': {
-    /** The application's own. */
+    /** The application's stream. */
     readonly stream: EventStream
-    /** By this look. */
+    /** The verdict of this sample. */
     readonly verdict: Verdict
-    /** By the look before. */
+    /** The verdict of the previous sample. */
     readonly previous: Verdict
   }
-  /** A stream's queue had no room for an event. */
+  /** An event exceeded the limits of a stream's queue. */
   readonly 'tcp-sse:stream:overflow': {
-    /** The application's own. */
+    /** The application's stream. */
     readonly stream: EventStream
-    /** `closed`: the stream has ended with reason `overflow`. */
+    /** `dropped`: events were dropped. `closed`: the stream has ended with reason `overflow`. */
     readonly outcome: 'dropped' | 'closed'
-    /** Events that this one send has dropped; 0 with `closed`. */
+    /** The number of events that this send has dropped; 0 with `closed`. */
     readonly events: number
-    /** The bytes of these. */
+    /** The bytes of these events. */
     readonly bytes: number
   }
 }
 
-/** A stream takes events. */
+/** Reports that a stream accepts events. */
 export function opened(stream: EventStream): void {
   counters.opened += 1
   if (!telemetry.streamOpen.hasSubscribers) return
   telemetry.streamOpen.publish({ stream } satisfies StreamMessages['tcp-sse:stream:open'])
 }
 
-/** A request for a stream was answered with 503. */
+/** Reports that a request for a stream was answered with 503. */
 export function refused(stream: EventStream, { reason }: CloseInfo): void {
   counters.refused += 1
   if (!telemetry.streamRefused.hasSubscribers) return
@@ -75,7 +79,7 @@ export function refused(stream: EventStream, { reason }: CloseInfo): void {
   } satisfies StreamMessages['tcp-sse:stream:refused'])
 }
 
-/** A stream has ended; a dead peer's had been silent for so long. */
+/** Reports that a stream has ended. `timeToDetect` is how long a dead peer had been silent, in ms. */
 export function closed(stream: EventStream, info: CloseInfo, timeToDetect?: number): void {
   countUp(counters.closed, info.reason)
   counters.bytes += info.bytesSent
@@ -86,7 +90,10 @@ export function closed(stream: EventStream, info: CloseInfo, timeToDetect?: numb
   inRootContext(() => telemetry.streamClose.publish(message))
 }
 
-/** A peer is found dead: by the monitor, with its evidence, or by the kernel, and then the last look has to tell. */
+/**
+ * How long a dead peer was silent. If the monitor detected it, the evidence has the time; if the kernel did, the last
+ * sample has it.
+ */
 export function silenceOf(
   evidence: PeerEvidence | undefined,
   watch: Watch | undefined,
@@ -96,7 +103,7 @@ export function silenceOf(
   return silence && Math.max(0, silence)
 }
 
-/** A look has found another verdict. */
+/** Reports a changed verdict. */
 export function judgedAnew(stream: EventStream, verdict: Verdict, previous: Verdict): void {
   if (verdict === 'slow') counters.stalls += 1
   if (!telemetry.streamVerdict.hasSubscribers) return
@@ -104,7 +111,7 @@ export function judgedAnew(stream: EventStream, verdict: Verdict, previous: Verd
   inRootContext(() => telemetry.streamVerdict.publish(message))
 }
 
-/** A stream's queue had no room for an event. */
+/** An event exceeded the limits of a stream's queue. */
 export function overflowing(message: StreamMessages['tcp-sse:stream:overflow']): void {
   counters.droppedEvents += message.events
   counters.droppedBytes += message.bytes

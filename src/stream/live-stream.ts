@@ -48,15 +48,18 @@ import { unwatched } from './unwatched.js'
 import { watchOver } from './watch-over.js'
 import { Writer, type WriterListener } from './writer.js'
 
-/** An event stream at work. What is not in `EventStream` is for its transport, its writer, the monitor and channels. */
+/**
+ * The implementation of a stream. Members that are not in `EventStream` are for its transport, its writer, the monitor
+ * and channels.
+ */
 export class LiveStream extends Mute implements EventStream, Watcher, WriterListener {
   readonly lastEventId: string
-  /** Whole milliseconds: they stay out of the heap. Rounded down, so that no time since is negative. */
+  /** Whole milliseconds, which stay off the heap. Rounded down, so that no duration since then is negative. */
   readonly #openedAt: number
   #state: StreamState = 'open'
   #watch: Watch | undefined = undefined
   readonly #writer: Writer
-  /** How it is to end once everything has been sent. */
+  /** How the stream ends once everything has been sent. */
   #ending: { reason: CloseReason; error: Error | undefined } | undefined = undefined
   #info: CloseInfo | undefined = undefined
   #lastVerdict: Verdict = 'alive'
@@ -64,7 +67,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   #controller: AbortController | undefined = undefined
   #forgetSignal: (() => void) | undefined = undefined
 
-  /** @param refusal - of a request that has been answered with 503 */
+  /** @param refusal - set if the request has been answered with 503 */
   constructor(
     transport: Transport,
     settings: StreamSettings,
@@ -148,17 +151,17 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     return transfer(this, source, options)
   }
 
-  /** Sends an event in its final form: the short way, for `Channel`. */
+  /** Sends an encoded event. `Channel` uses this. */
   sendEncoded(event: EncodedEvent, confirmation?: Confirmation): SendResult {
     return this.#isOpen() ? this.#concluded(this.#writer.deliver(event, confirmation)) : 'closed'
   }
 
-  /** Ends the stream because of what the application has done: what waits is sent, and the reason is `error`. */
+  /** Ends the stream with reason `error` because of an error in the application. Queued events are sent. */
   fail(error: unknown): void {
     this.#end('error', asError(error))
   }
 
-  /** Ends the stream as `close` does, after these; what has no room is left out. */
+  /** Ends the stream as `close` does, after the `last` events. Those that do not fit into the queue are omitted. */
   finish(reason: 'ended' | 'expired' | 'drained', last: readonly EncodedEvent[] = []): void {
     try {
       for (const event of last) if (this.#isOpen()) this.#writer.deliver(event)
@@ -168,12 +171,12 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     this.#end(reason, undefined)
   }
 
-  /** Ends a stream at once: its time to be drained is over, or another one. */
+  /** Ends the stream at once, because the time of a drain or another deadline has expired. */
   cut(reason: CloseReason = 'drained', error: Error = outOfTime()): void {
     this.#giveUp(reason, error)
   }
 
-  /** The write loop beneath: for `Channel`. */
+  /** The writer of the stream, for `Channel`. */
   get writer(): Writer {
     return this.#writer
   }
@@ -208,7 +211,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     return this.#writer.transport.socket && inspectSocket(this.#writer.transport.socket)
   }
 
-  /** Whether events are taken. The application can have ended the response behind our back: its close is on its way. */
+  /** Whether events are accepted. If the application has ended the response itself, its close is on its way. */
   #isOpen(): boolean {
     return this.#state === 'open' && this.#writer.transport.writable
   }
@@ -217,7 +220,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     if (this.#state !== 'open') return 'closed'
     if (isEncoded(event)) return this.sendEncoded(event, confirmation)
     const text = eventText(event, this.#writer.settings.serialize)
-    // Asked after it: the application's serializer may have ended the stream.
+    // Check again: the application's serializer may have ended the stream.
     return this.#isOpen()
       ? this.#concluded(this.#writer.deliverText(text, event, confirmation))
       : 'closed'
@@ -267,7 +270,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
       loopTime,
       stalledFor,
       onStalled: (ownStalledFor) => {
-        // A connection that takes nothing, and on which nobody else of ours waits, is of no use to others either.
+        // If the connection accepts nothing and has no other watcher, it is of no use to other streams either.
         const stuck = stalledFor >= ownStalledFor / 2 && this.#watch?.shared !== true
         this.#giveUp('stalled', stalled(ownStalledFor), stuck)
       },
@@ -301,7 +304,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     this.#writer.end()
   }
 
-  /** Ends the stream from our side and the connection with it. */
+  /** Ends the stream and its connection at once. */
   #giveUp(reason: CloseReason, error?: Error, entirely = false): void {
     if (this.#state === 'closed') return
     const evidence = reason === 'stalled' ? this.#watch?.evidence() : undefined
@@ -309,7 +312,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     inRootContext(() => isolated(() => this.#writer.transport.destroy(entirely)))
   }
 
-  /** The one way into `closed`. After it nothing of the stream's runs on. */
+  /** The only transition to `closed`. After it, no code of the stream runs. */
   #close(reason: CloseReason, error?: Error, evidence?: PeerEvidence): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
@@ -337,7 +340,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
     this.#info = info
     this.#writer.stop()
     this.#closed?.resolve(info)
-    // It can be another's turn that ends this stream: its listeners must not see that one's AsyncLocalStorage.
+    // Another request's turn may end this stream. Listeners must not see the AsyncLocalStorage of that request.
     inRootContext(() => this.#controller?.abort(new StreamClosedError(info)))
     return info
   }

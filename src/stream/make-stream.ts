@@ -8,10 +8,10 @@ import { EchoStream } from './echo-stream.js'
 import { LiveStream } from './live-stream.js'
 import type { StreamSettings } from './options.js'
 
-// Here, where all of them are made.
+// Brand the class here, because all streams are created here.
 brand(LiveStream, 'EventStream')
 
-/** The stream of a client, or of one that has been turned away. */
+/** Creates the stream of a client, or the closed stream of a rejected request. */
 export function makeStream(
   transport: Transport,
   settings: StreamSettings,

@@ -1,4 +1,4 @@
-/** What a stream without the option `echo` has to say about echoes. */
+/** The properties about echoes of a stream without the option `echo`. */
 export abstract class Mute {
   get lastEcho(): number | undefined {
     return undefined

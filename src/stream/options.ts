@@ -1,4 +1,4 @@
-// The options of a stream: one row each.
+// The options of a stream, one row each.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { TcpSseError } from '../internal/errors.js'
 import { isBranded } from '../internal/shared.js'
@@ -22,97 +22,98 @@ import type { Admission } from './admission.js'
 import { checkEcho, type EchoOptions, type EchoSettings } from './echo-options.js'
 import type { OverflowPolicy, QueueLimits } from './queue.js'
 
-/** Options of `createEventStream`. Times in milliseconds, sizes in bytes; `false` means off. */
+/** Options of `createEventStream`. Times are in milliseconds, sizes in bytes; `false` means off. */
 export interface EventStreamOptions extends LivenessOverrides {
   /**
-   * The promise: a peer that has fallen silent is closed within this time + 1 s. Everything else about liveness
-   * follows from it (`livenessPlan`). 4 000 to 3 600 000.
+   * A peer that has fallen silent is closed within this time + 1 s. All other liveness settings follow from it
+   * (`livenessPlan`). 4 000 to 3 600 000.
    * @defaultValue 30 000
    */
   detectWithin?: number | undefined
   /**
-   * A client that takes no byte for this long while bytes wait for it is closed with reason `stalled`. Progress,
-   * however slow, starts the time again. While the client's kernel leaves everything unanswered this is not about
-   * reading: `detectWithin` rules then. With `false`, `close()` waits for a client that never reads without a limit.
+   * A client that accepts no byte for this long while bytes wait for it is closed with reason `stalled`. Any progress
+   * restarts the time. While the client's kernel leaves everything unanswered, `detectWithin` applies instead. With
+   * `false`, `close()` waits without a limit for a client that reads nothing. At least 1 000.
    * @defaultValue 30 000
    */
   stallTimeout?: number | false | undefined
   /**
-   * Bytes of events that may wait in the stream for a client that is behind. When nothing waits, one event is taken
-   * whatever its size.
+   * Bytes of events that may wait in the stream for a client that is behind. If nothing waits, one event is accepted
+   * regardless of its size.
    * @defaultValue 1 MiB
    */
   maxBufferedBytes?: number | undefined
   /**
-   * Events that may wait.
-   * @defaultValue no limit but that of the bytes
+   * Number of events that may wait.
+   * @defaultValue no limit except `maxBufferedBytes`
    */
   maxBufferedEvents?: number | undefined
   /**
-   * What happens when more would have to wait. Only whole events that are still in the stream's own queue can be
-   * dropped.
+   * What happens if more would have to wait. Only whole events in the stream's own queue can be dropped.
    * @defaultValue `'close'`
    */
   onOverflow?: OverflowPolicy | undefined
   /**
-   * TCP_NOTSENT_LOWAT, bytes: how much the kernel takes ahead of what it can send. `false` leaves the kernel's
-   * default, and a stalled client then swallows megabytes before anybody notices.
+   * TCP_NOTSENT_LOWAT: how many unsent bytes the kernel accepts. `false` keeps the kernel's default, with which a
+   * stalled client can absorb megabytes before it is noticed.
    * @defaultValue 65 536
    */
   notSentLowWater?: number | false | undefined
   /**
-   * An escape, to be set to `false` if the fast path is suspected of a fault: it hands events past Node's streams to the
-   * kernel, many with one call, where that is right (plain HTTP/1 over TCP, with the addon). The environment variable
-   * `TCP_SSE_NO_FAST_PATH=1` switches it off for the process. Please report what made you use it.
+   * Set to `false` if you suspect a fault in the fast path, and please report it. The fast path passes events to the
+   * kernel past Node's streams, many with one call. It is used only over plain HTTP/1 on TCP, with the addon. The
+   * environment variable `TCP_SSE_NO_FAST_PATH=1` disables it for the process.
    * @defaultValue `true`
    */
   fastPath?: boolean | undefined
   /**
-   * Bytes of comment sent right after the head, for proxies and clients that hold a response back until so much has
-   * come (2 048 has been the customary number). `false`: none.
+   * Size of a comment that is sent right after the head, for proxies and clients that hold a response back until this
+   * much has arrived (2 048 is customary). `false` sends none. 4 to 65 536.
    * @defaultValue `false`
    */
   padding?: number | false | undefined
-  /** Sent as `retry` with the head: how long clients wait before they connect again. */
+  /** Sent as `retry` with the head: how long clients wait before they reconnect. Not sent by default. */
   retry?: number | undefined
-  /** Turns data that is no string into text. @defaultValue `JSON.stringify` */
+  /** Converts data other than a string to text. @defaultValue `JSON.stringify` */
   serialize?: Serialize | undefined
-  /** Aborts the stream (reason `aborted`). */
+  /** Aborts the stream, with reason `aborted`. */
   signal?: AbortSignal | undefined
   /**
-   * A stream that is older than this ends as by `close()`, with reason `expired`, and its client connects again: spreads
-   * clients over servers that have come later, and has their rights checked anew. Each stream lives for 80 to 100 % of it,
-   * so that those which came together do not come back together. At least 1 000.
-   * @defaultValue false
+   * A stream that is older than this ends as with `close()`, with reason `expired`, and its client reconnects. This
+   * distributes clients over new servers and has their permissions checked again. Each stream lives for 80 to 100 % of
+   * this time, so that clients do not return together. At least 1 000.
+   * @defaultValue `false`
    */
   maxAge?: number | false | undefined
   /**
-   * Has the client itself answer, with `liveFetch` of `tcp-sse/client`: through any proxy the server then knows that
-   * it is there, and the client that the server is. One that has answered and does so no more is closed with reason `no-echo`.
-   * The route for the answers is `echo()`.
+   * Makes the client itself answer, with `liveFetch` of `tcp-sse/client`. Through any proxy, the server then knows that
+   * the client is there, and the client knows that the server is. A client that has answered and no longer does is
+   * closed with reason `no-echo`. The route for the answers is `echo()`.
    * @defaultValue `false`
    */
   echo?: EchoOptions | false | undefined
-  /** A limit that this stream shares with others; beyond it: 503. See `createAdmission`. */
+  /** A limit that this stream shares with others. Requests beyond it get 503. See `createAdmission`. */
   admission?: Admission | undefined
   /**
-   * Streams that one connection may carry; a request for one more is answered with 503. It keeps one HTTP/2 client, which
-   * decides how many streams it opens, from taking up the server. `false`: no limit.
+   * Streams that one connection may carry. A request for another one gets 503. This prevents one HTTP/2 client, which
+   * decides how many streams it opens, from exhausting the server. `false` means no limit.
    * @defaultValue 1 000
    */
   maxStreamsPerConnection?: number | false | undefined
-  /** Further response headers; they win over the stream's own. */
+  /**
+   * Additional response headers. They override the stream's own. `Content-Length` and `Transfer-Encoding` are rejected.
+   */
   headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined
 }
 
-/** The options with everything filled in. */
+/** The options with all defaults. */
 export interface StreamSettings {
   readonly plan: MonitorPlan
   readonly limits: QueueLimits
   readonly stallTimeout: number | false
   readonly notSentLowWater: number | false
   readonly fastPath: boolean
-  /** What comes before the first event, in one piece: padding and `retry`. */
+  /** Bytes before the first event: padding and `retry`. */
   readonly opening: Buffer | undefined
   readonly serialize: Serialize | undefined
   readonly signal: AbortSignal | undefined
@@ -128,7 +129,7 @@ const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
 const DEFAULT_NOT_SENT_LOW_WATER = 64 * 1024
 const DEFAULT_MAX_STREAMS_PER_CONNECTION = 1_000
 
-/** Passed on to `monitorPlan`, which checks them. */
+/** `monitorPlan` checks these. */
 const pass: Check<never> = (value) => value as never
 
 /** The table of a stream's options. */
@@ -157,23 +158,27 @@ function checkAdmission(value: unknown, name: string): Admission {
   throw wrongType(name, 'what createAdmission() returned', value)
 }
 
-/** By Node's own rules, so that nothing of a bad list is on the response when it is refused. */
+/**
+ * Validates headers by Node's own rules, so that an invalid list is rejected before any of it is set on the response.
+ */
 function checkHeaders(value: unknown, name: string): NonNullable<EventStreamOptions['headers']> {
-  // A Headers or a Map keeps its entries elsewhere, and would be taken for an empty list.
+  // A Headers or a Map has its entries elsewhere and would look like an empty object.
   if (typeof value !== 'object' || value === null || Symbol.iterator in value) {
     throw wrongType(name, 'a plain object of header names and values', value)
   }
   const seen = new Set<string>()
   for (const [header, content] of Object.entries(value)) {
     checkHeader(header, content, `${name}.${header}`)
-    if (FRAMING.has(header.toLowerCase())) throw badHeader(name, header, 'is for Node to set')
-    if (seen.has(header.toLowerCase())) throw badHeader(name, header, 'is there twice')
+    if (FRAMING.has(header.toLowerCase()))
+      throw badHeader(name, header, 'cannot be set by the application: Node sets it')
+    if (seen.has(header.toLowerCase()))
+      throw badHeader(name, header, 'is set twice: remove one of the two')
     seen.add(header.toLowerCase())
   }
   return { ...value }
 }
 
-/** Where a response ends, which an application that streams does not know. */
+/** Headers that describe the end of a response, which is unknown for a stream. */
 const FRAMING = new Set(['content-length', 'transfer-encoding'])
 
 function checkHeader(header: string, content: unknown, option: string): void {
@@ -200,8 +205,8 @@ function badHeader(name: string, header: string, what: string): TcpSseError {
 const known = new WeakMap<EventStreamOptions, StreamSettings>()
 
 /**
- * Checks options and fills in the defaults. Frozen objects are checked once: an application that opens thousands
- * of streams with one constant pays for it once.
+ * Checks options and fills in the defaults. Frozen objects are checked once, so that an application with thousands of
+ * streams and one constant pays once.
  */
 export function streamSettings(options: EventStreamOptions): StreamSettings {
   return checkedOnce(known, options, () =>
@@ -209,7 +214,7 @@ export function streamSettings(options: EventStreamOptions): StreamSettings {
   )
 }
 
-/** What `check` makes of an options object: from `cache`, where it is frozen and was checked before. */
+/** Returns the result of `check` for an options object. Results for frozen objects are cached. */
 export function checkedOnce<O extends object, S>(
   cache: WeakMap<O, S>,
   options: O,
@@ -222,7 +227,7 @@ export function checkedOnce<O extends object, S>(
   return settings
 }
 
-/** Fills in the defaults of options that have been checked. */
+/** Fills in the defaults of checked options. */
 export function settingsOf(given: EventStreamOptions): StreamSettings {
   return {
     plan: monitorPlan(given.detectWithin, { heartbeat: given.heartbeat }),

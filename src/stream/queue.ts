@@ -1,18 +1,19 @@
-// What a client has not room for, and what becomes of it. No clock, no socket: tested by tables.
+// The events that a client cannot accept yet, and the overflow policy. It uses no clock and no socket.
 
 import { Deferred } from '../internal/deferred.js'
 import type { EncodedEvent } from '../sse/encode.js'
 import type { Confirmation, DeliveryOutcome } from './delivery-log.js'
 
 /**
- * What happens to an event for which the queue has no room:
+ * What happens to an event that does not fit into the queue:
  * - `close`: the stream is closed with reason `overflow`.
- * - `drop-oldest`: the oldest events make room. - `drop-newest`: the new event is dropped.
- * - `coalesce`: older events whose `key` a newer one shares make room; if that is not enough, as `close`.
+ * - `drop-oldest`: the oldest events are dropped.
+ * - `drop-newest`: the new event is dropped.
+ * - `coalesce`: older events whose `key` a newer one has are dropped. If that is not enough, as `close`.
  */
 export type OverflowPolicy = 'close' | 'drop-oldest' | 'drop-newest' | 'coalesce'
 
-/** How much may wait, and what then. */
+/** How much may wait, and the policy beyond it. */
 export interface QueueLimits {
   readonly maxBufferedBytes: number
   readonly maxBufferedEvents: number
@@ -21,51 +22,51 @@ export interface QueueLimits {
 
 /** What the overflow policy has dropped. */
 export interface Dropped {
-  /** Whole events. */
+  /** The number of whole events. */
   readonly events: number
   /** Their bytes. */
   readonly bytes: number
 }
 
-/** What became of an event: `overflow` leaves it out and the decision to the caller. */
+/** The result of a push. With `overflow`, the event was not added, and the caller decides. */
 export type QueueResult = 'queued' | 'dropped' | 'overflow'
 
-/** An event that waits. */
+/** A waiting event. */
 export interface Waiting {
   readonly event: EncodedEvent
-  /** Of somebody who wants to know what becomes of it. */
+  /** Settled with the outcome of the event. */
   confirmation: Confirmation | undefined
 }
 
 interface Node extends Waiting {
-  /** How many had come before it. */
+  /** The number of events that the queue had accepted before. */
   readonly number: number
   previous: Node | undefined
   next: Node | undefined
 }
 
-/** The events that wait for one client, whole ones only. Every operation takes constant time for each event moved. */
+/** The waiting events of one client, whole ones only. Every operation takes constant time for each event moved. */
 export class EventQueue {
   readonly limits: QueueLimits
   #first: Node | undefined
   #last: Node | undefined
   #newestOfKey: Map<string, Node> | undefined
-  /** Events in the queue whose key a newer one shares, in the order in which that came about. */
+  /** Events in the queue whose key a newer one has, in the order in which they were superseded. */
   #superseded: Set<Node> | undefined
   bytes = 0
   length = 0
-  /** How many events it has ever taken. */
+  /** The number of events that the queue has ever accepted. */
   taken = 0
   droppedEvents = 0
   droppedBytes = 0
-  /** Bytes of the last event that had no room. */
+  /** The size of the last event that did not fit. */
   refused = 0
 
   constructor(limits: QueueLimits) {
     this.limits = limits
   }
 
-  /** Takes an event, or says why not. What is dropped is told so by its confirmation. */
+  /** Adds an event, or returns why not. Settles the confirmations of dropped events. */
   push(event: EncodedEvent, confirmation?: Confirmation): QueueResult {
     const size = event.bytes.length
     const { onOverflow } = this.limits
@@ -87,24 +88,24 @@ export class EventQueue {
     return 'queued'
   }
 
-  /** Whether one waits that came when no more than `taken` had been taken. */
+  /** Whether an event waits that was added when at most `taken` events had been accepted. */
   holdsOlderThan(taken: number): boolean {
     return this.#first !== undefined && this.#first.number < taken
   }
 
-  /** The oldest event, taken out. */
+  /** Removes and returns the oldest event. */
   shift(): Waiting | undefined {
     const node = this.#first
     if (node !== undefined) this.#remove(node)
     return node
   }
 
-  /** The events, oldest first; they stay. */
+  /** The events, oldest first, without removing them. */
   *events(): Generator<EncodedEvent> {
     for (let node = this.#first; node !== undefined; node = node.next) yield node.event
   }
 
-  /** The confirmation of the newest event with this id, made if there is none. */
+  /** The confirmation of the newest event with this id, created if necessary. */
   confirmationOf(id: string): Confirmation | undefined {
     for (let node = this.#last; node !== undefined; node = node.previous) {
       if (node.event.id !== id) continue
@@ -114,7 +115,7 @@ export class EventQueue {
     return undefined
   }
 
-  /** Tells everybody who waits for one of the events. */
+  /** Settles all confirmations. */
   settleConfirmations(outcome: DeliveryOutcome): void {
     for (let node = this.#first; node !== undefined; node = node.next)
       node.confirmation?.resolve(outcome)
@@ -140,7 +141,7 @@ export class EventQueue {
     this.#superseded.add(older)
   }
 
-  /** An event is always taken when nothing waits, whatever its size. */
+  /** Whether an event fits. If nothing waits, it fits regardless of its size. */
   #fits(size: number): boolean {
     if (this.length === 0) return true
     const { maxBufferedBytes, maxBufferedEvents } = this.limits
@@ -178,7 +179,7 @@ export class EventQueue {
     else previous.next = next
     if (next === undefined) this.#last = previous
     else next.previous = previous
-    // A removed event must not keep its neighbours in memory.
+    // Unlink the node, so that it does not keep its neighbors in memory.
     node.previous = undefined
     node.next = undefined
     this.bytes -= event.bytes.length

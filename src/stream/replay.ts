@@ -1,14 +1,17 @@
-// Events that are sent again: lists with a place among what waits in a stream's queue.
+// Replayed events: lists with a position among the events in a stream's queue.
 import type { EncodedEvent } from '../sse/encode.js'
 
 interface List {
   readonly events: Iterator<EncodedEvent>
-  /** How many events the queue had taken when it came: those go first. */
+  /** The number of events that the queue had accepted when the list was added. Those are sent first. */
   readonly after: number
   next: List | undefined
 }
 
-/** The lists of one stream, oldest first: one of several channels, or one that is subscribed again, can have several. */
+/**
+ * The lists of one stream, oldest first. A stream of several channels, or one that is subscribed again, can have
+ * several.
+ */
 export class Replay {
   #first: List
 
@@ -23,10 +26,10 @@ export class Replay {
   }
 
   /**
-   * The next event.
+   * Returns the next event.
    *
-   * @param isDue - whether what came before the `after`th event of the queue has been sent
-   * @returns `undefined`: none is due. `'over'`: none is left
+   * @param isDue - whether everything before the queue's event number `after` has been sent
+   * @returns `undefined` if none is due, `'over'` if none is left
    */
   next(isDue: (after: number) => boolean): EncodedEvent | 'over' | undefined {
     for (;;) {

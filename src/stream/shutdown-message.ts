@@ -1,8 +1,8 @@
-// The last words to a client whose server goes.
+// The last message to a client whose server shuts down.
 import { EncodedEvent, encodeEvent } from '../sse/encode.js'
 import { jitter } from './admission.js'
 
-/** What each client is sent before its end. */
+/** Creates the events that each client gets before its stream ends. */
 export class ShutdownMessage {
   readonly #retry: number | false
   readonly #event: EncodedEvent | undefined
@@ -12,7 +12,7 @@ export class ShutdownMessage {
     this.#event = event
   }
 
-  /** For one more client, with a time of its own to wait. */
+  /** The events for another client, with a random time to wait. */
   events(): EncodedEvent[] {
     const events: EncodedEvent[] = []
     if (this.#retry !== false) events.push(retryOnly(jitter(this.#retry)))
@@ -21,7 +21,7 @@ export class ShutdownMessage {
   }
 }
 
-/** No event to a client, so it is not counted as one. */
+/** A `retry` is not an event for a client, so it is not counted as one. */
 function retryOnly(retry: number): EncodedEvent {
   return new EncodedEvent(encodeEvent({ retry }).bytes, undefined, undefined, true)
 }

@@ -1,10 +1,10 @@
-// Whatever yields events, as one thing that is pulled from and that can be told to stop.
+// Opens any source of events as an object that can be pulled from and stopped.
 import type { Readable } from 'node:stream'
 import type { ReadableStream, ReadableStreamDefaultReader } from 'node:stream/web'
 import { TcpSseError } from '../internal/errors.js'
 import type { EncodedEvent, EventInput } from '../sse/encode.js'
 
-/** What `sendAll` sends: `EventInput`s or `EncodedEvent`s, from anything that yields them one by one. */
+/** A source for `sendAll`: any iterable or stream of `EventInput`s or `EncodedEvent`s. */
 export type EventIterable =
   | AsyncIterable<EventInput | EncodedEvent>
   | Iterable<EventInput | EncodedEvent>
@@ -13,25 +13,28 @@ export type EventIterable =
 
 type Step = { done?: boolean | undefined; value?: unknown }
 
-/** A source under way. */
+/** An open source. */
 export interface Puller {
-  /** The next event, at once where the source is synchronous. One that throws is over: it need not be stopped. */
+  /**
+   * Returns the next event, synchronously if the source is synchronous. A source that throws is over and need not be
+   * stopped.
+   */
   next(): Step | PromiseLike<Step>
-  /** Tells the source that nobody wants more. Returns at once, never throws. */
+  /** Stops the source. Returns at once and never throws. */
   stop(): void
 }
 
 /**
  * Opens a source.
  *
- * @throws {TcpSseError} `ERR_SOURCE_INVALID` where it cannot be pulled from: no iterable, or a stream that is locked
+ * @throws {TcpSseError} `ERR_SOURCE_INVALID` if it is not iterable, or is a locked stream
  */
 export function openSource(source: unknown): Puller {
   if (typeof source !== 'object' && typeof source !== 'function') throw invalid()
   if (source === null) throw invalid()
   if ('getReader' in source) return openWebStream(source as ReadableStream)
   const { destroy } = source as Partial<Readable>
-  // The iterator of a Readable answers `return()` only after a pending `next()`; `destroy()` works at once.
+  // The iterator of a Readable answers `return()` only after a pending `next()`, but `destroy()` works at once.
   if (typeof destroy === 'function' && Symbol.asyncIterator in source) {
     const iterator = (source as Readable)[Symbol.asyncIterator]()
     return {
@@ -47,11 +50,15 @@ function openWebStream(stream: ReadableStream): Puller {
   try {
     reader = stream.getReader()
   } catch (cause) {
-    throw new TcpSseError('ERR_SOURCE_INVALID', 'The source is locked to another reader.', {
-      cause,
-    })
+    throw new TcpSseError(
+      'ERR_SOURCE_INVALID',
+      'The source is locked to another reader. Release that reader, or pass another stream.',
+      {
+        cause,
+      },
+    )
   }
-  // One that has failed by itself answers `cancel` with that error again.
+  // A stream that has failed would reject `cancel` with the same error.
   let over = false
   const end = (): void => {
     over = true
@@ -93,19 +100,22 @@ class IteratorPuller implements Puller {
     }
   }
 
-  /** A generator that ends the stream itself is still running: it is told as soon as it has yielded. */
+  /**
+   * Stops the iterator. A generator that ends the stream itself is still running, so it is stopped as soon as it has
+   * yielded.
+   */
   stop(): void {
     this.#stopWanted = this.#pulling
     if (!this.#pulling) quietly(() => this.#iterator.return?.())
   }
 }
 
-/** A promise of whatever library or realm. */
+/** Whether a value is a promise of any library or realm. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 
-/** The source's own clean-up is nobody's result any more; that it failed must not be lost either. */
+/** Runs the cleanup of a source. No result can report its failure any more, so a warning does. */
 function quietly(action: () => unknown): void {
   const warn = (error: unknown): void =>
     process.emitWarning(`The source of sendAll failed when it was stopped: ${error}`, {

@@ -1,20 +1,27 @@
-// The words in which a stream answers.
+// The result and state types of a stream.
 
 /**
- * What became of an event: `sent` to the connection; `queued`, it waits because the client is behind; `dropped`
- * by the overflow policy; `closed`, the stream has ended and nothing was sent.
+ * The result of a send:
+ * - `sent`: passed to the connection.
+ * - `queued`: the event waits because the client is behind.
+ * - `dropped`: the overflow policy dropped it.
+ * - `closed`: the stream has ended or is ending; nothing was sent.
  */
 export type SendResult = 'sent' | 'queued' | 'dropped' | 'closed'
 
-/** `closing`: `close()` was called and bytes are still on their way. */
+/**
+ * - `open`: events are accepted.
+ * - `closing`: `close()` was called, and bytes are still in flight.
+ * - `closed`: the stream has ended.
+ */
 export type StreamState = 'open' | 'closing' | 'closed'
 
 /** Bytes that wait for the client, by place. */
 export interface BufferedBytes {
   /** In user space: the stream's own queue, Node and libuv. */
   readonly pending: number
-  /** In the kernel, not sent. `undefined` where the kernel cannot be asked. */
+  /** In the kernel, not sent; `undefined` if the kernel cannot be asked. */
   readonly unsent: number | undefined
-  /** Sent, and not acknowledged by the client's kernel. */
+  /** Sent, but not acknowledged by the client's kernel; `undefined` if the kernel cannot be asked. */
   readonly unacked: number | undefined
 }

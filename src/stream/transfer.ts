@@ -1,4 +1,4 @@
-// A source into a stream, at the pace of the client.
+// Sends a source into a stream, at the pace of the client.
 import { AsyncResource } from 'node:async_hooks'
 import { onAbort } from '../internal/abort.js'
 import { Deferred } from '../internal/deferred.js'
@@ -9,18 +9,20 @@ import { type EventIterable, isThenable, openSource, type Puller } from './sourc
 import type { SendResult } from './states.js'
 import type { EndListener, Writer } from './writer.js'
 
-/** How `sendAll` came to its end. */
+/** The result of `sendAll`. */
 export interface SendAllResult {
-  /** How many events the stream took; those that its overflow policy dropped at once are not counted. */
+  /** The number of events that the stream accepted, without those that its overflow policy dropped at once. */
   readonly sent: number
   /**
+   * Why the transfer ended:
    * - `done`: the source has ended; the stream is still open.
-   * - `closed`: the stream has ended, or is ending; its `closed` tells why.
+   * - `closed`: the stream has ended or is ending; its `closed` has the reason.
    * - `aborted`: by the `signal` option; the stream is still open.
-   * - `error`: the source threw, or yielded what is no event. The stream sends what it has and closes as `error`.
+   * - `error`: the source threw, or yielded a value that is not an event. The stream sends what it has and closes with
+   *   reason `error`.
    */
   readonly reason: 'done' | 'closed' | 'aborted' | 'error'
-  /** What was thrown. */
+  /** The value that was thrown. */
   readonly error?: unknown
 }
 
@@ -32,7 +34,7 @@ interface Sink {
   fail(error: unknown): void
 }
 
-/** After so many events without a wait the event loop gets its turn: no source may hold it, however eager. */
+/** After this many events without a wait, the event loop gets a turn, so that no source can block it. */
 const WITHOUT_A_TURN = 64
 
 /** Options of `sendAll`. */
@@ -43,7 +45,10 @@ export interface SendAllOptions {
 
 const checks: Checks<SendAllOptions> = { signal: abortSignal }
 
-/** Pulls until the source, the stream or the signal ends. The promise rejects only for what is no source or no options. */
+/**
+ * Pulls until the source, the stream or the signal ends. The promise rejects only for an invalid source or invalid
+ * options.
+ */
 export async function transfer(
   sink: Sink,
   source: EventIterable,
@@ -60,10 +65,10 @@ class Transfer implements EndListener {
   readonly #source: Puller
   readonly #result = new Deferred<SendAllResult>()
   readonly #cleanups: (() => void)[] = []
-  /** The source is stopped in the context of its `sendAll`, whoever ends the stream. */
+  /** The source is stopped in the context of its `sendAll`, not in that of the code that ends the stream. */
   readonly #context = new AsyncResource('tcp-sse.sendAll', { requireManualDestroy: true })
   #over = false
-  /** The source itself has thrown: the protocol of iterators takes it for ended then. */
+  /** Whether the source itself has thrown. By the protocol of iterators, it has then ended. */
   #sourceFailed = false
   #sent = 0
 
@@ -76,7 +81,7 @@ class Transfer implements EndListener {
     if (signal?.aborted) {
       this.#halt('aborted')
     } else {
-      // The callbacks come in the tick of the end itself, whatever the loop below waits for.
+      // The callbacks run in the tick of the end itself, even while the loop below waits.
       if (signal !== undefined) this.#cleanups.push(onAbort(signal, () => this.#halt('aborted')))
       this.#sink.writer.onEnd(this)
       this.#cleanups.push(() => this.#sink.writer.offEnd(this))
@@ -89,7 +94,7 @@ class Transfer implements EndListener {
     this.#halt('closed')
   }
 
-  /** The source is foreign code: whatever it does wrong, wherever, is the end of the transfer and not more. */
+  /** The source is code of the application: any error in it ends the transfer, and nothing else. */
   async #run(): Promise<void> {
     try {
       await this.#loop()
@@ -109,7 +114,7 @@ class Transfer implements EndListener {
       }
       const event = await this.#pull()
       if (event === NO_MORE) return this.#finish('done')
-      // What took its time to come may find the room gone, to somebody else who sends.
+      // While the source was pulled from, other senders may have filled the stream.
       while (!this.#over && !this.#sink.writer.hasRoom) await this.#room()
       if (this.#over) return
       this.#send(event)
@@ -125,7 +130,7 @@ class Transfer implements EndListener {
     if (!(await this.#sink.writer.writable())) this.#halt('closed')
   }
 
-  /** The next event, or `NO_MORE`. At once, where the source is not a promise's. */
+  /** Returns the next event or `NO_MORE`, synchronously unless the source returns a promise. */
   async #pull(): Promise<unknown> {
     let step: Awaited<ReturnType<Puller['next']>>
     try {
@@ -136,7 +141,7 @@ class Transfer implements EndListener {
       throw error
     }
     if (typeof step !== 'object' || step === null) {
-      throw new TypeError(`The source's next() gave ${step} and not an object.`)
+      throw new TypeError(`next() of the source must return an object, not ${step}.`)
     }
     return step.done ? NO_MORE : step.value
   }

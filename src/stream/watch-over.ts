@@ -1,17 +1,17 @@
-// Who calls a stream back now and then: the monitor, or where there is no socket to look at, a timer.
+// Calls a stream back at intervals: the monitor does, or a timer if there is no socket.
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../internal/clock.js'
 import { evidenceWithoutKernel, type PeerEvidence } from '../liveness/evidence.js'
 import { processMonitor } from '../liveness/process-monitors.js'
 import type { Watch, Watcher } from '../liveness/watch.js'
 
-/** Has the socket watched; without one, has at least the deadlines (heartbeats, stalls) looked at. */
+/** Watches a socket. Without one, at least the deadlines (heartbeats, stalls) are checked. */
 export function watchOver(socket: Socket | undefined, watcher: Watcher): Watch {
   if (socket === undefined) return new TimerWatch(systemClock, watcher)
   return processMonitor.watch(socket, watcher)
 }
 
-/** Looks at the plan's pace, and sooner where the watcher asks for it. Knows nothing of the peer. */
+/** Samples at the plan's pace, and sooner if the watcher requests it. It knows nothing about the peer. */
 export class TimerWatch implements Watch {
   readonly verdict = 'alive'
   readonly unanswered = false
@@ -22,7 +22,7 @@ export class TimerWatch implements Watch {
   #cancel: (() => void) | undefined
   #released = false
   #dueAt = 0
-  /** For how long the event loop was blocked when a look was due, ms in all. */
+  /** The total time for which the event loop was blocked when a sample was due, ms. */
   #blockedFor = 0
 
   constructor(clock: Clock, watcher: Watcher) {

@@ -1,8 +1,8 @@
-// The one write path. An event comes here from the stream, encoded or as text. While the client keeps up it goes to the transport
-// at once: over plain HTTP/1 into the batch of this tick (transport/fast/batch.ts), which is one system call a client at the
-// tick's end; over anything else into Node's own streams. While the client does not keep up it waits in the queue, until the
-// transport has room again. Broadcasts to clients that keep up do not come here at all: a cohort sends them
-// (transport/fast/cohort.ts), and the writer is told afterwards (`credit`).
+// The single write path. The stream passes events to it, encoded or as text. While the client keeps up, an event goes
+// to the transport at once. Over plain HTTP/1 it goes into the batch of this tick (transport/fast/batch.ts), which
+// makes one system call per client at the end of the tick; otherwise into Node's streams. While the client is behind,
+// events wait in the queue. Broadcasts to clients that keep up do not pass through here: a cohort sends them
+// (transport/fast/cohort.ts) and informs the writer afterwards (`credit`).
 import type { Clock } from '../internal/clock.js'
 import { counters } from '../internal/counters.js'
 import { Deferred } from '../internal/deferred.js'
@@ -17,21 +17,21 @@ import type { StreamSettings } from './options.js'
 import { type Dropped, EventQueue, type QueueResult } from './queue.js'
 import { Replay } from './replay.js'
 
-/** What a writer tells its stream. */
+/** Gets the events of a writer. */
 export interface WriterListener {
-  /** Everything has been acknowledged, and the transport is about to be ended. */
+  /** Everything has been acknowledged, and the transport is about to end. */
   beforeEnd(): void
-  /** The transport threw where no caller of the application's hears of it: its `write` or `end` may be wrapped. */
+  /** The transport threw where no caller in the application gets the error; its `write` or `end` may be wrapped. */
   onFailed(error: unknown): void
-  /** The overflow policy has dropped something, the event that came or others for it. */
+  /** The overflow policy has dropped the new event, or others for it. */
   onDropped(events: number, bytes: number): void
-  /** Nothing can be written any more: the response has ended or its connection is gone. */
+  /** Nothing more can be written: the response has ended or its connection is gone. */
   onClose(): void
 }
 
-/** What must know when a stream takes no more events. */
+/** An object that is notified when a stream accepts no more events. */
 export interface EndListener {
-  /** Called once, in that tick. */
+  /** Called once, in the same tick. */
   onEnd(): void
 }
 
@@ -45,14 +45,14 @@ export class Writer implements TransportListener {
   #delivery: Delivery | undefined = undefined
   #queue: EventQueue | undefined = undefined
   #room: Deferred<boolean> | undefined = undefined
-  /** Events that are not the queue's, the first of several lists. */
+  /** Replayed events, which are not in the queue. */
   #replay: Replay | undefined = undefined
   #blocked = false
   #ending = false
-  /** One or several: most streams have one, their channel's. */
+  /** One listener or several: most streams have one, their channel's. */
   #endListeners: EndListener | EndListener[] | undefined = undefined
   #bytesSent = 0
-  /** When something had last been written, and how much at all, as seen by `lastTraffic`. */
+  /** The time of the last write and the bytes written until then, as seen by `lastTraffic`. */
   #trafficAt: number
   #trafficBytes = 0
 
@@ -69,7 +69,7 @@ export class Writer implements TransportListener {
     this.#trafficAt = Math.floor(clock.now())
   }
 
-  /** The time, by the clock of the stream. */
+  /** The current time on the stream's clock. */
   now(): number {
     return this.#clock.now()
   }
@@ -79,15 +79,15 @@ export class Writer implements TransportListener {
     return this.transport.writable && !this.#isBehind() && !this.#ending
   }
 
-  /** Bytes of events and comments handed to the transport. */
+  /** Bytes of events and comments passed to the transport. */
   get bytesSent(): number {
     this.#settle()
     return this.#bytesSent
   }
 
   /**
-   * When something was last written; whole ms on the monitor's clock, rounded down. Without the kernel's word it is the time of the
-   * first call after that.
+   * The time of the last write, in whole ms on the monitor's clock, rounded down. Without the kernel's data, it is the
+   * time of the first call after the write.
    *
    * @param sentAgo - milliseconds since the kernel last sent data on the connection
    */
@@ -100,7 +100,7 @@ export class Writer implements TransportListener {
     return this.#trafficAt
   }
 
-  /** Bytes of the events that wait here. */
+  /** Bytes of the events in the queue. */
   get pending(): number {
     return this.#queue?.bytes ?? 0
   }
@@ -110,7 +110,7 @@ export class Writer implements TransportListener {
     return { events: droppedEvents, bytes: droppedBytes }
   }
 
-  /** What became of what was sent, by a last look. */
+  /** What was sent, dropped and delivered, from a last sample. */
   account(): Account {
     const { delivery, bytesSent, dropped } = this
     delivery.update()
@@ -118,25 +118,25 @@ export class Writer implements TransportListener {
     return { bytesSent, dropped, delivered, undelivered: delivery.undelivered(this.#queue) }
   }
 
-  /** Made when it is first needed: most streams of a quiet server have sent no event yet. */
+  /** Created on demand: most streams of a quiet server have sent no event yet. */
   get delivery(): Delivery {
     this.#settle()
     this.#delivery ??= new Delivery(this.transport)
     return this.#delivery
   }
 
-  /** Whether events are on their way, so that a look could bring news. */
+  /** Whether events are in flight, so that a sample could show a change. */
   get inFlight(): boolean {
     this.#settle()
     return this.#delivery?.inFlight === true
   }
 
-  /** Has what a cohort has sent accounted for. */
+  /** Accounts for what a cohort has sent. */
   #settle(): void {
     this.transport.fast?.seat?.settle()
   }
 
-  /** A cohort has sent these broadcasts of the page. */
+  /** Accounts for broadcasts of the page that a cohort has sent. */
   credit(page: BroadcastPage, first: number, next: number): void {
     this.transport.fast?.credit(page.end(next) - page.end(first))
     this.#bytesSent += page.bodyEnd(next) - page.bodyEnd(first)
@@ -148,7 +148,7 @@ export class Writer implements TransportListener {
     return this.#queue
   }
 
-  /** Writes the event or lets it wait; `overflow` leaves it out. Only while the transport is writable. */
+  /** Writes an event or queues it; `overflow`: it was not added. Call this only while the transport is writable. */
   deliver(event: EncodedEvent, confirmation?: Confirmation): 'sent' | QueueResult {
     if (this.#isBehind()) return this.#enqueue(event, confirmation)
     this.#writeEvent(event, confirmation)
@@ -164,7 +164,7 @@ export class Writer implements TransportListener {
     return admission
   }
 
-  /** The same for an event that is still text: that is enough, where it can go directly. */
+  /** Does the same for the text of an event, which is encoded only if it cannot take the direct path. */
   deliverText(text: string, event: EventInput, confirmation?: Confirmation): 'sent' | QueueResult {
     const { fast } = this.transport
     if (fast === undefined || this.#isBehind()) {
@@ -177,7 +177,7 @@ export class Writer implements TransportListener {
     return this.#blocked ? 'queued' : 'sent'
   }
 
-  /** Sends these after what waits now and before whatever comes from now on, at the client's pace. */
+  /** Sends these events after what waits now and before later events, at the client's pace. */
   replay(events: Iterable<EncodedEvent>): void {
     const replay = new Replay(events, this.#queue?.taken ?? 0)
     if (this.#replay === undefined) this.#replay = replay
@@ -185,18 +185,18 @@ export class Writer implements TransportListener {
     this.#pump()
   }
 
-  /** Whether an event has to wait for others. */
+  /** Whether an event would have to wait for others. */
   #isBehind(): boolean {
     return this.#blocked || this.#replay !== undefined
   }
 
-  /** Bytes that are no event: comments. Only while there is room. */
+  /** Writes bytes that are not an event: comments. Call this only while `hasRoom`. */
   write(bytes: Buffer): void {
     this.#bytesSent += bytes.length
     this.#blocked = !this.transport.write(bytes)
   }
 
-  /** Settles when there is room (`true`), or when there never will be again. */
+  /** Resolves with `true` when an event would be written at once, or with `false` when none ever will be. */
   writable(): Promise<boolean> {
     if (this.#ending || !this.transport.writable) return Promise.resolve(false)
     if (!this.#isBehind()) return Promise.resolve(true)
@@ -227,20 +227,20 @@ export class Writer implements TransportListener {
     else if (!this.#isBehind()) this.#settleRoom(this.transport.writable)
   }
 
-  /** Takes no more, and ends the transport once everything has been acknowledged, or handed over where nobody can tell. */
+  /** Accepts no more events. Ends the transport once everything is acknowledged, or passed on if that is unknown. */
   end(): void {
     this.#tellEnd()
     this.#endIfDone()
   }
 
-  /** A promise for the latest event with this id. */
+  /** Returns a promise of the outcome of the latest event with this id. */
   outcomeOf(id: string): Promise<DeliveryOutcome> {
     const outcome = this.delivery.of(id, this.#queue)
     if (this.delivery.awaited) this.#startPolling()
     return outcome
   }
 
-  /** Nothing of it runs on; whoever waits is told. */
+  /** Stops the writer and settles everything that waits for it. */
   stop(): void {
     this.#poll?.stop()
     this.#delivery?.end(this.#queue)
@@ -249,20 +249,20 @@ export class Writer implements TransportListener {
     this.#tellEnd()
   }
 
-  /** Tells the listener once, in the tick in which no more events are taken. */
+  /** Calls the listener once, in the tick in which the writer stops accepting events. */
   onEnd(listener: EndListener): void {
     const others = this.#endListeners
     if (others === undefined) this.#endListeners = listener
     else this.#endListeners = Array.isArray(others) ? [...others, listener] : [others, listener]
   }
 
-  /** Takes that back. */
+  /** Removes a listener. */
   offEnd(listener: EndListener): void {
     const all = this.endListeners.filter((each) => each !== listener)
     this.#endListeners = all.length > 1 ? all : all[0]
   }
 
-  /** Those that are still to be told. */
+  /** The listeners that have not been called yet. */
   get endListeners(): readonly EndListener[] {
     const all = this.#endListeners
     if (all === undefined) return []
@@ -307,7 +307,7 @@ export class Writer implements TransportListener {
     if (this.#onPoll()) this.#startPolling()
   }
 
-  /** News of what somebody waits for, the end among them. Returns whether to ask again. */
+  /** Checks for acknowledgements that are waited for, including those before the end. Returns whether to ask again. */
   #onPoll(): boolean {
     this.delivery.update()
     if (this.#ending && !this.#replay && !this.#queue?.length && this.transport.writable) {

@@ -1,4 +1,4 @@
-// TCP sockets of the network namespace, whoever holds them: what sock_diag tells, and the end of a connection. Linux.
+// TCP sockets of the network namespace, of any process: reads them over sock_diag and ends connections. Linux.
 import { TcpSseError } from '../internal/errors.js'
 import { addon, addonMissing } from '../native/binding.js'
 import type { KernelSettings } from './kernel-settings.js'
@@ -6,14 +6,14 @@ import type { KernelSettings } from './kernel-settings.js'
 /** Rows about sockets: the columns of `COLUMNS`, then those of `diagColumn`. */
 export interface DiagRows {
   readonly numbers: Float64Array
-  /** Numbers a row. */
+  /** The number of columns in a row. */
   readonly width: number
   readonly count: number
 }
 
 /**
- * Which socket is meant: family, ports, addresses, interface, cookie, as native/diag.h has them. The kernel gives no cookie
- * twice, so this never means a later connection with the same addresses.
+ * The kernel's id of a socket: family, ports, addresses, interface, cookie, as in native/diag.h. The kernel never
+ * reuses a cookie, so an id never refers to a later connection with the same addresses.
  */
 export type SocketId = Uint32Array
 
@@ -21,9 +21,9 @@ const fields = addon?.diagFields ?? []
 const width = fields.length
 const at = (name: string): number => fields.indexOf(name)
 
-/** Where each column stands that sock_diag adds; -1 without an addon. */
+/** The index of each column that sock_diag adds; -1 without the addon. */
 export const diagColumn = Object.freeze({
-  /** The first of the words of the socket's id. */
+  /** The first word of the socket's id. */
   id: at('family'),
   localPort: at('local_port'),
   cookie: at('cookie_0'),
@@ -37,7 +37,7 @@ const ID_WORDS = diagColumn.inode - diagColumn.id
 const AF_INET = 2
 const AF_INET6 = 10
 
-/** Places in a `SocketId`. */
+/** Indices in a `SocketId`. */
 const FAMILY = 0
 const LOCAL_PORT = 1
 const REMOTE_PORT = 2
@@ -45,16 +45,16 @@ const LOCAL = 3
 const REMOTE = 7
 const COOKIE = 12
 
-/** `diagColumn.timer` of a socket whose next timer is keepalive's. */
+/** The value of `diagColumn.timer` if the socket's next timer is keepalive's. */
 export const TIMER_KEEPALIVE = 2
 
 let found = new Float64Array(0)
 
 /**
- * All TCP sockets whose local port is one of these and whose state is in the mask (bit N for state N), of both families. What
- * comes or goes meanwhile may be missing, or there twice.
+ * Returns all TCP sockets of both families whose local port is in `ports` and whose state is in the mask (bit N for
+ * state N). A socket that is opened or closed during the dump may be missing or appear twice.
  *
- * @param reuse - the rows of an earlier dump, to be written over
+ * @param reuse - the rows of an earlier dump, which are overwritten
  * @throws {TcpSseError} `ERR_SOCK_DIAG`
  */
 export function dumpSockets(ports: readonly number[], states: number, reuse?: DiagRows): DiagRows {
@@ -66,9 +66,9 @@ export function dumpSockets(ports: readonly number[], states: number, reuse?: Di
     for (;;) {
       const free = numbers.subarray(count * width)
       const total = dump(family, states, list, list.length, free)
-      // A kernel without IPv6.
+      // The kernel has no IPv6.
       if (total === -ENOENT && family === AF_INET6) break
-      if (total < 0) throw refused('a dump of sockets', total)
+      if (total < 0) throw refused('to list sockets', total)
       if (total <= Math.floor(free.length / width)) {
         count += total
         break
@@ -82,7 +82,8 @@ export function dumpSockets(ports: readonly number[], states: number, reuse?: Di
 }
 
 /**
- * A row for each id; the column `errno` is not 0 where there is no such socket any more. Valid until the next call.
+ * Returns a row for each id. The column `errno` is not 0 if the socket no longer exists. The rows are valid until the
+ * next call.
  *
  * @throws {TcpSseError} `ERR_SOCK_DIAG`
  */
@@ -92,38 +93,39 @@ export function findSockets(ids: readonly SocketId[]): DiagRows {
   for (const [index, id] of ids.entries()) words.set(id, index * ID_WORDS)
   if (found.length < ids.length * width) found = new Float64Array(ids.length * 2 * width)
   const result = find(words, ids.length, found)
-  if (result < 0) throw refused('a look at a socket', result)
+  if (result < 0) throw refused('to read a socket', result)
   return { numbers: found, width, count: ids.length }
 }
 
 /**
- * Ends a connection of anybody: RST to the peer, ECONNABORTED for the process that holds it.
+ * Ends a connection of any process: the peer gets RST, the process that holds the socket gets ECONNABORTED.
  *
- * @returns 0, or -errno: `GONE` where it has ended by itself
+ * @returns 0 or -errno; `GONE` if the connection has already ended
  */
 export function destroySocket(id: SocketId): number {
   return needAddon().destroySocket(id)
 }
 
-/** -ENOENT: there is no such socket any more. The kernel says so of a later one with the same addresses, too. */
+/** -ENOENT: the socket no longer exists. The kernel also returns this if a later socket has the same addresses. */
 export const GONE = -2
 
 /**
- * Why no connection can be ended here, in one sentence; `undefined` where it can. Tries it, with a socket of its own.
+ * Why connections cannot be ended on this system, in one sentence; `undefined` if they can. Tries it with a temporary
+ * socket.
  */
 export function whyNoDestroy(): string | undefined {
   if (addon === undefined) return addonMissing
   const result = addon.probeDestroy()
-  if (result === -EPERM) return 'Ending connections of others needs CAP_NET_ADMIN.'
+  if (result === -EPERM) return 'Ending connections of other processes requires CAP_NET_ADMIN.'
   if (result === -EOPNOTSUPP)
-    return 'This kernel was built without CONFIG_INET_DIAG_DESTROY: it ends no connections of others.'
-  // Loopback may be down in a namespace; then the first connection will tell.
+    return 'This kernel cannot end connections of other processes: it was built without CONFIG_INET_DIAG_DESTROY.'
+  // In a namespace, loopback may be down. The first connection then shows whether it works.
   return result === 0 || result === -EADDRNOTAVAIL
     ? undefined
-    : `Ending connections of others fails here (${result}).`
+    : `Ending connections of other processes fails on this system (${result}).`
 }
 
-/** Why sockets of others cannot be seen here, in one sentence; `undefined` where they can. */
+/** Why sockets of other processes cannot be read on this system, in one sentence; `undefined` if they can. */
 export function whyNoDump(): string | undefined {
   if (addon === undefined) return addonMissing
   try {
@@ -135,10 +137,11 @@ export function whyNoDump(): string | undefined {
 }
 
 /**
- * Sets options on a socket that another process holds under descriptor `fd`. Options that this kernel does not have are
- * passed over.
+ * Sets options on a socket that another process holds under descriptor `fd`. Skips options that this kernel does not
+ * have.
  *
- * @returns 0, or -errno: EPERM without the right to trace the process, ESTALE where the descriptor is another socket by now
+ * @returns 0 or -errno: EPERM without the right to trace the process, ESTALE if the descriptor now refers to another
+ * socket
  */
 export function setOptionsOf(
   pid: number,
@@ -151,13 +154,13 @@ export function setOptionsOf(
   return set(pid, fd, id.subarray(COOKIE), Int32Array.from(triples), settings.length)
 }
 
-/** The id in a row. */
+/** The id of the socket in a row. */
 export function idOf({ numbers, width }: DiagRows, index: number): SocketId {
   const start = index * width + diagColumn.id
   return Uint32Array.from(numbers.subarray(start, start + ID_WORDS))
 }
 
-/** The cookie in a row as one number; the kernel counts from 1. */
+/** The cookie of the socket in a row, as one number. The kernel counts from 1. */
 export function cookieOf({ numbers, width }: DiagRows, index: number): number {
   const start = index * width + diagColumn.cookie
   return (numbers[start] as number) + (numbers[start + 1] as number) * 2 ** 32
@@ -165,7 +168,7 @@ export function cookieOf({ numbers, width }: DiagRows, index: number): number {
 
 /** An address and a port. */
 export interface Endpoint {
-  /** An IPv4 address for a mapped one, too. */
+  /** An IPv4-mapped IPv6 address is shown as an IPv4 address. */
   readonly address: string
   readonly port: number
 }
@@ -180,7 +183,7 @@ export function remoteOf(id: SocketId): Endpoint {
   return { address: addressAt(id, REMOTE), port: id[REMOTE_PORT] as number }
 }
 
-/** Words in network order, as the kernel keeps them: their bytes are the address. */
+/** The words are in network order, as in the kernel, so their bytes are the address. */
 function addressAt(id: SocketId, start: number): string {
   const bytes = new Uint8Array(id.buffer, id.byteOffset + start * 4, 16)
   if (id[FAMILY] === AF_INET) return bytes.subarray(0, 4).join('.')
@@ -188,7 +191,7 @@ function addressAt(id: SocketId, start: number): string {
   return mapped ? bytes.subarray(12).join('.') : ipv6(bytes)
 }
 
-/** RFC 5952: the longest run of zeros is left out. */
+/** Formats as in RFC 5952: the longest run of zeros is omitted. */
 function ipv6(bytes: Uint8Array): string {
   const groups = Array.from({ length: 8 }, (_, i) =>
     (((bytes[2 * i] as number) << 8) | (bytes[2 * i + 1] as number)).toString(16),
@@ -202,11 +205,14 @@ function ipv6(bytes: Uint8Array): string {
 
 function needAddon(): NonNullable<typeof addon> {
   if (addon !== undefined) return addon
-  throw new TcpSseError('ERR_SOCK_DIAG', `Sockets of others cannot be seen: ${addonMissing}`)
+  throw new TcpSseError(
+    'ERR_SOCK_DIAG',
+    `Sockets of other processes cannot be read: ${addonMissing}`,
+  )
 }
 
 function refused(what: string, errno: number): TcpSseError {
-  return new TcpSseError('ERR_SOCK_DIAG', `The kernel refused ${what} (${errno}).`, {
+  return new TcpSseError('ERR_SOCK_DIAG', `The kernel refused ${what} (errno ${-errno}).`, {
     errno,
     syscall: 'sock_diag',
   })

@@ -1,4 +1,4 @@
-// What the kernel knows about a connection.
+// Reads what the kernel knows about a connection.
 import type { Socket } from 'node:net'
 import { addon, fdOf, handedOf, libuvQueueOf, socketOf } from '../native/binding.js'
 import { COLUMNS, column, readInto, Table } from './record.js'
@@ -22,7 +22,7 @@ const TCP_STATES = [
 /** A state of the TCP state machine (RFC 9293, 3.3.2). */
 export type TcpState = (typeof TCP_STATES)[number]
 
-/** The numbers of the states that are looked at. */
+/** Numbers of the states that the library checks. */
 export const TCP_ESTABLISHED = 1
 export const TCP_CLOSE = 7
 export const TCP_CLOSE_WAIT = 8
@@ -30,11 +30,11 @@ export const TCP_CLOSE_WAIT = 8
 const CONGESTION_STATES = ['open', 'disorder', 'cwr', 'recovery', 'loss'] as const
 
 /**
- * What the kernel tells about a connection. A field is `undefined` where this kernel or this kind of socket does not
- * tell: "no data" and "zero bytes" never look alike.
+ * What the kernel reports about a connection. A field is `undefined` if this kernel or this kind of socket does not
+ * report it, so that "no data" differs from "zero bytes".
  */
 export interface TcpSnapshot {
-  /** Where the connection is in TCP's life of one. */
+  /** The state of the connection. tcp(7). */
   readonly state?: TcpState | undefined
   /** Bytes in the kernel that the peer's kernel has not acknowledged, sent or not (SIOCOUTQ). */
   readonly outq?: number | undefined
@@ -44,57 +44,59 @@ export interface TcpSnapshot {
   readonly unsent?: number | undefined
   /** Segments sent and not acknowledged. */
   readonly unackedSegments?: number | undefined
-  /** The window that the peer offers, bytes. Linux >= 5.4. */
+  /** The window that the peer advertises, in bytes. Linux >= 5.4. */
   readonly sendWindow?: number | undefined
-  /** Milliseconds since the last ACK; grows without bound on a healthy idle connection. */
+  /** Milliseconds since the last ACK. Grows without bound on a healthy idle connection. */
   readonly lastAckReceived?: number | undefined
-  /** Milliseconds since data came from the peer. */
+  /** Milliseconds since data last arrived from the peer. */
   readonly lastDataReceived?: number | undefined
-  /** Milliseconds since data was last sent, retransmits included. */
+  /** Milliseconds since data was last sent, including retransmits. */
   readonly lastDataSent?: number | undefined
   /** Smoothed round-trip time, milliseconds. */
   readonly rtt?: number | undefined
-  /** Its mean deviation, milliseconds. */
+  /** Mean deviation of the round-trip time, milliseconds. */
   readonly rttVariation?: number | undefined
-  /** The retransmission timeout in force, milliseconds. */
+  /** The current retransmission timeout, milliseconds. */
   readonly rto?: number | undefined
-  /** Timeouts in a row without an ACK. */
+  /** Consecutive timeouts without an ACK. */
   readonly retransmits?: number | undefined
-  /** Keepalive or window probes in a row without an answer. */
+  /** Consecutive keepalive or window probes without an answer. */
   readonly probes?: number | undefined
-  /** Doublings of the timeout in force. */
+  /** How often the current timeout has been doubled. */
   readonly backoff?: number | undefined
   /** The kernel's view of the path (tcp_ca_state). */
   readonly congestionState?: (typeof CONGESTION_STATES)[number] | undefined
   /** Congestion window, segments. */
   readonly congestionWindow?: number | undefined
-  /** Segments that the kernel believes lost now. */
+  /** Segments that the kernel currently considers lost. */
   readonly lost?: number | undefined
-  /** Segments retransmitted over the connection's life. */
+  /** Segments retransmitted during the life of the connection. */
   readonly totalRetransmits?: number | undefined
-  /** Bytes that the peer's kernel has acknowledged over the connection's life. Linux >= 4.1. */
+  /** Bytes that the peer's kernel has acknowledged during the life of the connection. Linux >= 4.1. */
   readonly bytesAcked?: number | undefined
-  /** Bytes received over the connection's life. Linux >= 4.1. */
+  /** Bytes received during the life of the connection. Linux >= 4.1. */
   readonly bytesReceived?: number | undefined
-  /** Bytes a second, the latest measurement. Linux >= 4.9. */
+  /** The latest measured delivery rate, in bytes per second. Linux >= 4.9. */
   readonly deliveryRate?: number | undefined
-  /** Milliseconds that sending was held up by the peer's window. Linux >= 4.10. */
+  /** Milliseconds for which the peer's window limited sending, during the life of the connection. Linux >= 4.10. */
   readonly windowLimited?: number | undefined
 }
 
-/** One look at a socket. */
+/** A sample of a socket's state. */
 export interface SocketSnapshot extends TcpSnapshot {
   /**
-   * `ok`: the kernel answered. `partly`: no TCP_INFO (a Unix socket). `destroyed`: the socket has no
-   * descriptor, nothing was asked. `unavailable`: there is no addon here.
+   * - `ok`: the kernel reported TCP_INFO.
+   * - `partly`: the socket has no TCP_INFO (a Unix socket).
+   * - `destroyed`: the socket has no descriptor; the kernel was not asked.
+   * - `unavailable`: the addon is not loaded.
    */
   readonly status: 'ok' | 'partly' | 'destroyed' | 'unavailable'
-  /** Bytes that Node and libuv still hold. Known everywhere. */
+  /** Bytes that Node and libuv still hold. Known on every system. */
   readonly pending: number
 }
 
 /**
- * Looks at one connection.
+ * Reads the state of one connection. Never throws for a closed socket: see `status`.
  *
  * @throws {TcpSseError} `ERR_NOT_A_SOCKET`
  * @example
@@ -105,9 +107,9 @@ export function inspectSocket(socket: Socket): SocketSnapshot {
 }
 
 /**
- * Looks at many connections with one native call.
+ * Reads the state of many connections with one native call.
  *
- * @throws {TcpSseError} `ERR_NOT_A_SOCKET`, before anything is asked
+ * @throws {TcpSseError} `ERR_NOT_A_SOCKET` if any value is not a socket; then no socket is read
  * @example
  * const waiting = inspectSockets([...sockets]).reduce((bytes, { unsent }) => bytes + (unsent ?? 0), 0)
  */
@@ -125,15 +127,15 @@ export function inspectSockets(sockets: readonly Socket[]): SocketSnapshot[] {
   })
 }
 
-/** For a record that is read at once. */
+/** A table for a record that is used immediately. */
 const single = new Table(COLUMNS.length, 1)
 
-/** Whether `acknowledgedOffset` can tell anything of a connection, now or later. Asks nothing of the kernel. */
+/** Whether `acknowledgedOffset` can return a value for a connection, now or later. Does not ask the kernel. */
 export function tellsAcknowledgements(socket: Socket): boolean {
   return addon !== undefined && fdOf(socket) >= 0 && !Number.isNaN(handedOf(socket))
 }
 
-/** How far the peer's kernel has acknowledged what was written; `undefined` where that cannot be known. */
+/** The offset up to which the peer's kernel has acknowledged what was written; `undefined` if unknown. */
 export function acknowledgedOffset(socket: Socket): number | undefined {
   if (!tellsAcknowledgements(socket)) return undefined
   readInto(single, [0], [socket])
@@ -143,27 +145,27 @@ export function acknowledgedOffset(socket: Socket): number | undefined {
   return known && !Number.isNaN(offset) ? offset : undefined
 }
 
-/** Whether nothing waits anywhere on our side; `undefined` where the kernel cannot be asked. */
+/** Whether no bytes are left in Node, libuv or the kernel; `undefined` if the kernel cannot be asked. */
 export function isFullyAcked(socket: Socket): boolean | undefined {
   if (addon === undefined || fdOf(socket) < 0) return undefined
   readInto(single, [0], [socket])
   const outq = single.get(0, column.outq)
   const state = single.get(0, column.state)
-  // The queue of a Unix socket is what the peer's application has not read: no sign of life, and no kernel's word.
+  // The queue of a Unix socket is what the peer's application has not read. It says nothing about acknowledgements.
   if (Number.isNaN(outq) || Number.isNaN(state)) return undefined
-  // A connection that the kernel has ended keeps no queue; Node is about to hear of it.
+  // A connection that the kernel has ended has no queue. Node is about to learn of the end.
   if (state === TCP_CLOSE) return false
   return outq === 0 && socket.writableLength === 0 && libuvQueueOf(socket) === 0
 }
 
-/** What the kernel has told, as users see it. */
+/** The kernel's record in its public form. */
 export function tcpSnapshotOf(table: Table, start: number): TcpSnapshot {
   const { status, pending, ...tcp } = snapshotOf(table, start, 0)
   return tcp
 }
 
 /**
- * A record as users see it. In one literal: a spread of so many fields takes four times as long.
+ * A record in its public form. It is one literal, because a spread of this many fields takes four times as long.
  *
  * @param pending - bytes in user space
  */

@@ -1,4 +1,5 @@
-// Several options of a socket at once, as the kernel has them, and what they were before: a connection may serve others after us.
+// Sets several options of a socket in the kernel's units, and returns the previous values: the connection may be used
+// by other code afterwards.
 import type { Server, Socket } from 'node:net'
 import {
   addon,
@@ -10,18 +11,18 @@ import {
 
 export type { KernelOption }
 
-/** Kernel options with values, in the order in which they are set. */
+/** Kernel options and their values, in the order in which they are set. */
 export type KernelSettings = readonly (readonly [option: KernelOption, value: number])[]
 
-/** Sets options with one native call. A socket that is gone has taken them with it. */
+/** Sets options with one native call. Does nothing if the socket is gone. */
 export function setOptions(socket: Socket | Server, settings: KernelSettings): void {
   changeKernelOptions(socket, settings, false)
 }
 
 /**
- * Sets options with one native call. Without the addon only keepalive is set, in Node's way.
+ * Sets options with one native call. Without the addon, only keepalive is set, by Node.
  *
- * @returns what was in force before, for `setOptions`. Those that this system or this kind of socket has not are left out.
+ * @returns the previous values, for `setOptions`; without options that this system or this kind of socket does not have
  */
 export function exchangeOptions(socket: Socket | Server, settings: KernelSettings): KernelSettings {
   if (addon === undefined) {
@@ -34,7 +35,7 @@ export function exchangeOptions(socket: Socket | Server, settings: KernelSetting
     const before = outcomes[index * 3 + 2] ?? -1
     if (before >= 0) saved.push([option, before])
   }
-  // Nearly all connections begin alike: thousands of them can share one list.
+  // Nearly all connections start with the same values, so thousands of them share one list.
   const isSame = ([option, value]: KernelSettings[number], index: number): boolean =>
     last[index]?.[0] === option && last[index]?.[1] === value
   if (saved.length !== last.length || !saved.every(isSame)) last = saved
@@ -43,19 +44,19 @@ export function exchangeOptions(socket: Socket | Server, settings: KernelSetting
 
 let last: KernelSettings = []
 
-/** What Node's types do not have yet. */
+/** Node's signature of `setKeepAlive` since version 24, which its types do not have yet. */
 type SetKeepAlive = (enable: boolean, idle?: number, interval?: number, count?: number) => Socket
 
 /**
- * Keepalive by Node alone.
+ * Sets keepalive through Node alone.
  *
- * @returns why not all of it could be set; `undefined` where it could
+ * @returns what could not be set, and why; `undefined` if everything was set
  */
 export function setKeepAliveWithoutAddon(
   socket: Socket,
   settings: KernelSettings,
 ): string | undefined {
-  // Node's own setter does nothing there, and says nothing.
+  // Node's setter silently does nothing for a pipe.
   if (isPipe(socket)) return 'not a TCP socket'
   const given = (option: KernelOption): number | undefined =>
     settings.find(([each]) => each === option)?.[1]
@@ -68,5 +69,5 @@ export function setKeepAliveWithoutAddon(
   set.call(socket, enabled === 1, idle, interval, given('TCP_KEEPCNT'))
   return enabled === 0 || nodeSetsProbes
     ? undefined
-    : 'only idle: interval and count need the addon or a newer Node'
+    : 'only idle is set: interval and count need the addon or Node 24'
 }

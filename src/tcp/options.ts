@@ -1,4 +1,4 @@
-// Socket options: milliseconds and bytes in, kernel units out.
+// Converts socket options from milliseconds and bytes to the kernel's units.
 import type { Server, Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
 import {
@@ -26,52 +26,59 @@ import {
   setKeepAliveWithoutAddon,
 } from './kernel-settings.js'
 
-/** When and how often the kernel asks an idle peer whether it is there. tcp(7). */
+/** When and how often the kernel probes an idle peer. tcp(7). */
 export interface KeepAliveOptions {
-  /** Milliseconds of silence before the first probe. TCP_KEEPIDLE counts seconds: rounded up. 1..32 767 s. */
+  /** Milliseconds of silence before the first probe. TCP_KEEPIDLE, in seconds: rounded up. 1 to 32 767 s. */
   idle: number
-  /** Milliseconds between unanswered probes. TCP_KEEPINTVL counts seconds: rounded up. 1..32 767 s. */
+  /** Milliseconds between unanswered probes. TCP_KEEPINTVL, in seconds: rounded up. 1 to 32 767 s. */
   interval: number
-  /** Unanswered probes until the kernel gives up (TCP_KEEPCNT, 1..127). Ignored while `userTimeout` is set. */
+  /**
+   * Unanswered probes after which the kernel gives up. TCP_KEEPCNT, 1 to 127. The kernel ignores it while `userTimeout`
+   * is set.
+   */
   count: number
 }
 
-/** Options of a connection, each by what it does. An absent one is left as it is. */
+/** Options of a connection, named by their effect. An absent option is not changed. */
 export interface SocketOptions {
   /**
-   * TCP_USER_TIMEOUT in milliseconds, rounded up; `false` sets the kernel's default (0). Data unacknowledged
-   * for that long ends the connection, and so does a window that stays shut: see docs/liveness.md before
-   * setting it by hand. Linux >= 2.6.37, RFC 5482.
+   * TCP_USER_TIMEOUT in milliseconds, rounded up; `false` sets the kernel's default (0). The kernel ends the connection
+   * if data is unacknowledged for this long. It also ends a connection whose window stays closed for this long, so see
+   * docs/liveness.md before you set it. Linux >= 2.6.37, RFC 5482.
    */
   userTimeout?: number | false | undefined
-  /** SO_KEEPALIVE with its three numbers; `false` switches probing off. */
+  /** SO_KEEPALIVE with its three numbers; `false` disables probing. */
   keepAlive?: KeepAliveOptions | false | undefined
-  /** TCP_RTO_MAX_MS: the longest pause between retransmits, and between probes of a shut window. 1 000..120 000 ms, Linux >= 6.15. */
+  /**
+   * TCP_RTO_MAX_MS: the longest pause between retransmits, and between probes of a closed window. 1 000 to 120 000 ms,
+   * Linux >= 6.15.
+   */
   retransmitMax?: number | undefined
-  /** TCP_NODELAY: send small writes at once. */
+  /** TCP_NODELAY: whether small writes are sent at once. */
   noDelay?: boolean | undefined
   /**
-   * TCP_NOTSENT_LOWAT in bytes: how many unsent bytes the kernel takes before it refuses more. `false` sets the kernel's
-   * default, `net.ipv4.tcp_notsent_lowat`. Linux >= 3.12.
+   * TCP_NOTSENT_LOWAT in bytes: how many unsent bytes the kernel accepts. `false` sets the kernel's default,
+   * `net.ipv4.tcp_notsent_lowat`. Linux >= 3.12.
    */
   notSentLowWater?: number | false | undefined
-  /** SO_SNDBUF in bytes. The kernel doubles it (socket(7)) and stops tuning the buffer by itself. */
+  /** SO_SNDBUF in bytes. The kernel doubles the value (socket(7)) and no longer tunes the buffer. */
   sendBuffer?: number | undefined
 }
 
 /** The name of an option of `SocketOptions`. */
 export type SocketOptionName = keyof SocketOptions
 
-/** What `applySocketOptions` did. */
+/** The result of `applySocketOptions`. */
 export interface AppliedOptions {
   /**
-   * `applied`: all of them. `partly`: those that are not in `skipped`. `destroyed`: the socket has no
-   * descriptor any more (or not yet), nothing was called.
+   * - `applied`: all options are in force.
+   * - `partly`: the options in `skipped` are not.
+   * - `destroyed`: the socket has no descriptor any more, or not yet; nothing was set.
    */
   readonly status: 'applied' | 'partly' | 'destroyed'
   /** The options that are in force now. */
   readonly applied: readonly SocketOptionName[]
-  /** Those that are not, each with the reason in a few words. */
+  /** The options that are not in force, each with a short reason. */
   readonly skipped: Readonly<Partial<Record<SocketOptionName, string>>>
 }
 
@@ -84,7 +91,7 @@ const keepAliveChecks: Checks<KeepAliveOptions> = {
   count: integer('probes', { min: 1, max: 127 }),
 }
 
-/** Keepalive takes all three numbers: two would leave the third to whoever set it last. */
+/** Checks that keepalive has all three numbers. A missing one would keep the value that other code has set. */
 export function checkKeepAlive(value: unknown, name: string): KeepAliveOptions {
   const given = nested(keepAliveChecks)(value, name)
   for (const part of ['idle', 'interval', 'count'] as const) {
@@ -97,7 +104,7 @@ export function checkKeepAlive(value: unknown, name: string): KeepAliveOptions {
   return given
 }
 
-/** The checks of the options that a stream can override too. */
+/** Checks that the options of streams and plans share. */
 export const checkUserTimeout = orFalse(duration())
 export const checkRetransmitMax = duration({ min: 1_000, max: LONGEST_RETRANSMIT_MAX })
 export const checkNotSentLowWater = integer('bytes', { min: 1, max: INT_MAX })
@@ -112,14 +119,13 @@ const checks: Checks<SocketOptions> = {
 }
 
 /**
- * Sets options on any connection: a `net.Socket` over IPv4 or IPv6, a TLS socket, the socket of an HTTP/2
- * session. On a Unix socket, on another system or without the addon the options that do not exist there are
- * skipped, and the result says so.
+ * Sets options on any connection: a `net.Socket` over IPv4 or IPv6, a TLS socket, or the socket of an HTTP/2 session.
+ * Skips options that do not exist for a Unix socket, on this system or without the addon; the result lists them.
  *
- * Options are applied in the order given and not rolled back.
+ * Applies the options in the given order. If one fails, those before it stay set.
  *
- * @throws {TcpSseError} `ERR_NOT_A_SOCKET`; `ERR_OPTION_UNKNOWN`, `ERR_OPTION_TYPE`, `ERR_OPTION_VALUE` before
- * anything is set; `ERR_SOCKET_OPTION` where the kernel refuses a value
+ * @throws {TcpSseError} `ERR_NOT_A_SOCKET`. `ERR_OPTION_UNKNOWN`, `ERR_OPTION_TYPE`, `ERR_OPTION_VALUE` before anything
+ * is set. `ERR_SOCKET_OPTION` if the kernel rejects a value.
  * @example
  * applySocketOptions(socket, { userTimeout: 20_000, keepAlive: { idle: 10_000, interval: 5_000, count: 3 } })
  */
@@ -140,12 +146,12 @@ export function applySocketOptions(socket: Socket, options: SocketOptions): Appl
 }
 
 /**
- * Reads every option that `applySocketOptions` sets, as it is in force, in the same names and units: what it gives can be
- * set again. An option that this system or this kind of socket does not have is absent. Without the addon all are, and
- * on a socket that has no descriptor any more (or not yet).
+ * Reads the current value of every option that `applySocketOptions` sets, with the same names and units, so that the
+ * result can be set again. An option that this system or this kind of socket does not have is absent. Without the
+ * addon, all are absent; also on a socket that has no descriptor any more, or not yet.
  *
- * `sendBuffer` is half of what the kernel says, which doubles what is set (socket(7)). It is a moment's value as long as
- * nothing has set it.
+ * `sendBuffer` is half of the kernel's value, because the kernel doubles what is set (socket(7)). Until it is set, the
+ * kernel tunes it, so the value may change at any time.
  *
  * @throws {TcpSseError} `ERR_NOT_A_SOCKET`
  * @example
@@ -171,7 +177,7 @@ export function readSocketOptions(socket: Socket): SocketOptions {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
 }
 
-/** 0 is the kernel's word for its default. */
+/** The kernel uses 0 for its default. */
 function orOff(value: number | undefined): number | false | undefined {
   return value === 0 ? false : value
 }
@@ -180,13 +186,13 @@ function keepAliveIn(
   ask: (option: KernelOption) => number | undefined,
 ): SocketOptions['keepAlive'] {
   const [idle, interval, count] = [ask('TCP_KEEPIDLE'), ask('TCP_KEEPINTVL'), ask('TCP_KEEPCNT')]
-  // A Unix socket has SO_KEEPALIVE and nothing that it could do.
+  // A Unix socket has SO_KEEPALIVE, but without any effect.
   if (idle === undefined || interval === undefined || count === undefined) return undefined
   if (ask('SO_KEEPALIVE') === 0) return false
   return { idle: idle * 1_000, interval: interval * 1_000, count }
 }
 
-/** The kernel's options and values of those that are given, in the order in which they are set. */
+/** The kernel's options and values for the given options, in the order in which they are set. */
 export function settingsOf(options: SocketOptions): KernelSettings {
   const given = (Object.keys(options) as SocketOptionName[]).filter(
     (name) => options[name] !== undefined,
@@ -195,10 +201,10 @@ export function settingsOf(options: SocketOptions): KernelSettings {
 }
 
 /**
- * Sets options on a listening socket: every connection whose handshake ends from then on is born with them.
+ * Sets options on a listening socket. Every connection whose handshake completes from then on inherits them.
  *
- * @returns what was in force before, for `setOptions`; `undefined` where the listener cannot be asked (no addon, no
- * descriptor, no TCP) and each connection needs its own
+ * @returns the previous values, for `setOptions`; `undefined` if the listener cannot be set (no addon, no descriptor,
+ * not TCP), so that each connection needs its own options
  */
 export function applyToListener(
   server: Server,
@@ -208,7 +214,7 @@ export function applyToListener(
   return exchangeOptions(server, settingsOf(options))
 }
 
-/** Applies one option that has been checked; returns why it could not be done here. */
+/** Applies one checked option. Returns why it is not possible on this system, or `undefined`. */
 function applyOne(
   socket: Socket,
   name: SocketOptionName,
@@ -221,11 +227,15 @@ function applyOne(
     if (UNSUPPORTED.has(-result)) {
       return isPipe(socket) ? 'not a TCP socket' : `this kernel has no ${option}`
     }
-    throw new TcpSseError('ERR_SOCKET_OPTION', `${option} = ${value} was refused (${result}).`, {
-      option: name,
-      errno: result,
-      syscall: 'setsockopt',
-    })
+    throw new TcpSseError(
+      'ERR_SOCKET_OPTION',
+      `The kernel rejected ${option} = ${value} (errno ${-result}).`,
+      {
+        option: name,
+        errno: result,
+        syscall: 'setsockopt',
+      },
+    )
   }
   return undefined
 }
@@ -233,7 +243,7 @@ function applyOne(
 /** ENOPROTOOPT and EOPNOTSUPP on Linux. */
 const UNSUPPORTED = new Set([92, 95])
 
-/** One row per option: the kernel's options and values, in the order in which they are set. */
+/** The kernel's options and values for one option, in the order in which they are set. */
 function kernelSettings(name: SocketOptionName, wanted: SocketOptions): KernelSettings {
   switch (name) {
     case 'userTimeout':
@@ -259,18 +269,18 @@ function kernelSettings(name: SocketOptionName, wanted: SocketOptions): KernelSe
   }
 }
 
-/** The kernel counts keepalive in seconds; rounding down could make 0 of it, and 0 is refused. */
+/** The kernel counts keepalive in seconds. Rounding down could result in 0, which it rejects. */
 function seconds(milliseconds: number): number {
   return Math.ceil(milliseconds / 1000)
 }
 
-/** What Node can do by itself. */
+/** Applies an option through Node. */
 function applyWithoutAddon(
   socket: Socket,
   name: SocketOptionName,
   wanted: SocketOptions,
 ): string | undefined {
-  // Node's own setters do nothing there, and say nothing.
+  // Node's setters silently do nothing for a pipe.
   if (isPipe(socket)) return 'not a TCP socket'
   if (name === 'noDelay') {
     socket.setNoDelay(wanted.noDelay)

@@ -1,54 +1,54 @@
-// The record of a reading of TCP_INFO: its columns, and tables of such records.
+// The record of a TCP_INFO reading: its columns, and tables of records.
 import type { Socket } from 'node:net'
 import { addon, fdOf } from '../native/binding.js'
 
 /**
- * What the kernel tells about a socket, in the order in which native/tcp_linux.cc writes it. Times are in milliseconds; NaN
- * stands for what this kernel or this kind of socket does not tell. A new column is a line there and one here.
+ * The columns in the order in which native/tcp_linux.cc writes them. Times are in milliseconds. NaN stands for a value
+ * that this kernel or this kind of socket does not report. A new column needs a line there and one here.
  */
 export const COLUMNS = [
-  'errno', // 0, or why TCP_INFO was refused
+  'errno', // 0, or the errno of TCP_INFO
   'outq', // Bytes that the peer's kernel has not acknowledged, sent or not
-  'state', // TCP state, the kernel's number
-  'congestionState', // tcp_ca_state, the kernel's number
-  'retransmits', // Timeouts in a row without an ACK of new data
-  'probes', // Keepalive or window probes in a row without an answer
-  'backoff', // Doublings of the timeout in force
-  'rto', // The retransmission timeout in force, backed off
+  'state', // TCP state, as the kernel's number
+  'congestionState', // tcp_ca_state, as the kernel's number
+  'retransmits', // Consecutive timeouts without an ACK of new data
+  'probes', // Consecutive keepalive or window probes without an answer
+  'backoff', // How often the current timeout has been doubled
+  'rto', // The current retransmission timeout, backed off
   'unackedSegments', // Segments in flight
-  'lost', // Segments believed lost now
-  'lastDataSent', // Since data was last sent, retransmits included
-  'lastDataReceived', // Since data came from the peer
-  'lastAckReceived', // Since the last ACK
+  'lost', // Segments currently considered lost
+  'lastDataSent', // Time since data was last sent, including retransmits
+  'lastDataReceived', // Time since data last arrived from the peer
+  'lastAckReceived', // Time since the last ACK
   'rtt', // Smoothed round-trip time (RFC 6298)
-  'rttVariation', // Its mean deviation
+  'rttVariation', // Mean deviation of the round-trip time
   'congestionWindow', // Congestion window, segments
-  'totalRetransmits', // Segments retransmitted over the connection's life
-  'bytesAcked', // Bytes acknowledged over the connection's life
-  'bytesReceived', // Bytes received over the connection's life
-  'unsent', // Bytes that wait in the kernel to be sent
-  'minRtt', // The shortest round trip that was seen lately
-  'dataSegmentsSent', // Segments with data sent over the connection's life, retransmitted ones included
-  'deliveryRate', // Bytes a second, the latest measurement
-  'windowLimited', // Time that sending was held up by the peer's window, over the connection's life
-  'sendWindow', // The window that the peer offers, bytes
+  'totalRetransmits', // Segments retransmitted during the life of the connection
+  'bytesAcked', // Bytes acknowledged during the life of the connection
+  'bytesReceived', // Bytes received during the life of the connection
+  'unsent', // Bytes in the kernel that have not been sent
+  'minRtt', // The shortest recent round-trip time
+  'dataSegmentsSent', // Segments with data sent during the life of the connection, including retransmits
+  'deliveryRate', // Bytes per second, the latest measurement
+  'windowLimited', // Time for which the peer's window limited sending, during the life of the connection
+  'sendWindow', // The window that the peer advertises, bytes
 ] as const
 
-/** Numbers by which columns are read. */
+/** Indices of columns. */
 export type Columns<Name extends string> = Readonly<Record<Name, number>>
 
-/** Numbers the columns of a record. */
+/** Returns the index of each column of a record. */
 export function columnsOf<Name extends string>(names: readonly Name[]): Columns<Name> {
   const numbered = names.map((name, index) => [name, index])
   return Object.freeze(Object.fromEntries(numbered)) as Columns<Name>
 }
 
-/** Where each column of `COLUMNS` stands in a record. */
+/** The index of each column of `COLUMNS` in a record. */
 export const column = columnsOf(COLUMNS)
 
-/** Rows of numbers in one array, outside of the heap: ten thousand of them cost the garbage collector nothing. */
+/** Rows of numbers in one array outside the heap, so that ten thousand of them cost the garbage collector nothing. */
 export class Table {
-  /** The whole array; another one after the next `allocate`. */
+  /** The whole array. `allocate` may replace it. */
   numbers: Float64Array
   readonly #width: number
   #used = 0
@@ -59,24 +59,24 @@ export class Table {
     this.numbers = new Float64Array(rows * width)
   }
 
-  /** Where a new row starts; it is full of NaN. */
+  /** Allocates a row, filled with NaN, and returns its start. */
   allocate(): number {
     const start = this.#free.pop() ?? this.#grow()
     this.numbers.fill(Number.NaN, start, start + this.#width)
     return start
   }
 
-  /** Takes a row back. */
+  /** Frees a row. */
   release(start: number): void {
     this.#free.push(start)
   }
 
-  /** The number in a column of the record or row that begins at `start`; NaN beyond the table. */
+  /** The number in a column of the record or row that begins at `start`; NaN outside the table. */
   get(start: number, column: number): number {
     return this.numbers[start + column] ?? Number.NaN
   }
 
-  /** Beyond the table nothing is written. */
+  /** Writes a number. Does nothing outside the table. */
   set(start: number, column: number, value: number): void {
     this.numbers[start + column] = value
   }
@@ -97,8 +97,8 @@ let fds = new Int32Array(64)
 let places = new Int32Array(64)
 
 /**
- * Asks the kernel about all of the sockets with one native call, and has each record written where `starts` says. Without the
- * addon nothing is written.
+ * Reads all sockets with one native call and writes each record at its index in `starts`. Without the addon, writes
+ * nothing.
  */
 export function readInto(
   table: Table,

@@ -1,37 +1,39 @@
-// The head of a stream's response, and of the 503 in place of one: what goes into it, what is taken off, what is refused.
+// The head of a stream's response, and of the 503 that replaces one: which headers it gets, which are removed, which
+// are rejected.
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http'
 import { TcpSseError } from '../internal/errors.js'
 
 type OwnHeaders = Readonly<Record<string, string | number | readonly string[]>> | undefined
 
-/** What a transport needs to know of a stream's options. */
+/** The options of a stream that a transport needs. */
 export interface TransportSettings {
-  /** Further response headers; they win over the stream's own. */
+  /** Additional response headers. They override the stream's own. */
   readonly headers: OwnHeaders
   readonly fastPath: boolean
 }
 
-/** Why a request gets 503 in place of a stream. */
+/** Why a request gets 503 instead of a stream. */
 export interface Refusal {
   readonly reason: 'drained' | 'refused'
-  /** Seconds, for `Retry-After`. */
+  /** The value of `Retry-After`, in seconds. */
   readonly retryAfter: number
-  /** The body of the answer. */
+  /** The body of the response. */
   readonly message: string
 }
 
-/** Anything but the head is refused: `no-transform` keeps compressors away, the X- header nginx's buffer. */
+/** The stream's own headers. `no-transform` keeps compressors away, and the X- header disables nginx's buffer. */
 const HEADERS = {
-  // Without a charset some clients decode `text/*` as ISO-8859-1.
+  // Without a charset, some clients decode `text/*` as ISO-8859-1.
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
 }
 
 /**
- * The head of a stream. The application's own headers win, however they are spelt (RFC 9110, 5.1).
+ * The head of a stream. The application's headers override the stream's own; names are case-insensitive (RFC 9110,
+ * 5.1).
  *
- * @param multiplexed - whether it goes over HTTP/2, which has no Connection header (RFC 9113, 8.2.2)
+ * @param multiplexed - whether the response uses HTTP/2, which has no Connection header (RFC 9113, 8.2.2)
  */
 export function headOf(own: OwnHeaders = {}, multiplexed = false): OutgoingHttpHeaders {
   const head: OutgoingHttpHeaders = { ...HEADERS }
@@ -44,12 +46,12 @@ export function headOf(own: OwnHeaders = {}, multiplexed = false): OutgoingHttpH
 }
 
 /**
- * An empty comment that goes with each stream's head, as a part of it: some proxies and clients hold the head back until
- * the first byte of the body comes.
+ * An empty comment that is sent with each stream's head: some proxies and clients hold the head back until the first
+ * byte of the body arrives.
  */
 export const FIRST_BYTES: Buffer = Buffer.from(':\n\n')
 
-/** In place of the stream's own head; the application's further headers (CORS) stay. */
+/** Replaces the stream's own headers in a 503. The application's additional headers (CORS) stay. */
 const REFUSED: OutgoingHttpHeaders = {
   'content-type': 'text/plain; charset=utf-8',
   'cache-control': 'no-store',
@@ -59,9 +61,9 @@ const REFUSED: OutgoingHttpHeaders = {
 export const REFUSED_STATUS = 503 as const
 
 /**
- * The answer to a request that is turned away.
+ * The response to a rejected request.
  *
- * @param closes - whether the connection can be closed by a header, as that of HTTP/1 can
+ * @param closes - whether a header can close the connection, as in HTTP/1
  */
 export function refusedAnswer(
   headers: OwnHeaders,
@@ -74,7 +76,7 @@ export function refusedAnswer(
     ...REFUSED,
   }
   head['retry-after'] = String(retryAfter)
-  // A server that goes would have to wait for the connection's next request.
+  // Otherwise a server that shuts down would have to wait for the connection's next request.
   if (reason === 'drained' && closes) head.connection = 'close'
   return { head, body: `${message}\n` }
 }
@@ -85,7 +87,7 @@ function without(head: OutgoingHttpHeaders, names: object): OutgoingHttpHeaders 
   )
 }
 
-/** What is about an HTTP/1 connection; HTTP/2 forbids it (RFC 9113, 8.2.2), and Node throws an error of its own. */
+/** Headers of an HTTP/1 connection. HTTP/2 forbids them (RFC 9113, 8.2.2), and Node would throw its own error. */
 const OF_CONNECTION: readonly string[] = [
   'connection',
   'http2-settings',
@@ -95,7 +97,7 @@ const OF_CONNECTION: readonly string[] = [
   'upgrade',
 ]
 
-/** A response, as far as its headers are concerned. */
+/** The header methods of a response. */
 interface Headed {
   hasHeader(name: string): boolean
   setHeader(name: string, value: string): unknown
@@ -103,8 +105,8 @@ interface Headed {
 }
 
 /**
- * Takes off the response what cannot go with a stream, or with the 503 in its place: what is about another body, an
- * upstream's perhaps, and what its protocol forbids.
+ * Removes headers that a stream, or the 503 that replaces it, cannot have: those that describe another body, such as an
+ * upstream's, and those that the protocol forbids.
  */
 export function takeOff(
   res: Headed,
@@ -116,7 +118,7 @@ export function takeOff(
   remove('content-length')
   if (coding) remove('content-encoding')
   if (version.startsWith('2')) for (const name of OF_CONNECTION) remove(name)
-  // A response of HTTP/1.1 from which it was removed gets no chunks from Node any more.
+  // If the header was removed from an HTTP/1.1 response, Node would no longer send chunks.
   if (version !== '1.1') remove('transfer-encoding')
   else if (res.hasHeader('transfer-encoding')) res.setHeader('transfer-encoding', 'chunked')
 }
@@ -129,12 +131,12 @@ export function refuseBodyless(status: number, cause?: unknown): void {
   if (!BODYLESS.has(status) && !(status >= 100 && status < 200)) return
   throw new TcpSseError(
     'ERR_STATUS_WITHOUT_BODY',
-    `The response has status ${status}, which has no body and so cannot carry an event stream.`,
+    `The response has status ${status}, which has no body and cannot carry an event stream. Set another status.`,
     { cause },
   )
 }
 
-/** What HTTP/2 in Node takes one value of; it throws an error of its own for an array of several. */
+/** Headers that may have only one value in Node's HTTP/2, which would throw its own error for several. */
 const SINGLE =
   /^(access-control-(allow-credentials|max-age|request-method)|age|(proxy-)?authorization|content-(encoding|language|location|md5|range|type)|date|dnt|etag|expires|from|host|if-.*|last-modified|location|max-forwards|range|referer|retry-after|tk|upgrade-insecure-requests|user-agent|x-content-type-options)$/
 
@@ -147,10 +149,10 @@ export function checkForHttp2(own: OwnHeaders = {}): void {
   for (const [name, value] of Object.entries(own)) {
     const lower = name.toLowerCase()
     if (lower !== 'connection' && OF_CONNECTION.includes(lower)) {
-      throw badHeader(name, 'is a header of HTTP/1 connections, which HTTP/2 forbids')
+      throw badHeader(name, 'describes an HTTP/1 connection and is forbidden in HTTP/2: remove it')
     }
     if (Array.isArray(value) && value.length !== 1 && SINGLE.test(lower)) {
-      throw badHeader(name, 'takes one value over HTTP/2')
+      throw badHeader(name, 'must have a single value over HTTP/2')
     }
   }
 }

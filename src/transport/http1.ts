@@ -1,9 +1,9 @@
-// A response over HTTP/1, plain or TLS: while it lasts, the connection is its own.
+// A response over HTTP/1, plain or TLS. While it lasts, it has the connection to itself.
 //
-// Its bytes go one of two ways. Directly: into the batch of this tick (fast/batch.ts) or by a cohort (fast/cohort.ts), past
-// Node's streams. Ordinarily: through the response, as any application writes. What waits in the batch is always older than what
-// Node holds, because nothing is added to it while Node holds anything; and before Node writes to the connection the batch is
-// sent, because the connection's handle says so first (`onTouch`).
+// Its bytes take one of two paths. The direct path bypasses Node's streams: bytes go into the batch of this tick
+// (fast/batch.ts) or are sent by a cohort (fast/cohort.ts). The ordinary path writes to the response, as any
+// application does. Bytes in the batch are always older than bytes that Node holds, because nothing is added to the
+// batch while Node holds any. Before Node writes to the connection, its handle calls `onTouch`, which sends the batch.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { discardUnread } from '../internal/unread-body.js'
@@ -36,7 +36,7 @@ function onFinish(this: PeerEndCarrier): void {
   this[TRANSPORT]?.onFinish()
 }
 
-/** `0`, and two line ends. */
+/** The length of the last chunk: `0` and two line ends. */
 const LAST_CHUNK = 5
 
 /** A transport over `node:http` and `node:https`. */
@@ -46,15 +46,15 @@ export class Http1Transport
 {
   start: number | undefined = undefined
   position: number | undefined = undefined
-  /** Whether events may go past Node's streams; nothing goes after our own end. */
+  /** Which path events take. Nothing is written after this stream's own end. */
   #way: 'ordinary' | 'direct' | 'ended' = 'ordinary'
   row = -1
   waiting = 0
   #direct = 0
   seat: Seat | undefined = undefined
-  /** What the kernel would not take is on the ordinary path, and not through yet. */
+  /** Whether bytes that the kernel did not accept are still being written on the ordinary path. */
   #short = false
-  /** Whether a response without a socket has said that it is finished. */
+  /** Whether a response without a socket has emitted `finish`. */
   #finished = false
 
   get multiplexed(): boolean {
@@ -79,15 +79,16 @@ export class Http1Transport
   }
 
   /**
-   * Node counts what a socket was given. If that is not what we gave it, somebody else writes, or something between
-   * changes what we write: then nothing is known, now and later.
+   * Compares this transport's count of bytes with Node's. If they differ, other code has written to the connection or
+   * has changed what this transport wrote. Positions are then unknown from now on.
    */
   check(): void {
     this.seat?.settle()
     const { socket, res, position } = this
     if (position === undefined || socket === undefined) return
-    // A socket that is gone has forgotten what it had not written yet, and one that is about to end takes nothing more: the
-    // response keeps it. After our own end nothing is asked any more.
+    // Skip the check for a destroyed socket, which has forgotten its unwritten bytes, for a socket that is about to end
+    // and accepts no more, so that the response keeps the bytes, and after this stream's own end, when the position is
+    // no longer used.
     if (socket.destroyed || !socket.writable || this.#way === 'ended') return
     const end = res.writableEnded && res.chunkedEncoding ? LAST_CHUNK : 0
     if (position + end === wireOffset(socket) + this.waiting) return
@@ -101,7 +102,7 @@ export class Http1Transport
     super.end()
   }
 
-  /** What a cohort has sent is in it: the monitor asks for it, to see whether anything was written. */
+  /** The monitor reads this to learn whether anything was written, so it includes the bytes that a cohort has sent. */
   get direct(): number {
     this.seat?.settle()
     return this.#direct
@@ -111,13 +112,13 @@ export class Http1Transport
     this.#direct = bytes
   }
 
-  /** The connection is about to be written to by somebody else, or to be closed. */
+  /** Called before other code writes to the connection or closes it. */
   onTouch(): void {
     this.seat?.leave()
     if (this.row >= 0) sharedBatch.flush()
   }
 
-  /** What the batch could not send goes the ordinary way. */
+  /** Writes the bytes that the batch could not send on the ordinary path. */
   onPartialWrite(rest: Buffer, errno: number): void {
     this.#short = true
     this.waiting += rest.length
@@ -130,7 +131,7 @@ export class Http1Transport
     this.#direct -= bytes
   }
 
-  /** It says when it has gone, or what is wrong. */
+  /** The write's callback reports the end or an error. */
   takeRest(rest: Buffer, errno: number): boolean {
     const socket = this.socket as Socket
     this.waiting -= rest.length
@@ -141,7 +142,7 @@ export class Http1Transport
     }
     socket.write(rest, (error) => {
       this.#short = false
-      // Node reports a write that a destroyed socket has cut off as a success.
+      // If the socket is destroyed, Node reports an aborted write as a success.
       if (!error && !socket.destroyed) this.listener?.onDrain()
     })
     this.listener?.onBlocked()
@@ -164,7 +165,7 @@ export class Http1Transport
     return this.res.writableNeedDrain
   }
 
-  /** Head and first byte go as one segment. */
+  /** Sends the head and the first byte in one segment. */
   override open(settings: TransportSettings): void {
     const { socket } = this.res
     socket?.cork()
@@ -177,7 +178,7 @@ export class Http1Transport
 
   protected opened({ fastPath }: TransportSettings): void {
     const { res, socket } = this
-    // An earlier response on the connection may not be finished: ours has no place in its bytes yet.
+    // If an earlier response on the connection is unfinished, this one has no position in its bytes yet.
     if (socket === undefined || res.socket !== socket || res.hasHeader('content-encoding')) return
     if (!tellsAcknowledgements(socket)) return
     this.start = wireOffset(socket)
@@ -190,7 +191,7 @@ export class Http1Transport
 
   watchPeerEnd(): void {
     const socket = this.socket as PeerEndCarrier & Socket
-    // A stream's last account asks for it too, after the transport was told to stop.
+    // The final account of a stream calls this too, after the transport has stopped.
     if (this.start === undefined || this.listener === undefined) return
     if (socket[TRANSPORT] === this) return
     socket[TRANSPORT] = this
@@ -215,7 +216,7 @@ export class Http1Transport
 
   override listen(listener: TransportListener | undefined): void {
     super.listen(listener)
-    // An injected request's response (light-my-request) says so, and nothing else that could be asked.
+    // The response of an injected request (light-my-request) reports its end only in this way.
     if (listener !== undefined && this.socket === undefined) this.res.on('finish', onFinish)
   }
 
@@ -231,11 +232,11 @@ export class Http1Transport
 
   claimDescriptor(): number {
     const { res, socket } = this
-    // A timer of the application's counts writes through Node's streams, and the batch tells it of ours.
+    // A cohort does not update the application's idle timer; the batch does.
     if (!this.#goesDirectly(0) || !res.chunkedEncoding || socket === undefined || socket.timeout) {
       return -1
     }
-    // Somebody may have put another handle into the socket: then it is that one's descriptor.
+    // Other code may have put another handle into the socket, whose descriptor this would be.
     if (!occupy(socket, this)) return -1
     this.onTouch()
     this.check()
@@ -258,7 +259,7 @@ export class Http1Transport
   }
 
   writeText(text: string): number {
-    // UTF-8 takes three bytes at most for each of a string's units.
+    // UTF-8 needs at most three bytes for each UTF-16 unit.
     if (!this.#goesDirectly(text.length * 3)) {
       const bytes = Buffer.from(text)
       return this.#writeOrdinarily(bytes) ? bytes.length : -bytes.length
@@ -280,20 +281,23 @@ export class Http1Transport
     if (this.position !== undefined) this.position += length
   }
 
-  /** Whether the kernel takes it is known after the tick, or when there is so much that it matters before. */
+  /** Returns whether the kernel keeps up. This is known after the tick, or earlier if the amount requires a flush. */
   #keepsUp(): boolean {
     if (this.waiting >= FLUSH_AT) sharedBatch.flush()
     return !this.#short
   }
 
-  /** Plain TCP, our response is the socket's, nothing is queued, nobody has overridden a method that is bypassed. */
+  /**
+   * Whether bytes can take the direct path: plain TCP, this response is the socket's current one, nothing is queued,
+   * and no bypassed method has been overridden.
+   */
   #goesDirectly(length: number): boolean {
     if (this.#way !== 'direct' || length > LARGEST_PIECE) return false
     this.seat?.leave()
     if (!sharedBatch.fits(length)) sharedBatch.flush()
     const socket = this.socket as Socket
     return (
-      // The response's: since Node 26 it holds back what was written in this tick itself. The socket's is in it.
+      // Since Node 26, the response itself holds back what was written in this tick. Its length includes the socket's.
       this.res.writableLength === 0 &&
       !this.res.writableEnded &&
       !socket.destroyed &&
@@ -312,18 +316,21 @@ export class Http1Transport
   }
 
   /**
-   * A body larger than the receive window keeps the client's FIN from ever arriving, and its kernel goes on answering:
-   * no look at our side of the connection can tell. So a body that nobody has begun to read is discarded, as Node itself
-   * does when a response ends. One that the application has paused is its own: only a write can tell then.
+   * Discards an unread request body. A body larger than the receive window prevents the client's FIN from arriving,
+   * while its kernel keeps answering, so a sample of this side cannot detect it. Node itself discards the body when a
+   * response ends. If the application has paused the body, it stays: then only a write can detect the end.
    */
   protected override discardBody(): void {
     discardUnread(this.req)
   }
 
-  /** The head has promised to keep the connection, and clients come back on it, to a server that has only a 503 left. */
+  /**
+   * Closes the connection after this response. The head allowed reuse, and clients would send their next request to a
+   * server that only answers 503.
+   */
   closeConnectionAfter(): void {
     const { socket } = this.req
-    // A Duplex that an application has handed to the server has no `destroySoon`: as Node ends such a one.
+    // A Duplex that the application passed to the server has no `destroySoon`. Node ends it in the same way.
     this.res.once('close', () => (socket.destroySoon ? socket.destroySoon() : socket.end()))
   }
 
@@ -333,5 +340,8 @@ export class Http1Transport
   }
 }
 
-/** So much of one stream in one tick is sent before its end: a producer must learn in time that the client is behind. */
+/**
+ * If one stream writes this many bytes in one tick, they are sent at once, so that the producer learns in time that the
+ * client is behind.
+ */
 const FLUSH_AT = 16 * 1024

@@ -1,4 +1,4 @@
-// One stream of an HTTP/2 connection; the others on it live on.
+// One stream of an HTTP/2 connection. The other streams are independent of it.
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { StallClock } from '../liveness/stall-clock.js'
@@ -11,20 +11,20 @@ import type { TransportSample } from './transport.js'
 /** RFC 9113, 7: the stream is no longer needed. */
 const HTTP2_CANCEL = 8
 
-/** The largest DATA frame that every client takes (RFC 9113, 4.2). */
+/** The largest DATA frame that every client accepts (RFC 9113, 4.2). */
 const SLICE = 16_384
 
-/** A transport over `node:http2`'s compatibility API. What its client has acknowledged cannot be known. */
+/** A transport over the compatibility API of `node:http2`. Acknowledgements are unknown. */
 export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2ServerResponse> {
   readonly multiplexed = true
   readonly #stream: ServerHttp2Stream
   readonly #stall = new StallClock()
   #firstLookAt: number | undefined
-  /** Writes that Node has reported as sent, at all and at the last look. */
+  /** The number of writes that Node has reported as sent: in total, and at the last sample. */
   #sent = 0
   #sentBefore = 0
   #pendingBefore = 0
-  /** What is left of a large event. */
+  /** The rest of a large event. */
   #rest: Buffer | undefined
 
   constructor(res: Http2ServerResponse, socket: Socket | undefined) {
@@ -33,7 +33,10 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
     this.timed = res.stream.session
   }
 
-  /** A stream that the client has closed counts as finished for Node; its error code and who ended it tell. */
+  /**
+   * Node also counts a stream that the client has closed as finished. The error code and who ended the stream
+   * distinguish the two.
+   */
   protected get finished(): boolean {
     const { writableEnded, writableFinished } = this.res
     return writableEnded && writableFinished && this.#stream.rstCode === 0
@@ -44,14 +47,14 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
     return (this.#stream.bufferSize ?? 0) + (this.#rest?.length ?? 0)
   }
 
-  /** Kept: a stream that has ended does not know its session any more. */
+  /** Stored here, because a stream that has ended no longer has its session. */
   protected readonly timed: Timed | undefined
 
   protected get gone(): boolean {
     return this.#stream.destroyed
   }
 
-  /** For a HEAD request the response counts as finished before it has begun. */
+  /** For a HEAD request, Node counts the response as finished before it has begun. */
   protected get ended(): boolean {
     return this.#stream.destroyed || this.#stream.closed
   }
@@ -62,11 +65,13 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
 
   protected opened(): void {}
 
-  /** Node tells how far a stream has come by whole writes only: a large event goes slice by slice. */
+  /**
+   * Writes bytes. Node reports the progress of a stream only by whole writes, so a large event is written in slices.
+   */
   override write(bytes: Buffer): boolean {
-    // Somebody has overridden it, a compressor for one: what goes past would not be what the head promises.
+    // Other code, such as a compressor, has overridden the methods. A write past it would contradict the head.
     if (!isBypassable(this.res)) return super.write(bytes)
-    // What comes while slices wait comes after them.
+    // Bytes that arrive while slices wait are appended to them.
     if (this.#rest !== undefined) {
       this.#rest = Buffer.concat([this.#rest, bytes])
       return false
@@ -82,7 +87,7 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
     return false
   }
 
-  /** Hands on what waits in slices at once: the application writes to the response itself, or ends it. */
+  /** Writes the waiting slices at once, because the application writes to the response itself or ends it. */
   flush(): void {
     const rest = this.#rest
     if (rest === undefined) return
@@ -94,10 +99,10 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
     if (this.#rest === undefined) super.drained()
   }
 
-  /** HTTP/2 has a window for each stream, which the connection's progress says nothing of. */
+  /** HTTP/2 has a window for each stream, about which the connection's progress says nothing. */
   protected stalledFor({ loopTime, stalledFor: connection }: TransportSample): number {
     const { buffered: pending } = this
-    // Somebody else's last writes tell nobody here when they are sent; but then less waits.
+    // The last writes of other code are not reported here when they are sent. Fewer bytes wait then.
     const moved = this.#sent !== this.#sentBefore || pending < this.#pendingBefore
     this.#sentBefore = this.#sent
     this.#pendingBefore = pending
@@ -110,13 +115,13 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
     this.#onSent()
   }
 
-  /** GOAWAY: clients open another connection for what comes next, and what is open here goes on. */
+  /** Sends GOAWAY: clients open another connection for new requests, and open streams continue. */
   closeConnectionAfter(): void {
     this.#stream.session?.close()
   }
 
   destroy(entirely: boolean): void {
-    // `close` alone would leave what waits in memory for as long as the client takes none of it.
+    // `close` alone would keep the waiting bytes in memory for as long as the client reads none of them.
     this.#stream.close(HTTP2_CANCEL)
     this.#stream.destroy()
     if (entirely && this.socket !== undefined) resetConnection(this.socket)

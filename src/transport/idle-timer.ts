@@ -1,9 +1,9 @@
-// Node's idle timers, which a server sets on its connections: they must not end a stream that is quiet for a while.
+// Holds the idle timers that a server sets on its connections. They must not end a stream that is quiet for a while.
 import type { Http2Session } from 'node:http2'
 
 /** A socket or an HTTP/2 session. */
 export interface Timed extends Pick<Http2Session, 'destroyed' | 'setTimeout'> {
-  /** Milliseconds; 0 or `undefined` for none. */
+  /** The timer in milliseconds; 0 or `undefined` if there is none. */
   timeout?: number | undefined
 }
 
@@ -15,9 +15,9 @@ interface Held {
 const held = new WeakMap<Timed, Held>()
 
 /**
- * Switches a connection's idle timer off while a stream is on it. What the application sets after that stays.
+ * Disables a connection's idle timer while it carries a stream. A timer that the application sets later stays.
  *
- * @returns whether there was one, so that `giveBack` is due
+ * @returns whether there was a timer, so that `giveBackIdleTimer` must be called
  */
 export function holdIdleTimer(connection: Timed): boolean {
   const { timeout = 0 } = connection
@@ -32,7 +32,7 @@ export function holdIdleTimer(connection: Timed): boolean {
   return true
 }
 
-/** The last of its streams has ended. Node or the application may have set another timer by now. */
+/** Restores the timer after the last stream of the connection, unless Node or the application has set another one. */
 export function giveBackIdleTimer(connection: Timed): void {
   const before = held.get(connection)
   if (before === undefined) return

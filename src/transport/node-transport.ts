@@ -1,4 +1,4 @@
-// What the transports over HTTP/1 and HTTP/2 share.
+// The common part of the transports over HTTP/1 and HTTP/2.
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
@@ -23,19 +23,21 @@ import type { Ledger, Transport, TransportListener, TransportSample } from './tr
 
 /** A request of `node:http`, `node:https` or `node:http2`. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest
-/** A response of the same. */
+/** A response of `node:http`, `node:https` or `node:http2`. */
 export type NodeResponse = ServerResponse | Http2ServerResponse
 
-/** What both kinds of response have, which their types do not agree about, and what a compressor adds. */
+/** Methods that both kinds of response have with different types, and a method that a compressor adds. */
 interface Written {
   write(bytes: Buffer): boolean
   flush?(): void
 }
 
-/** The transport of a response or of a connection: one listener for all of them, and none made for each. */
+/**
+ * The property that holds the transport of a response or a connection. It allows one listener function for all of them.
+ */
 export const TRANSPORT = Symbol('tcp-sse.transport')
 
-/** What carries a transport. */
+/** An object that has a transport. */
 export interface Carrier {
   [TRANSPORT]?: NodeTransport<NodeRequest, NodeResponse> | undefined
 }
@@ -44,7 +46,7 @@ function onClose(this: Carrier): void {
   this[TRANSPORT]?.onClose()
 }
 
-/** A request and a response of Node's, as a transport. */
+/** A transport over Node's request and response. */
 export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeResponse>
   implements Transport
 {
@@ -52,7 +54,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   readonly socket: Socket | undefined
   protected listener: TransportListener | undefined = undefined
   #onDrain: (() => void) | undefined = undefined
-  /** Whether the connection's idle timer is off for this response. */
+  /** Whether this response holds the connection's idle timer. */
   #holds = false
 
   constructor(res: Res, socket: Socket | undefined) {
@@ -69,18 +71,18 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   abstract readonly buffered: number
   abstract closeConnectionAfter(): void
   abstract destroy(entirely: boolean): void
-  /** Whether everything was handed over and the end was sent. */
+  /** Whether everything was passed on and the end was sent. */
   protected abstract readonly finished: boolean
   protected abstract stalledFor(look: TransportSample): number
-  /** What has the idle timer: the socket, or the session. */
+  /** The object with the idle timer: the socket or the session. */
   protected abstract readonly timed: Timed | undefined
-  /** Whether the response itself is over. */
+  /** Whether the response has ended. */
   protected abstract readonly ended: boolean
-  /** Whether it is, and its `close` has been emitted. */
+  /** Whether the response has ended and emitted `close`. */
   protected abstract readonly gone: boolean
-  /** Whether Node has yet to say that there is room again. */
+  /** Whether Node will still emit `drain`. */
   protected abstract readonly needsDrain: boolean
-  /** The head has just been written. */
+  /** Called after the head was written. */
   protected abstract opened(settings: TransportSettings): void
 
   get ledger(): Ledger | undefined {
@@ -91,7 +93,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
     return !this.res.writableEnded && !this.res.destroyed
   }
 
-  /** Not asked of the request: it counts as destroyed as soon as its body has been read. */
+  /** Does not check the request, which counts as destroyed as soon as its body has been read. */
   get over(): 'finished' | 'gone' | undefined {
     const { socket } = this
     const isOver = this.ended || socket?.destroyed || socket?.readableEnded
@@ -99,26 +101,26 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
     return this.finished ? 'finished' : 'gone'
   }
 
-  /** Writes the head. A HEAD request gets that and nothing else. */
+  /** Writes the head. The response to a HEAD request has nothing else. */
   open(settings: TransportSettings): void {
     const { req, res } = this
     refuseBodyless(res.statusCode)
     this.makeFit(settings)
-    // Not by `setHeader`, whose table would stay in memory as long as the stream.
+    // Do not use `setHeader`: its table would stay in memory as long as the stream.
     const head = headOf(settings.headers, this.multiplexed)
     ;(res as ServerResponse).writeHead(res.statusCode, head)
     if (req.method === 'HEAD') {
       res.end()
       return
     }
-    // HTTP/2's compatibility response has it too; its types do not say so.
+    // The compatibility response of HTTP/2 has this method, but its type does not.
     ;(res as unknown as { flushHeaders(): void }).flushHeaders()
     this.write(FIRST_BYTES)
     this.prepare()
     this.opened(settings)
   }
 
-  /** Answers with 503 in place of a stream. */
+  /** Answers with 503 instead of a stream. */
   refuse(settings: TransportSettings, refusal: Refusal): void {
     this.makeFit(settings)
     const { multiplexed } = this
@@ -128,24 +130,27 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   }
 
   /**
-   * Takes off the response what a stream cannot have. Nothing has been done to it where that throws.
+   * Checks the response and removes headers that a stream cannot have. If this throws, the response is unchanged.
    *
-   * @throws {TcpSseError} `ERR_HEADERS_SENT`; `ERR_OPTION_VALUE` for a header that the protocol does not allow
+   * @throws {TcpSseError} `ERR_HEADERS_SENT`; `ERR_OPTION_VALUE` for a header that the protocol forbids
    */
   makeFit({ headers }: TransportSettings): void {
     const { res, multiplexed } = this
     if (res.headersSent || res.writableEnded) {
-      throw new TcpSseError('ERR_HEADERS_SENT', 'The response has been started by somebody else.')
+      throw new TcpSseError(
+        'ERR_HEADERS_SENT',
+        'The response has already been started or ended. Create the stream before anything is written.',
+      )
     }
     if (multiplexed) checkForHttp2(headers)
-    // Where somebody has overridden Node's methods, that may be who encodes.
+    // If Node's methods have been overridden, the overriding code may do the encoding.
     takeOff(res, { version: this.req.httpVersion, coding: isBypassable(res) })
   }
 
-  /** Somebody else writes here, and has been able to write more. */
+  /** Called when other code that writes to the response has made progress. */
   noteProgress(): void {}
 
-  /** Makes the connection fit for a response that lasts. Any Duplex can carry one; only a socket has these. */
+  /** Prepares the connection for a long response. A Duplex can carry one too, but only a socket has these methods. */
   prepare(): void {
     const { timed } = this
     if (timed !== undefined) this.#holds = holdIdleTimer(timed)
@@ -171,10 +176,12 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
     return this.stalledFor(look)
   }
 
-  /** A body that waits in one response of several hides nothing: the session reads on. */
+  /** An unread body hides nothing by default: an HTTP/2 session keeps reading. */
   protected discardBody(): void {}
 
-  /** Puts back listeners that an application has removed with `removeAllListeners`, and tells what has been missed. */
+  /**
+   * Restores listeners that the application has removed with `removeAllListeners`, and reports events that were missed.
+   */
   #isGone(): boolean {
     if (this.gone) {
       this.onClose()
@@ -182,7 +189,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
     }
     const emitter: EventEmitter = this.res
     if (emitter.listenerCount('close', onClose) === 0) emitter.on('close', onClose)
-    // Behind a compressor it is somewhere else.
+    // A compressor has moved the listener.
     if (this.#onDrain === undefined || Object.hasOwn(emitter, 'on')) return false
     if (emitter.listenerCount('drain', this.#onDrain) > 0) return false
     emitter.on('drain', this.#onDrain)
@@ -201,16 +208,16 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   write(bytes: Buffer): boolean {
     const res = this.res as unknown as Written
     const room = res.write(bytes)
-    // The `compression` middleware puts it there. Node's own of that name, deprecated and long gone, was a prototype's.
+    // The `compression` middleware adds this method. Node's deprecated method of the same name was on a prototype.
     if (Object.hasOwn(res, 'flush')) flushSoon(res)
     if (!room) this.awaitDrain()
     return room
   }
 
   /**
-   * Listens for Node's word that there is room again: from the first time that there is none, so that an idle response
-   * carries nothing for it. Its own closure, and kept to the end: the `compression` middleware moves this listener to a
-   * stream of its own, where neither `this` nor `off` reach it.
+   * Listens for `drain`, from the first write that returns `false`, so that an idle response has no listener for it.
+   * The listener is a closure that stays until the end: the `compression` middleware moves it to a stream of its own,
+   * where neither `this` nor `off` work.
    */
   protected awaitDrain(): void {
     if (this.#onDrain !== undefined) return
@@ -219,12 +226,12 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   }
 
   end(): void {
-    // Nobody looks at the stream any more when its connection has its own options back.
+    // The connection's own options are restored, so the stream is no longer sampled: check it now.
     this.#isGone()
     this.res.end()
   }
 
-  /** Node has room again. */
+  /** Called on `drain`. */
   protected drained(): void {
     this.listener?.onDrain()
   }
@@ -236,9 +243,9 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
 }
 
 /**
- * What Node does for each tick's first write. Node 26 corks the response in place of the connection, and makes one chunk
- * of all that is written until the tick's end: where an event ends on the wire, nobody could tell then. It leaves a
- * connection alone that is corked already.
+ * Corks the connection for this tick, as Node does for the first write of a tick. Node 26 corks the response instead,
+ * and makes one chunk of everything written in the tick, so that the position of an event's end would be unknown. It
+ * does not do this for a connection that is already corked.
  */
 export function corkForThisTick(socket: Socket | null): void {
   if (socket === null || socket.writableCorked > 0) return
@@ -252,7 +259,10 @@ function uncork(socket: Socket): void {
 
 const toFlush = new Set<Written>()
 
-/** A compressor keeps small writes to itself; once a tick is enough, and compresses a burst as one. */
+/**
+ * Schedules a flush, because a compressor holds small writes back. One flush per tick is enough, and compresses a burst
+ * as a whole.
+ */
 function flushSoon(res: Written): void {
   if (toFlush.size === 0) callAtEndOfTick(flushAll, toFlush)
   toFlush.add(res)
@@ -260,12 +270,12 @@ function flushSoon(res: Written): void {
 
 function flushAll(responses: Set<Written>): void {
   const all = [...responses]
-  // First: whatever a `flush` does, the next write asks for the next one.
+  // Clear the set first: the next write must request the next flush, even if a `flush` throws or writes.
   responses.clear()
   for (const res of all) isolated(() => res.flush?.())
 }
 
-/** Any of the transports over a response of Node's. */
+/** A transport over any of Node's responses. */
 export type AnyNodeTransport =
   | NodeTransport<IncomingMessage, ServerResponse>
   | NodeTransport<Http2ServerRequest, Http2ServerResponse>

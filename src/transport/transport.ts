@@ -1,103 +1,119 @@
-// A response as something to write to: ten members, and two capabilities that only some responses have.
+// The interface to a response: ten members, and two capabilities that only some responses have.
 import type { Socket } from 'node:net'
 
-/** What a transport tells its stream. */
+/** Gets the events of a transport. */
 export interface TransportListener {
-  /** There is room again after a `write` that returned `false`. */
+  /** More can be written after a `write` that returned `false`. */
   onDrain(): void
-  /** What `write` took could not all be handed on: no more until `onDrain`. */
+  /** Some of the written bytes could not be passed on. Do not write more until `onDrain`. */
   onBlocked(): void
-  /** The client has sent its end; the connection still stands, for a last look at it. */
+  /** The client has sent FIN. The connection still exists, so it can be sampled once more. */
   onPeerEnd(): void
-  /** Nothing can be written any more: the response has ended or its connection is gone. */
+  /** Nothing more can be written: the response has ended or its connection is gone. */
   onClose(): void
 }
 
-/** A response at a look of the monitor. */
+/** The state of a response at a sample of the monitor. */
 export interface TransportSample {
-  /** A clock that stands while the event loop is blocked: what the client takes then is not seen. */
+  /**
+   * A clock that stops while the event loop is blocked, because what the client accepts during that time is not
+   * observed.
+   */
   readonly loopTime: number
-  /** Milliseconds for which bytes have waited on the connection as a whole and none has moved. */
+  /** Milliseconds for which bytes have waited on the whole connection without progress. */
   readonly stalledFor: number
-  /** Whether a request body that nobody has begun to read is to be discarded: it may hide the client's FIN. */
+  /** Whether to discard an unread request body, which may hide the client's FIN. */
   readonly discardBody: boolean
 }
 
-/** Carries bytes to one client. It must report backpressure: no layer above can. */
+/** Carries bytes to one client. A transport must report back-pressure, because no layer above it can. */
 export interface Transport {
-  /** The connection beneath, where there is one that the kernel can be asked about. */
+  /** The connection of the response, if the kernel can be asked about it. */
   readonly socket: Socket | undefined
-  /** Whether bytes can still be written: the response has not been ended behind the stream's back. */
+  /** Whether bytes can still be written: other code has not ended the response. */
   readonly writable: boolean
-  /** `finished`: everything was handed over and the end was sent. `gone`: it ended in any other way. */
+  /**
+   * - `finished`: everything was passed on and the end was sent.
+   * - `gone`: the response ended in any other way.
+   */
   readonly over: 'finished' | 'gone' | undefined
-  /** Bytes of this response that wait in user space, below the stream. */
+  /** Bytes of this response in user space, below the stream. */
   readonly buffered: number
-  /** Present where the response's place in the connection's bytes is known. */
+  /** Present if the position of the response in the connection's bytes is known. */
   readonly ledger?: Ledger | undefined
-  /** Present where bytes can go to the kernel past Node's streams. */
+  /** Present if bytes can bypass Node's streams. */
   readonly fast?: FastPath | undefined
-  /** Starts to call the listener; `undefined` stops it, and leaves no listener of ours on anything. */
+  /** Sets the listener. `undefined` stops the calls and removes all of this library's listeners. */
   listen(listener: TransportListener | undefined): void
   /**
-   * Checks what only the transport sees, and puts back listeners that an application has removed.
+   * Checks what only the transport can see, and restores listeners that the application has removed.
    *
-   * @returns milliseconds for which this response's bytes have waited and none has moved; `undefined`: it is gone
+   * @returns milliseconds for which bytes of this response have waited without progress; `undefined` if the response is
+   * gone
    */
   sample(look: TransportSample): number | undefined
-  /** Takes the bytes. `false`: taken, and no more until `onDrain`. */
+  /** Accepts the bytes. `false`: they were accepted, but do not write more until `onDrain`. */
   write(bytes: Buffer): boolean
   /** Ends the response properly. */
   end(): void
-  /** Gives the response up at once. `entirely`: and the connection with it, if others are on it too. */
+  /** Ends the response at once. With `entirely`, also ends the connection, even if it carries other responses. */
   destroy(entirely: boolean): void
-  /** The server shuts down: the connection is to take no request after this one. */
+  /** Called during a shutdown: the connection must not accept another request after this one. */
   closeConnectionAfter?(): void
 }
 
-/** A response's place in the bytes of a connection that is its own while it lasts. */
+/** The position of a response in the bytes of its connection, which it has to itself. */
 export interface Ledger {
-  /** Where the body begins; `undefined` where that is not known, as under TLS. */
+  /** Offset at which the body begins; `undefined` if unknown, as under TLS. */
   readonly start: number | undefined
-  /** Where the last byte written ends, by our own count; `undefined` once that was found wrong. */
+  /**
+   * Offset of the end of the last byte written, by this library's count; `undefined` once the count was found to be
+   * wrong.
+   */
   readonly position: number | undefined
-  /** Compares our count with Node's. To be called before anything is concluded from `position`. */
+  /** Compares the count with Node's. Call this before you use `position`. */
   check(): void
-  /** Whether the client's kernel has acknowledged everything; `undefined` where that cannot be known. */
+  /** Whether the client's kernel has acknowledged everything; `undefined` if unknown. */
   isAcknowledged(): boolean | undefined
-  /** Starts to report the client's FIN, because something is on its way to it. */
+  /** Starts to report the client's FIN, because data is on its way to the client. */
   watchPeerEnd(): void
 }
 
-/** The way past Node's streams: see fast/batch.ts for events of one stream, fast/cohort.ts for broadcasts. */
+/** The path past Node's streams: see fast/batch.ts for events of one stream, fast/cohort.ts for broadcasts. */
 export interface FastPath {
-  /** Its place in a cohort, while it has one. */
+  /** Its seat in a cohort, while it has one. */
   seat: Seat | undefined
   /**
-   * Writes an event's text, like `write` with its bytes, without making them where it goes directly.
+   * Writes the text of an event, as `write` does with its bytes. On the direct path, no buffer is created.
    *
-   * @returns how many bytes it makes; negative: taken, and no more until `onDrain`
+   * @returns the number of bytes; negative if they were accepted, but no more must be written until `onDrain`
    */
   writeText(text: string): number
-  /** Whether a cohort may send here: nothing waits, and nothing of the application's would be left out. Returns the descriptor, or -1. */
+  /**
+   * Returns the descriptor if a cohort may send on it, else -1. It may if nothing waits and no code of the application
+   * would be bypassed.
+   */
   claimDescriptor(): number
-  /** The cohort has sent so many bytes, as chunks. */
+  /** The cohort has sent this many bytes, as chunks. */
   credit(bytes: number): void
-  /** So many of the bytes that are about to be credited were not taken by the kernel. */
+  /** The kernel did not accept this many of the bytes that are about to be credited. */
   holdBack(bytes: number): void
   /**
-   * Writes those the ordinary way, or ends the connection where `errno` is final.
+   * Writes the rest on the ordinary path, or ends the connection if `errno` is final.
    *
-   * @param errno - why nothing was taken, negative; 0 where the kernel has taken a part
-   * @returns whether the connection lives on
+   * @param errno - negative if the kernel accepted nothing; 0 if it accepted a part
+   * @returns whether the connection still exists
    */
   takeRest(rest: Buffer, errno: number): boolean
 }
 
-/** A member's place in a cohort. */
+/** A member's seat in a cohort. */
 export interface Seat {
-  /** Has the member told what the cohort has sent it. */
+  /** Credits the member with what the cohort has sent for it. */
   settle(): void
-  /** The same, and takes it out: something else is about to be written, or the descriptor to be closed. */
+  /**
+   * Does the same and removes the member, because other bytes are about to be written or the descriptor is about to be
+   * closed.
+   */
   leave(): void
 }

@@ -1,4 +1,4 @@
-// A web Response's body as a transport: bytes go into a ReadableStream, and somebody else's code carries them on.
+// The body of a web `Response` as a transport. Bytes go into a ReadableStream, which other code reads.
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
 import { StallClock } from '../liveness/stall-clock.js'
@@ -6,22 +6,22 @@ import { FIRST_BYTES } from './head.js'
 import type { AnyNodeTransport } from './node-transport.js'
 import type { Ledger, Transport, TransportListener, TransportSample } from './transport.js'
 
-/** A large event goes in pieces, so that its reader has something to wait between. */
+/** Large events are split into pieces, so that the reader can wait between them. */
 const PIECE = 16_384
 
-/** What a `WebTransport` needs to know. */
+/** Options of a `WebTransport`. */
 interface WebTransportOptions {
-  /** Bytes that wait in the body before `write` says that there is no room. */
+  /** Bytes that may wait in the body before `write` returns `false`. */
   readonly highWaterMark: number
-  /** Aborted when the client has gone, where no response of Node's can tell. */
+  /** Aborted when the client has gone, for bodies without a Node response. */
   readonly signal: AbortSignal
-  /** A HEAD request: there is no body. */
+  /** Whether this is a HEAD request, which has no body. */
   readonly headOnly: boolean
 }
 
-/** A transport over a ReadableStream. `below` is the Node response that its bytes end up in, where that is known. */
+/** A transport over a ReadableStream. `below` is the Node response that sends its bytes, if known. */
 export class WebTransport implements Transport, Ledger {
-  /** Another writer decides where on the wire the bytes go. */
+  /** Other code decides the position of the bytes on the wire. */
   readonly start = undefined
   readonly position = undefined
   /** `null` for a HEAD request. */
@@ -31,13 +31,13 @@ export class WebTransport implements Transport, Ledger {
   readonly #signal: AbortSignal
   #controller!: ReadableStreamDefaultController<Uint8Array>
   #listener: TransportListener | undefined
-  /** Our end is in the body. */
+  /** Whether the body was closed. */
   #ended: boolean
-  /** Whoever reads has stopped reading. */
+  /** Whether the reader has cancelled the body. */
   #gone = false
   #blocked = false
   #written = 0
-  /** What had been read out, at the last question of each kind. */
+  /** How many bytes had been read at the last call of `isAcknowledged` and of `sample`. */
   #readAtDrain = 0
   #readBefore = 0
   readonly #stall = new StallClock()
@@ -57,7 +57,7 @@ export class WebTransport implements Transport, Ledger {
     return this.#below?.socket
   }
 
-  /** Of the connection it is known at least when everything is acknowledged. */
+  /** Only `isAcknowledged` works: it is known when the connection has no unacknowledged bytes. */
   get ledger(): Ledger | undefined {
     return this.#below?.ledger === undefined ? undefined : this
   }
@@ -82,7 +82,10 @@ export class WebTransport implements Transport, Ledger {
 
   watchPeerEnd(): void {}
 
-  /** What has just been read out may not be in the response below yet: that is believed at the second question. */
+  /**
+   * Bytes that were just read may not be in the response below yet, so the answer counts only if nothing was read since
+   * the last call.
+   */
   isAcknowledged(): boolean | undefined {
     const read = this.#written - this.#queued
     const still = read === this.#written && read === this.#readAtDrain
@@ -90,7 +93,7 @@ export class WebTransport implements Transport, Ledger {
     return still ? this.#below?.ledger?.isAcknowledged() : false
   }
 
-  /** A reader waits with reason while the response below is full; else it has itself to blame. */
+  /** A reader that waits for a full response below is not stalled. A reader that waits without reason is. */
   sample(look: TransportSample): number | undefined {
     const read = this.#written - this.#queued
     const busy = this.#below !== undefined && this.#below.buffered > 0
@@ -118,10 +121,7 @@ export class WebTransport implements Transport, Ledger {
     })
   }
 
-  /**
-   * Copied, because a reader may do what it likes with its chunks (detach their buffer, write to them), and events are
-   * shared between clients.
-   */
+  /** Copies the bytes. A reader may change its chunks or detach their buffer, and events are shared between clients. */
   write(bytes: Buffer): boolean {
     this.#written += bytes.length
     for (let at = 0; at < bytes.length; at += PIECE) {
@@ -135,22 +135,31 @@ export class WebTransport implements Transport, Ledger {
     this.#below?.closeConnectionAfter()
   }
 
-  /** Below, the response ends in its own time, and tells. */
+  /** Closes the body. The response below ends later and reports it. */
   end(): void {
     this.#ended = true
     this.#controller.close()
     if (this.#below === undefined) void Promise.resolve().then(() => this.#listener?.onClose())
   }
 
-  /** The reader cancels when the response below is destroyed; an error here as well would only be logged by it. */
+  /**
+   * Ends the response. The reader cancels the body when the response below is destroyed; with an error in the body as
+   * well, it would log that error.
+   */
   destroy(entirely: boolean): void {
     this.#gone = true
     if (this.#below !== undefined) this.#below.destroy(entirely)
-    else this.#fail(new TcpSseError('ERR_STREAM_GIVEN_UP', 'The event stream was given up.'))
+    else
+      this.#fail(
+        new TcpSseError(
+          'ERR_STREAM_GIVEN_UP',
+          'The event stream was aborted before its end. stream.closed has the reason.',
+        ),
+      )
   }
 
   get #queued(): number {
-    // Ended only when all has been read; a closed body has a `desiredSize` of 0, as a full one has.
+    // The body is closed only after everything was read. A closed body has a `desiredSize` of 0, as a full one has.
     if (this.body === null || this.#gone || this.#ended) return 0
     return this.#highWaterMark - (this.#controller.desiredSize ?? this.#highWaterMark)
   }
@@ -176,7 +185,7 @@ export class WebTransport implements Transport, Ledger {
   }
 
   #fail(error: unknown): void {
-    // Throws where the body has been closed or cancelled before.
+    // `error` throws if the body has been closed or cancelled.
     if (this.#controller.desiredSize !== null && !this.#ended) this.#controller.error(error)
   }
 

@@ -1,8 +1,9 @@
-// Words that made these pages hard to read. Each of them has a plain replacement, so the list is short of exceptions.
-import { readFileSync } from 'node:fs'
+// Words that made the pages and the comments hard to read. Each has a plain replacement, so few exceptions are needed.
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { pages, root } from './snippets.js'
+import { proseOfSource } from './source-prose.js'
 
 /** Pages that have been rewritten. Add a page when it is. */
 const PAGES: readonly string[] = [
@@ -35,6 +36,33 @@ const PAGES: readonly string[] = [
   'docs/testing.md',
 ]
 
+/** Folders whose comments and messages have been rewritten. Add a folder when it is. */
+const ROOMS: readonly string[] = [
+  'native',
+  'src/internal',
+  'src/liveness',
+  'src/native',
+  'src/sse',
+  'src/stream',
+  'src/tcp',
+  'src/transport',
+]
+
+/** Folders that are not covered yet. */
+const ROOMS_TO_DO: readonly string[] = [
+  'src/adapters',
+  'src/channel',
+  'src/cli',
+  'src/client',
+  'src/dashboard',
+  'src/guard',
+  'src/hub',
+  'src/lifecycle',
+  'src/observability',
+  'src/port-guard',
+  'src/testing',
+]
+
 /** What not to write, and what to write. A space stands for a line break, too. */
 const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
   [/nobody|somebody|everybody|anybody/, 'name the actor: the client, the application, all streams'],
@@ -61,10 +89,27 @@ const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
   [/[\u2018\u2019\u201c\u201d]/, 'ASCII quotes'],
 ]
 
+/** More of them, which only comments and messages had. */
+const SOURCE_WORDS: typeof WORDS = [
+  [/where there (?:is|are) (?:none|no \w+)/, 'if there is none, without'],
+  [/who knows/, 'unknown'],
+  [/in silence/, 'silently, without an error'],
+  [/(?:the )?short way/, 'the fast path'],
+  [/(?:a|the) strangers?(?:'s)?/, 'another connection, another application'],
+  [/(?:takes?|taken|took) for/, 'mistakes for, treats as'],
+  [/passed over/, 'skipped'],
+  [/(?:is|are) not to be \w+/, 'must not be, cannot be'],
+  [/has (?:nothing|something) to/, 'the verb itself'],
+  [/(?:and|but|or) ours/, 'this library'],
+]
+
 /** Lines with such a word that stay, and why. */
 const ALLOWED: readonly (readonly [page: string, line: string, why: string])[] = [
   ['docs/errors.md', 'remedies: `await', 'A list follows; it is not the label "Remedy:".'],
 ]
+
+/** The same in the sources. */
+const ALLOWED_IN_SOURCES: typeof ALLOWED = []
 
 interface Found {
   readonly page: string
@@ -85,10 +130,9 @@ const asPhrase = ({ source }: RegExp): RegExp => {
   return new RegExp(source.startsWith('[') ? source : `(?<!\\w)(?:${spaced})(?!\\w)`, 'gi')
 }
 
-function occurrences(page: string, text: string): Found[] {
-  const prose = proseOf(text)
+function occurrences(page: string, text: string, prose = proseOf(text), words = WORDS): Found[] {
   const lines = text.split('\n')
-  return WORDS.flatMap(([word, instead]) =>
+  return words.flatMap(([word, instead]) =>
     [...prose.matchAll(asPhrase(word))].map(({ 0: hit, index }) => {
       const line = prose.slice(0, index).split('\n').length
       const complaint = `"${hit.replace(/\s+/g, ' ')}": ${instead}`
@@ -97,18 +141,38 @@ function occurrences(page: string, text: string): Found[] {
   )
 }
 
-const isAllowed = ({ page, text }: Found): boolean =>
-  ALLOWED.some(([where, line]) => where === page && text.includes(line))
+function occurrencesInSource(file: string, text: string): Found[] {
+  return occurrences(file, text, proseOfSource(file, text), [...WORDS, ...SOURCE_WORDS])
+}
 
-function complaints(): string[] {
-  return PAGES.flatMap((page) => occurrences(page, read(page)))
+/** The sources in a folder, by their path from the root. */
+function sourcesOf(room: string): string[] {
+  return readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(?:ts|cc|h)$/.test(file))
+    .map((file) => join(room, file))
+    .sort()
+}
+
+function complaints(found: readonly Found[], allowed: typeof ALLOWED): string[] {
+  const isAllowed = ({ page, text }: Found): boolean =>
+    allowed.some(([where, line]) => where === page && text.includes(line))
+  return found
     .filter((each) => !isAllowed(each))
     .map(({ page, line, complaint }) => `${page}:${line}: ${complaint}`)
 }
 
+/** Entries that allow nothing. */
+function stale(found: readonly Found[], allowed: typeof ALLOWED): typeof ALLOWED {
+  return allowed.filter(
+    ([where, line]) => !found.some(({ page, text }) => page === where && text.includes(line)),
+  )
+}
+
 describe('the words of the pages', () => {
+  const found = PAGES.flatMap((page) => occurrences(page, read(page)))
+
   it('are plain', () => {
-    expect(complaints()).toEqual([])
+    expect(complaints(found, ALLOWED)).toEqual([])
   })
 
   it('are found, also across a line break and not in code', () => {
@@ -127,10 +191,56 @@ describe('the words of the pages', () => {
   })
 
   it('are allowed only on lines that have them', () => {
-    const stale = ALLOWED.filter(([page, line]) => {
-      const found = occurrences(page, read(page))
-      return !found.some(({ text }) => text.includes(line))
-    })
-    expect(stale).toEqual([])
+    expect(stale(found, ALLOWED)).toEqual([])
+  })
+})
+
+describe('the words of comments and messages', () => {
+  const found = ROOMS.flatMap(sourcesOf).flatMap((file) => occurrencesInSource(file, read(file)))
+
+  it.each(ROOMS)('are plain in %s', (room) => {
+    const inRoom = found.filter(({ page }) => page.startsWith(`${room}/`))
+    expect(complaints(inRoom, ALLOWED_IN_SOURCES)).toEqual([])
+  })
+
+  it('are found in comments and texts, also across a line break, and not in code', () => {
+    const text = [
+      '// a client is',
+      '// told',
+      "const nobody = /nobody'/ // `nobody`",
+      '/** The',
+      ' * stranger */',
+      'const text = `\u2018$' + "{nobody}' whatever`",
+      "import 'lane'",
+    ].join('\n')
+    const lines = occurrencesInSource('a.ts', text).map(({ line, complaint }) => [
+      line,
+      complaint.split(':')[0],
+    ])
+    expect(lines.sort(([a], [b]) => Number(a) - Number(b))).toEqual([
+      [1, '"is told"'],
+      [4, '"The stranger"'],
+      [6, '"whatever"'],
+      [6, '"\u2018"'],
+    ])
+  })
+
+  it('are found in C++', () => {
+    const text =
+      '#include "lanes"\nint nobody; // somebody\nthrow("a farewell \\" text"); /* a\n   lane */'
+    expect(
+      occurrencesInSource('a.cc', text).map(({ complaint }) => complaint.split(':')[0]),
+    ).toEqual(['"somebody"', '"farewell"', '"lane"'])
+  })
+
+  it('are checked in every folder, or the folder is listed', () => {
+    const folders = readdirSync(join(root, 'src'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `src/${name}`)
+    expect([...ROOMS, ...ROOMS_TO_DO].sort()).toEqual(['native', ...folders].sort())
+  })
+
+  it('are allowed only on lines that have them', () => {
+    expect(stale(found, ALLOWED_IN_SOURCES)).toEqual([])
   })
 })

@@ -33,7 +33,7 @@ describe.runIf(linux && existsSync(builtAddon))('with an addon that fits', () =>
     put(app.prebuild, { content: binary })
     expect(await app.capabilities()).toMatchObject({ addon: true })
     put(app.prebuild, { content: binary.subarray(0, 9_000) })
-    expect((await app.capabilities()).reason).toBe(`${app.prebuild} is cut off.`)
+    expect((await app.capabilities()).reason).toBe(`${app.prebuild} is truncated.`)
   })
 
   it('takes the file that TCP_SSE_ADDON names, relative to the working directory', async () => {
@@ -48,7 +48,7 @@ describe.runIf(linux && existsSync(builtAddon))('with an addon that fits', () =>
     put(app.build, { content: 'not a binary at all, though long enough' })
     const { addon, reason } = await app.capabilities()
     expect(addon).toBe(false)
-    expect(reason).toBe(`${app.build} is no Linux binary.`)
+    expect(reason).toBe(`${app.build} is not a Linux binary.`)
   })
 
   it('works without it where the permission model forbids addons, and says how to allow them', async () => {
@@ -77,7 +77,9 @@ describe.runIf(linux && existsSync(builtAddon))('with an addon that fits', () =>
       put(app.prebuild, { content: binary.subarray(0, length) })
       const { addon, reason } = await app.capabilities()
       expect(addon).toBe(false)
-      expect(reason).toBe(`${app.prebuild} ${length < 64 ? 'is no Linux binary' : 'is cut off'}.`)
+      expect(reason).toBe(
+        `${app.prebuild} ${length < 64 ? 'is not a Linux binary' : 'is truncated'}.`,
+      )
     }
   })
 
@@ -94,7 +96,7 @@ describe.runIf(linux && existsSync(builtAddon))('with an addon that fits', () =>
       const { capabilities } = await import(process.cwd() + '/index.js')
       console.log(capabilities().reason)`
     const { stdout } = await app.run(code)
-    expect(stdout.trim()).toContain('tell the bundler that tcp-sse is external')
+    expect(stdout.trim()).toContain('Mark tcp-sse as external in the bundler')
   })
 })
 
@@ -119,14 +121,14 @@ describe.runIf(linux)('with an addon that does not fit', () => {
     compileOther(app.prebuild, 1)
     const { addon, reason } = await app.capabilities()
     expect(addon).toBe(false)
-    expect(reason).toContain('is stale: it speaks version 1')
+    expect(reason).toContain('is stale: it has ABI version 1')
     expectSentence(reason)
   })
 
   it('refuses an addon of another package', async () => {
     compileOther(app.prebuild, undefined)
     const { addon, reason } = await app.capabilities()
-    expect([addon, reason]).toEqual([false, `${app.prebuild} is the addon of something else.`])
+    expect([addon, reason]).toEqual([false, `${app.prebuild} is not an addon of tcp-sse.`])
   })
 
   it('takes an empty TCP_SSE_ADDON for none', async () => {

@@ -1,6 +1,7 @@
-// What many sockets are to be sent in this tick, in one native call and past Node's streams.
+// Collects what many sockets must send in this tick, and sends it with one native call, past Node's streams.
 //
-// Whoever adds has made sure that nothing else waits to be written to the socket, and flushes before anybody else writes.
+// The caller that adds bytes has checked that nothing else waits on the socket. It flushes the batch before other code
+// writes.
 import type { Socket } from 'node:net'
 import { isolated } from '../../internal/rethrow.js'
 import { callAtEndOfTick, inRootContext } from '../../internal/scheduling.js'
@@ -8,29 +9,29 @@ import { addon, fdOf, noteActivity } from '../../native/binding.js'
 import { LINE_END, MOST_FRAME, putChunkStart, putLineEnd } from '../../sse/chunk.js'
 import { grown } from './grown.js'
 
-/** One socket's side of the batch. Its owner keeps it as long as the socket. */
+/** One socket's state in the batch. Its owner keeps it as long as the socket. */
 export interface BatchSlot {
   readonly socket: Socket | undefined
-  /** Its row in the batch under way, -1 outside of one. */
+  /** Its row in the current batch; -1 if it has none. */
   row: number
-  /** Bytes of it that wait in the batch. */
+  /** Its bytes that wait in the batch. */
   waiting: number
-  /** Bytes that have gone this way over the connection's life: see `countsFor` in binding.ts. */
+  /** Bytes sent directly during the connection's life: see `countsFor` in binding.ts. */
   direct: number
   /**
-   * Not everything was sent. Called once the batch is empty again.
+   * Called when not everything was sent, once the batch is empty again.
    *
-   * @param rest - what the kernel has not taken, a copy
-   * @param errno - why nothing was taken, negative; 0 where the kernel has taken a part
+   * @param rest - a copy of what the kernel did not accept
+   * @param errno - negative if the kernel accepted nothing; 0 if it accepted a part
    */
   onPartialWrite(rest: Buffer, errno: number): void
 }
 
-/** Bytes of one event that the batch takes; larger ones gain nothing from it. */
+/** The largest event that the batch accepts, in bytes. Larger ones gain nothing from it. */
 export const LARGEST_PIECE = 32 * 1024
 
 const SLAB = 1024 * 1024
-/** Numbers of a piece (offset, length, next) and of a row (descriptor, first piece, result). */
+/** The size of a piece (offset, length, next) and of a row (descriptor, first piece, result). */
 const STRIDE = 3
 const NONE = -1
 
@@ -42,7 +43,7 @@ interface PartialWrite {
 
 const NO_SHORTS: readonly PartialWrite[] = []
 
-/** Frames of one tick. One for the process. */
+/** The frames of one tick. There is one batch per process. */
 class Batch {
   readonly #slab = Buffer.allocUnsafeSlow(SLAB)
   #used = 0
@@ -51,21 +52,23 @@ class Batch {
   #rows = new Int32Array(256 * STRIDE)
   /** The last piece of each row. */
   #last = new Int32Array(256)
-  /** Of each row. Emptied and not replaced: it has found its size after the first batches. */
+  /**
+   * The slot of each row. The array is emptied but not replaced, because it reaches its size after the first batches.
+   */
   readonly #slots: (BatchSlot | undefined)[] = []
   #rowCount = 0
   #scheduled = false
-  /** An event that many streams are sent has its bytes in the slab once: those that were copied last. */
+  /** The bytes that were last copied to the slab. An event for many streams is copied once. */
   #copied: Uint8Array | undefined
   #start = 0
   #body = 0
   #end = 0
 
   /**
-   * Adds bytes for a socket; sent at the end of the tick at the latest. Only what `fits`.
+   * Adds bytes for a socket. They are sent at the end of the tick or earlier. Call `fits` first.
    *
-   * @param chunked - as a chunk of HTTP/1.1 (RFC 9112, 7.1)
-   * @returns how many bytes that makes on the wire
+   * @param chunked - whether to frame them as a chunk of HTTP/1.1 (RFC 9112, 7.1)
+   * @returns the number of bytes on the wire
    */
   add(slot: BatchSlot, bytes: Uint8Array, chunked: boolean): number {
     if (bytes !== this.#copied) this.#copy(bytes)
@@ -73,9 +76,9 @@ class Batch {
   }
 
   /**
-   * The same for a text. Only what `fits` with three bytes for each of its units.
+   * Does the same for text. Call `fits` first, with three bytes for each UTF-16 unit.
    *
-   * @returns how many bytes of UTF-8 it makes
+   * @returns the number of UTF-8 bytes
    */
   addText(slot: BatchSlot, text: string, chunked: boolean): number {
     const bytes = this.#copyText(text)
@@ -83,12 +86,12 @@ class Batch {
     return bytes
   }
 
-  /** Whether so many bytes have room beside what is there. If not, there is room after `flush`, up to `LARGEST_PIECE` x 3. */
+  /** Whether this many bytes fit. If not, they fit after `flush`, up to `LARGEST_PIECE` x 3. */
   fits(length: number): boolean {
     return this.#used + length + MOST_FRAME <= SLAB
   }
 
-  /** What was copied last is for this socket. */
+  /** Assigns the bytes that were last copied to a socket. */
   #take(slot: BatchSlot, chunked: boolean): number {
     const offset = chunked ? this.#start : this.#body
     const length = (chunked ? this.#end : this.#end - LINE_END) - offset
@@ -104,7 +107,8 @@ class Batch {
     if (count === 0 || addon === undefined) return
     const slots = this.#slots
     const rows = this.#rows
-    // Read here, for this one call: a descriptor that is kept is a stranger's as soon as its socket is closed.
+    // Read the descriptors here, for this one call: once a socket is closed, its descriptor may belong to another
+    // connection.
     for (let i = 0; i < count; i++) {
       const { socket } = slots[i] as BatchSlot
       rows[i * STRIDE] = socket === undefined ? -1 : fdOf(socket)
@@ -170,7 +174,7 @@ class Batch {
     this.#pieceCount = piece + 1
   }
 
-  /** Puts the bytes into the slab with the frame of a chunk around them. */
+  /** Copies the bytes to the slab, framed as a chunk. */
   #copy(bytes: Uint8Array): void {
     this.#startChunk(bytes.length)
     this.#slab.set(bytes, this.#body)
@@ -178,7 +182,7 @@ class Batch {
     this.#copied = bytes
   }
 
-  /** Most texts are ASCII, and then their length is known before they are written. */
+  /** Copies text to the slab. Most texts are ASCII, whose length is known before they are written. */
   #copyText(text: string): number {
     this.#startChunk(text.length)
     const bytes = putText(this.#slab, this.#body, text)
@@ -195,7 +199,7 @@ class Batch {
     return bytes
   }
 
-  /** The size of a chunk, in front of its bytes. */
+  /** Writes the size of a chunk before its bytes. */
   #startChunk(length: number): void {
     this.#start = this.#used
     this.#body = putChunkStart(this.#slab, this.#start, length)
@@ -232,12 +236,12 @@ class Batch {
   }
 }
 
-/** The one batch of this process (of each worker thread). */
+/** The batch of this process, or of this worker thread. */
 export const sharedBatch = new Batch()
 
 /**
- * What an owner does in answer may add again, so everything is empty by now. Whoever has flushed need not be one of them: what
- * one does wrong harms no other.
+ * Notifies owners. They may add bytes again, so the batch is already empty. An error in one does not affect the others
+ * or the caller of `flush`.
  */
 function tellOwners(shorts: readonly PartialWrite[]): void {
   for (const { slot, rest, errno } of shorts) isolated(() => slot.onPartialWrite(rest, errno))
@@ -247,10 +251,10 @@ function flushAtEndOfTick(batch: Batch): void {
   batch.flushScheduled()
 }
 
-/** So short that a loop is faster than a call into C++. */
+/** Up to this length, a loop is faster than a call into C++. */
 const SHORT_TEXT = 256
 
-/** Writes text as UTF-8; returns how many bytes that makes. */
+/** Writes text as UTF-8 and returns the number of bytes. */
 function putText(target: Buffer, at: number, text: string): number {
   const { length } = text
   if (length > SHORT_TEXT) return target.write(text, at)

@@ -1,15 +1,15 @@
-// A part of what a cohort has sent, for all who have to know what of it was theirs.
+// A list of broadcasts that a cohort has sent. Its members use it to find out which were theirs.
 import { chunkSize } from '../../sse/chunk.js'
 import type { EncodedEvent } from '../../sse/encode.js'
 
-/** How many broadcasts a page lists. */
+/** The number of broadcasts in a full page. */
 export const PAGE = 256
 
-/** Broadcasts in order: never changed, only added to. */
+/** Broadcasts in order. The page only grows; entries never change. */
 export class BroadcastPage {
-  /** Where each event ends, in bytes of HTTP/1.1 chunks from the page's start. */
+  /** The end of each event, in bytes of HTTP/1.1 chunks from the start of the page. */
   readonly #ends = new Float64Array(PAGE)
-  /** The same without the chunks' framing. */
+  /** The same without chunk framing. */
   readonly #bodyEnds = new Float64Array(PAGE)
   readonly #ids: (string | undefined)[] = []
 
@@ -28,12 +28,12 @@ export class BroadcastPage {
     return this.#ids[index]
   }
 
-  /** Bytes of the first `count` events, as chunks. */
+  /** The size of the first `count` events, as chunks. */
   end(count: number): number {
     return count === 0 ? 0 : (this.#ends[count - 1] as number)
   }
 
-  /** Bytes of the first `count` events. */
+  /** The size of the first `count` events, without chunk framing. */
   bodyEnd(count: number): number {
     return count === 0 ? 0 : (this.#bodyEnds[count - 1] as number)
   }

@@ -1,11 +1,12 @@
-// The subscribers of a channel that are in the same state: nothing of theirs waits, and they have had every broadcast before
-// this one. They are rows of typed arrays, and a broadcast is one system call a row: no object of a client is touched.
+// A cohort: subscribers of a channel that are in the same state. Nothing waits for them, and they have been sent every
+// earlier broadcast. They are rows of typed arrays, and a broadcast is one system call per row that touches no object
+// of a client.
 //
-// What a member must know is derived: the cohort's page of broadcasts, from the member's first one on. It is told when it asks
-// (`settle`), when it leaves, and once a page.
+// A member's data is derived from the cohort's page of broadcasts, from the member's first one on. The member gets it
+// when it asks (`settle`), when it leaves, and once per page.
 //
-// The row's descriptor stays valid because whatever touches the handle takes the member out first, in the same call: see
-// native/handle.ts, and fast/hooks.ts for what is written and does not reach the handle at once.
+// A row's descriptor stays valid, because any call that uses the handle first removes the member: see native/handle.ts,
+// and fast/hooks.ts for writes that do not reach the handle at once.
 import { counters } from '../../internal/counters.js'
 import { addon } from '../../native/binding.js'
 import { asChunk } from '../../sse/chunk.js'
@@ -14,16 +15,16 @@ import type { FastPath, Seat } from '../transport.js'
 import { BroadcastPage, PAGE } from './broadcast-page.js'
 import { grown } from './grown.js'
 
-/** Who can be a member. */
+/** An object that can be a member. */
 export interface CohortMember {
   readonly fast: FastPath | undefined
-  /** These broadcasts of the page were sent to it, from `first` up to `next`. */
+  /** The broadcasts of the page from `first` to `next - 1` were sent to it. */
   credit(page: BroadcastPage, first: number, next: number): void
-  /** It has left. `missed`: the broadcast under way has not been sent to it. */
+  /** It has left the cohort. `missed`: the current broadcast was not sent to it. */
   onLeave(missed: boolean): void
 }
 
-/** What became of a broadcast, in members. */
+/** The outcome of a broadcast, in members. */
 interface Outcome {
   sent: number
   queued: number
@@ -54,38 +55,38 @@ class CohortSeat<R extends CohortMember> implements Seat {
   }
 }
 
-/** Members in rows. One broadcast is under way at a time. */
+/** Members in rows. There is one current broadcast at a time. */
 export class Cohort<R extends CohortMember> {
   #fds = new Int32Array(64)
-  /** Of each row, where on the page the broadcasts begin that its member has not been told of. */
+  /** For each row, the position on the page of the first broadcast that its member has not been credited with. */
   #firsts = new Int32Array(64)
   readonly #seats: (CohortSeat<R> | undefined)[] = []
-  /** Rows of members that have left. They are filled up before the next broadcast. */
+  /** Rows of members that have left. The next broadcast fills them. */
   #holes: number[] = []
   #page = EMPTY
   #previousPage = EMPTY
   #chunk: Buffer = Buffer.alloc(0)
-  /** The next row of the broadcast under way, and how many rows it has. */
+  /** The next row of the current broadcast, and its number of rows. */
   #at = 0
   #end = 0
   #shorts = new Int32Array(1)
 
-  /** How many members there are. */
+  /** The number of members. */
   get size(): number {
     return this.#seats.length - this.#holes.length
   }
 
-  /** Whether a broadcast has still to come to some rows. */
+  /** Whether the current broadcast has not reached all rows. */
   get isCasting(): boolean {
     return this.#at < this.#end
   }
 
-  /** The members, as of now. */
+  /** The current members. */
   riders(): R[] {
     return this.#seats.flatMap((seat) => (seat === undefined ? [] : seat.rider))
   }
 
-  /** Takes a member in, if it is in the right state; not while a broadcast is under way. */
+  /** Adds a member if it is in the right state. Do not call this during a broadcast. */
   join(rider: R): CohortSeat<R> | undefined {
     const { fast } = rider
     if (fast === undefined || addon === undefined) return undefined
@@ -105,7 +106,7 @@ export class Cohort<R extends CohortMember> {
     return seat
   }
 
-  /** Begins a broadcast to all members. */
+  /** Starts a broadcast to all members. */
   begin(event: EncodedEvent): void {
     this.#fillHoles()
     if (this.#page.length % PAGE === 0) {
@@ -118,13 +119,13 @@ export class Cohort<R extends CohortMember> {
     this.#end = this.#seats.length
   }
 
-  /** Sends to the next rows, `count` at most. */
+  /** Sends to the next rows, at most `count`. */
   sendSlice(count: number, outcome: Outcome): void {
     const from = this.#at
     const to = Math.min(from + count, this.#end)
     if (this.#page.length === 1) this.#turnPage(from, to)
     if (this.#shorts.length <= 2 * count) this.#shorts = new Int32Array(2 * count + 1)
-    // Whatever becomes of it, it is not sent a second time.
+    // Advance before sending, so that a row is never sent to twice.
     this.#at = to
     const whole = addon?.sendToEach(this.#fds, from, to, this.#chunk, this.#shorts) ?? 0
     const short = this.#shorts[0] as number
@@ -148,7 +149,7 @@ export class Cohort<R extends CohortMember> {
   leave(row: number): void {
     const seat = this.#seats[row] as CohortSeat<R>
     const { rider } = seat
-    // First: what the member does with its account may come back here.
+    // Clear the row first, because the member's code may call back.
     this.#fds[row] = NO_ROW
     seat.row = NO_ROW
     if (rider.fast !== undefined) rider.fast.seat = undefined
@@ -158,7 +159,7 @@ export class Cohort<R extends CohortMember> {
     rider.onLeave(this.#waits(row))
   }
 
-  /** Whether the broadcast under way has still to come to a member. */
+  /** Whether the current broadcast has not reached a member yet. */
   isStillFor({ fast }: R): boolean {
     return fast?.seat instanceof CohortSeat && this.#waits(fast.seat.row)
   }
@@ -167,7 +168,7 @@ export class Cohort<R extends CohortMember> {
     return row >= this.#at && row < this.#end
   }
 
-  /** Has the members of these rows told of the page that is over: nobody is more than a page behind. */
+  /** Credits the members of these rows with the previous page, so that no member is more than a page behind. */
   #turnPage(from: number, to: number): void {
     for (let row = from; row < to; row++) {
       if (this.#seats[row] === undefined) continue
@@ -176,7 +177,7 @@ export class Cohort<R extends CohortMember> {
     }
   }
 
-  /** Members whose kernel has not taken everything go on outside, with the rest. */
+  /** Removes members whose kernel did not accept everything. Their streams continue with the rest. */
   #takeOut(count: number, outcome: Outcome): void {
     for (let i = 0; i < count; i++) {
       const row = this.#shorts[2 * i + 1] as number

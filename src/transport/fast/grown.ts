@@ -1,4 +1,4 @@
-/** A copy with twice the room. */
+/** Returns a copy with twice the length. */
 export function grown(array: Int32Array): Int32Array<ArrayBuffer> {
   const larger = new Int32Array(array.length * 2)
   larger.set(array)

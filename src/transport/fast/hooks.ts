@@ -1,16 +1,16 @@
-// Whose methods may be bypassed, and who is told when an application uses them.
+// Decides whether methods can be bypassed, and notifies an owner when the application uses them.
 import { OutgoingMessage, type ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
 import { Writable } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
 
-/** A response of either kind, as far as it is written to. */
+/** The write methods of a response of either kind. */
 interface Written {
   write: (...args: never[]) => unknown
   end: (...args: never[]) => unknown
 }
 
-/** Holds back bytes that must go before those of others. */
+/** Holds bytes that must be written before those of other code. */
 interface Held {
   flush(): void
 }
@@ -22,8 +22,8 @@ interface TakenOver extends ServerResponse {
 }
 
 /**
- * Node's own methods, as they were when this library was loaded. Taken from the prototypes that define them: whatever
- * somebody has put in front of these, on a subclass, a prototype further down or an object, is another function.
+ * Node's own methods at the time when this library was loaded. They are taken from the prototypes that define them, so
+ * an override on a subclass, another prototype or an object is a different function.
  */
 const HTTP1: Written = methodsOf(OutgoingMessage.prototype)
 const HTTP2: Written = methodsOf(Http2ServerResponse.prototype as Written)
@@ -33,10 +33,10 @@ function methodsOf({ write, end }: Written): Written {
   return { write, end }
 }
 
-/** Whether it is this library that looks a method up: to compare it, and not to call it. */
+/** Whether this library itself is reading a method, to compare and not to call it. */
 let comparing = false
 
-/** Whether both of the response's methods, looked up as a caller would, are Node's own. */
+/** Whether both methods of the response, looked up as a caller would, are Node's own. */
 export function hasNodesMethods(res: Written): boolean {
   comparing = true
   try {
@@ -65,15 +65,15 @@ interface Watched {
   [OWNER]?: { onTouch(): void } | undefined
 }
 
-/** The prototypes of all that is watched: an application has a few, whatever number of connections. */
+/** The prototypes of all watched objects. An application has a few, regardless of its number of connections. */
 const prototypes = new Set<object>()
 const MOST_PROTOTYPES = 16
 
 /**
- * From now on the owner is told before one of these methods is looked up, to be called or wrapped, and before it is replaced.
- * One that is replaced on a prototype is found by `prototypesAreNodes`.
+ * From now on, the owner is notified before one of these methods is read, to be called or wrapped, and before it is
+ * replaced. `prototypesAreNodes` finds methods that are replaced on a prototype.
  *
- * @returns whether that is possible: the methods are those of the prototype
+ * @returns whether this is possible: the methods are those of the prototype
  */
 export function watchMethods(
   object: object,
@@ -94,13 +94,13 @@ export function watchMethods(
   return true
 }
 
-/** Ends that, if no other owner has come since. */
+/** Removes the owner, unless another one has replaced it. */
 export function unwatchMethods(object: object, owner: { onTouch(): void }): void {
   const watched = object as Watched
   if (watched[OWNER] === owner) watched[OWNER] = undefined
 }
 
-/** Whether no prototype of what is watched has had methods replaced that are bypassed. */
+/** Whether the bypassed methods on the prototypes of watched objects are still Node's. */
 export function prototypesAreNodes(): boolean {
   for (const prototype of prototypes) {
     const { write } = prototype as Written
@@ -111,13 +111,13 @@ export function prototypesAreNodes(): boolean {
 
 const accessors = new Map<string, PropertyDescriptor>()
 
-/** One for all objects: they keep a shape in common. */
+/** One accessor for all objects, so that they share a shape. */
 function accessorOf(name: string): PropertyDescriptor {
   const before = accessors.get(name)
   if (before !== undefined) return before
   const accessor: PropertyDescriptor = {
     get(this: Watched) {
-      // Else each event of a tick would send the batch that the one before it has begun.
+      // Otherwise each event of a tick would send the batch that the previous one started.
       if (!comparing) this[OWNER]?.onTouch()
       return Object.getPrototypeOf(this)[name]
     },
@@ -134,8 +134,8 @@ function accessorOf(name: string): PropertyDescriptor {
 }
 
 /**
- * Whoever writes to the response behind the stream's back comes after what the transport holds back. Not where somebody has
- * overridden the methods: what is written may become something else then.
+ * Ensures that code which writes to the response itself comes after the bytes that the transport holds. Does nothing if
+ * the methods have been overridden, because the override may change what is written.
  */
 export function takeOver(res: Written, transport: Held): boolean {
   if (!hasNodesMethods(res)) return false
@@ -146,7 +146,7 @@ export function takeOver(res: Written, transport: Held): boolean {
   return true
 }
 
-/** Whether nobody has overridden the methods since they were taken over, on the response or on a prototype. */
+/** Whether the methods are unchanged since they were taken over, on the response and on its prototype. */
 export function isTakenOver(res: Written): boolean {
   return (
     res.write === flushAndWrite &&
@@ -155,7 +155,7 @@ export function isTakenOver(res: Written): boolean {
   )
 }
 
-/** Whether writing to what is beneath the response leaves out nothing but Node's own code. */
+/** Whether a write below the response bypasses only Node's own code. */
 export function isBypassable(res: Written): boolean {
   return isTakenOver(res) || hasNodesMethods(res)
 }
@@ -170,14 +170,14 @@ function flushAndEnd(this: TakenOver, ...args: unknown[]): ServerResponse {
   return Object.getPrototypeOf(this).end.apply(this, args)
 }
 
-/** Whether the kernel may take it later: the buffer is full, memory is short. */
+/** Whether the kernel may accept the bytes later: its buffer is full or memory is short. */
 export function isTransient(errno: number): boolean {
   return TRANSIENT.has(getSystemErrorName(errno))
 }
 
 const TRANSIENT = new Set(['EAGAIN', 'ENOBUFS', 'ENOMEM', 'EINTR'])
 
-/** As Node's own errors are: the kernel tells a connection's error once, so it must not be lost here. */
+/** An error like Node's own. The kernel reports a connection's error only once, so it must not be lost here. */
 export function sendError(errno: number): Error {
   const code = getSystemErrorName(errno)
   return Object.assign(new Error(`send ${code}`), { code, errno, syscall: 'send' })
