@@ -56,7 +56,7 @@ export class Broadcast {
    * carries as events.
    */
   #isForCohort: boolean
-  #state: 'waiting' | 'joining' | 'casting' = 'waiting'
+  #state: 'waiting' | 'joining' | 'sending' = 'waiting'
   /** The members that are sent the event one by one, and how many of them have been. */
   #list: readonly Member[] = []
   #at = 0
@@ -139,7 +139,7 @@ export class Broadcast {
   #isDone(): boolean {
     const listIsDone = this.#at >= this.#list.length && this.#missed.length === 0
     if (!listIsDone || !this.#isForCohort) return listIsDone
-    return this.#state === 'casting' && !this.#members.cohort.isCasting
+    return this.#state === 'sending' && !this.#members.cohort.isSending
   }
 
   #sendToSome(): void {
@@ -147,7 +147,7 @@ export class Broadcast {
     if (this.#at < this.#list.length) this.#goOverList()
     else if (this.#missed.length > 0) this.#sendToMissed()
     else if (this.#state === 'joining') {
-      this.#state = 'casting'
+      this.#state = 'sending'
       cohort.begin(this.#event)
     } else cohort.sendSlice(SENDS_PER_CLOCK_READ, this.result)
   }

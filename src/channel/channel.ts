@@ -67,7 +67,7 @@ export class Channel {
   /** The channel in diagnostics messages. */
   readonly #owner: { readonly size: number }
   readonly #serialize: Serialize | undefined
-  readonly #turns: TimeSlicer
+  readonly #slicer: TimeSlicer
   readonly #members = new Members()
   /** Broadcasts made within a callback of a delivery. They wait, so that order is kept. */
   readonly #waiting: Waiting[] = []
@@ -90,7 +90,7 @@ export class Channel {
     } = checkOptions(options, channelChecks, 'ChannelOptions')
     this.#owner = owner ?? this
     this.#serialize = serialize
-    this.#turns = new TimeSlicer(sliceBudget)
+    this.#slicer = new TimeSlicer(sliceBudget)
     this.#history = history && 'append' in history ? history : undefined
     if (history === undefined || 'append' in history) return
     this.#numbering = new Numbering()
@@ -151,7 +151,7 @@ export class Channel {
 
   /** The last event that a subscriber was sent. Pending broadcasts may not have reached it. */
   #lastIdFor(member: Member): string {
-    const next = this.#turns.pending.find((broadcast) => broadcast.isBefore(member))
+    const next = this.#slicer.pending.find((broadcast) => broadcast.isBefore(member))
     return (next === undefined ? this.#lastId : next.previousId) || member.startId
   }
 
@@ -287,7 +287,7 @@ export class Channel {
     counters.broadcasts += 1
     if (channelBroadcast.hasSubscribers) this.#announce(broadcast, event.bytes.length)
     result.resolve(broadcast.done)
-    this.#turns.add(broadcast)
+    this.#slicer.add(broadcast)
   }
 
   /** Publishes the result, also if a filter threw: only some subscribers missed the event. */

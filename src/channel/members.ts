@@ -66,7 +66,7 @@ export class Members {
   onLeft: ((member: Member, missed: boolean) => void) | undefined
   #outside: Member[] = []
   /** Whether the list is in use for an iteration, and must not change. */
-  #lent = false
+  #shared = false
   /**
    * The last event ids of streams that were unsubscribed and are still open. They may be subscribed
    * again.
@@ -79,7 +79,7 @@ export class Members {
 
   /** The current members. */
   all(): readonly Member[] {
-    return this.cohort.size === 0 ? this.outside() : [...this.#outside, ...this.cohort.riders()]
+    return this.cohort.size === 0 ? this.outside() : [...this.#outside, ...this.cohort.members()]
   }
 
   /**
@@ -87,7 +87,7 @@ export class Members {
    * removed.
    */
   outside(): readonly Member[] {
-    this.#lent = true
+    this.#shared = true
     return this.#outside
   }
 
@@ -156,8 +156,8 @@ export class Members {
   }
 
   #own(): void {
-    if (!this.#lent) return
-    this.#lent = false
+    if (!this.#shared) return
+    this.#shared = false
     this.#outside = this.#outside.slice()
   }
 }

@@ -163,12 +163,12 @@ export class Connection implements Watcher {
     const unjudged = this.#exchanges.some(({ streams }) => streams === undefined)
     let deadline = unjudged ? now + this.#settings.plan.pace : Number.POSITIVE_INFINITY
     const alone = this.#exchanges.length === 1
-    const look = { now, loopTime, stalledFor, alone, written: this.socket.bytesWritten }
+    const sample = { now, loopTime, stalledFor, alone, written: this.socket.bytesWritten }
     for (const judged of [...this.#exchanges]) {
       // On HTTP/1, ending one response ends all of them. Also, a callback may stop the guard.
       if (this.#released || this.socket.destroyed) break
       if (!judged.streams) continue
-      deadline = Math.min(deadline, this.#apply(judged, look))
+      deadline = Math.min(deadline, this.#apply(judged, sample))
     }
     if (this.#stuck) this.#resetUnused()
     return deadline
@@ -187,20 +187,20 @@ export class Connection implements Watcher {
   }
 
   /** Compares one stream with its limits. Returns the time of the next check. */
-  #apply(judged: Judged, look: ConnectionSample): number {
+  #apply(judged: Judged, sample: ConnectionSample): number {
     const { stallTimeout, maxAge, plan } = this.#settings
     const { exchange, judgedAt } = judged
-    const { now } = look
+    const { now } = sample
     if (judged.endedAt !== undefined)
       return this.#awaitClient(judged.endedAt + plan.detectWithin, now)
-    const stalled = exchange.stalledFor(look)
+    const stalled = exchange.stalledFor(sample)
     // One of several streams on a connection can have to wait while the connection is quiet.
     const next: number[] = exchange.exclusive ? [] : [now + plan.pace]
     if (now - judgedAt >= plan.detectWithin) exchange.discardUnread()
     else next.push(judgedAt + plan.detectWithin)
     if (stallTimeout !== false && !this.#hasOwnPolicy(exchange)) {
       if (stalled >= stallTimeout) {
-        this.#stuck ||= look.stalledFor >= stallTimeout
+        this.#stuck ||= sample.stalledFor >= stallTimeout
         this.#end('stalled', judged, now, stalled)
         return Number.POSITIVE_INFINITY
       }

@@ -26,7 +26,7 @@ export interface Exchange {
    * Milliseconds for which its client has taken nothing although bytes were waiting. Called for
    * each sample.
    */
-  stalledFor(look: ConnectionSample): number
+  stalledFor(sample: ConnectionSample): number
   /**
    * Discards request data that the application does not read, because it hides the client's FIN.
    */
@@ -132,8 +132,8 @@ export class Http2Exchange implements Exchange {
     return sent.some(([name, value]) => IS_CONTENT_TYPE.test(name) && EVENT_STREAM.test(`${value}`))
   }
 
-  stalledFor(look: ConnectionSample): number {
-    return this.#progress.stalledFor(look)
+  stalledFor(sample: ConnectionSample): number {
+    return this.#progress.stalledFor(sample)
   }
 
   /** An unread body of one stream hides nothing, because the session reads on. */

@@ -27,20 +27,20 @@ interface StreamSample {
  *
  * @returns the time of the next check, or `Infinity`
  */
-export function checkDeadlines(look: StreamSample): number {
-  const { writer, openedAt, now, loopTime } = look
+export function checkDeadlines(sample: StreamSample): number {
+  const { writer, openedAt, now, loopTime } = sample
   const { plan } = writer.settings
   // By this time the handler could have started to read the request's body. A body that hides the FIN is discarded
   // before D ends.
   const bodyDue = openedAt + plan.detectWithin / 2
   const discardBody = now >= bodyDue
   const { transport } = writer
-  const stalledFor = transport.sample({ loopTime, stalledFor: look.stalledFor, discardBody })
+  const stalledFor = transport.sample({ loopTime, stalledFor: sample.stalledFor, discardBody })
   if (stalledFor === undefined) return Number.POSITIVE_INFINITY
   // If the position of the response in the connection's bytes is unknown, the response may wait while the connection is
   // quiet.
   const next = transport.ledger === undefined ? now + plan.pace : Number.POSITIVE_INFINITY
-  return Math.min(discardBody ? next : Math.min(bodyDue, next), checkStall(look, stalledFor))
+  return Math.min(discardBody ? next : Math.min(bodyDue, next), checkStall(sample, stalledFor))
 }
 
 /** The lifetime of a stream in milliseconds: 80 to 100 % of its `maxAge`. */
@@ -50,17 +50,17 @@ export function lifetime(maxAge: number, random = Math.random()): number {
 
 const JITTER = 0.2
 
-function checkStall(look: StreamSample, stalledFor: number): number {
-  const { writer, now } = look
+function checkStall(sample: StreamSample, stalledFor: number): number {
+  const { writer, now } = sample
   const { plan, stallTimeout } = writer.settings
-  if (stallTimeout === false || stalledFor === 0) return heartbeat(look)
+  if (stallTimeout === false || stalledFor === 0) return heartbeat(sample)
   // While questions are unanswered, the client may be gone rather than slow: the monitor decides.
-  if (!look.unanswered && stalledFor >= stallTimeout) {
-    look.onStalled(stalledFor)
+  if (!sample.unanswered && stalledFor >= stallTimeout) {
+    sample.onStalled(stalledFor)
     return Number.POSITIVE_INFINITY
   }
   const left = Math.max(0, stallTimeout - stalledFor)
-  return Math.min(heartbeat(look), now + Math.min(plan.urgentPace, left))
+  return Math.min(heartbeat(sample), now + Math.min(plan.urgentPace, left))
 }
 
 /** Sends a heartbeat, unless there was traffic or the client is behind. */

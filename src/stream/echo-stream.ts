@@ -14,7 +14,7 @@ import { EchoWatch } from './echo-watch.js'
 import type { StreamSettings } from './options.js'
 
 /** Marks the end as intended. If a stream ends without it, the client reconnects. */
-const GOODBYE = new EncodedEvent(encodeComment('bye').bytes, undefined, undefined, true)
+const LAST_COMMENT = new EncodedEvent(encodeComment('bye').bytes, undefined, undefined, true)
 
 export class EchoStream extends AgingStream implements EchoTarget {
   readonly #echo: EchoSettings
@@ -86,7 +86,7 @@ export class EchoStream extends AgingStream implements EchoTarget {
   }
 
   override close(): Promise<CloseInfo> {
-    this.finish('ended', [GOODBYE])
+    this.finish('ended', [LAST_COMMENT])
     return this.closed
   }
 

@@ -53,7 +53,7 @@ export class Http1Transport
   #direct = 0
   seat: Seat | undefined = undefined
   /** Whether bytes that the kernel did not accept are still being written on the ordinary path. */
-  #short = false
+  #behind = false
   /** Whether a response without a socket has emitted `finish`. */
   #finished = false
 
@@ -120,13 +120,13 @@ export class Http1Transport
 
   /** Writes the bytes that the batch could not send on the ordinary path. */
   onPartialWrite(rest: Buffer, errno: number): void {
-    this.#short = true
+    this.#behind = true
     this.waiting += rest.length
     this.takeRest(rest, errno)
   }
 
   holdBack(bytes: number): void {
-    this.#short = true
+    this.#behind = true
     this.waiting += bytes
     this.#direct -= bytes
   }
@@ -141,7 +141,7 @@ export class Http1Transport
       return false
     }
     socket.write(rest, (error) => {
-      this.#short = false
+      this.#behind = false
       // If the socket is destroyed, Node reports an aborted write as a success.
       if (!error && !socket.destroyed) this.listener?.onDrain()
     })
@@ -240,7 +240,7 @@ export class Http1Transport
     if (!occupy(socket, this)) return -1
     this.onTouch()
     this.check()
-    if (this.#short || this.position === undefined) return -1
+    if (this.#behind || this.position === undefined) return -1
     if (!watchMethods(res, ['write', 'end'], this)) return -1
     if (!watchMethods(socket, ['write', 'setTimeout'], this)) return -1
     this.watchPeerEnd()
@@ -284,7 +284,7 @@ export class Http1Transport
   /** Returns whether the kernel keeps up. This is known after the tick, or earlier if the amount requires a flush. */
   #keepsUp(): boolean {
     if (this.waiting >= FLUSH_AT) sharedBatch.flush()
-    return !this.#short
+    return !this.#behind
   }
 
   /**

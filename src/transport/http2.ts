@@ -19,7 +19,7 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
   readonly multiplexed = true
   readonly #stream: ServerHttp2Stream
   readonly #stall = new StallClock()
-  #firstLookAt: number | undefined
+  #firstSampleAt: number | undefined
   /** The number of writes that Node has reported as sent: in total, and at the last sample. */
   #sent = 0
   #sentBefore = 0
@@ -106,9 +106,9 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
     const moved = this.#sent !== this.#sentBefore || pending < this.#pendingBefore
     this.#sentBefore = this.#sent
     this.#pendingBefore = pending
-    this.#firstLookAt ??= loopTime
+    this.#firstSampleAt ??= loopTime
     const own = this.#stall.update(pending > 0, moved, loopTime)
-    return Math.max(own, Math.min(connection, loopTime - this.#firstLookAt))
+    return Math.max(own, Math.min(connection, loopTime - this.#firstSampleAt))
   }
 
   override noteProgress(): void {

@@ -73,7 +73,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   abstract destroy(entirely: boolean): void
   /** Whether everything was passed on and the end was sent. */
   protected abstract readonly finished: boolean
-  protected abstract stalledFor(look: TransportSample): number
+  protected abstract stalledFor(sample: TransportSample): number
   /** The object with the idle timer: the socket or the session. */
   protected abstract readonly timed: Timed | undefined
   /** Whether the response has ended. */
@@ -170,10 +170,10 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
     this.res.on('close', onClose)
   }
 
-  sample(look: TransportSample): number | undefined {
+  sample(sample: TransportSample): number | undefined {
     if (this.#isGone()) return undefined
-    if (look.discardBody) this.discardBody()
-    return this.stalledFor(look)
+    if (sample.discardBody) this.discardBody()
+    return this.stalledFor(sample)
   }
 
   /** An unread body hides nothing by default: an HTTP/2 session keeps reading. */

@@ -51,7 +51,7 @@ export interface Transport {
    * @returns milliseconds for which bytes of this response have waited without progress; `undefined` if the response is
    * gone
    */
-  sample(look: TransportSample): number | undefined
+  sample(sample: TransportSample): number | undefined
   /** Accepts the bytes. `false`: they were accepted, but do not write more until `onDrain`. */
   write(bytes: Buffer): boolean
   /** Ends the response properly. */

@@ -94,14 +94,14 @@ export class WebTransport implements Transport, Ledger {
   }
 
   /** A reader that waits for a full response below is not stalled. A reader that waits without reason is. */
-  sample(look: TransportSample): number | undefined {
+  sample(sample: TransportSample): number | undefined {
     const read = this.#written - this.#queued
     const busy = this.#below !== undefined && this.#below.buffered > 0
     const moved = read !== this.#readBefore
     this.#readBefore = read
     if (moved) this.#below?.noteProgress()
-    const below = this.#below === undefined ? 0 : this.#below.sample(look)
-    const own = this.#stall.update(this.#queued > 0 && !busy, moved, look.loopTime)
+    const below = this.#below === undefined ? 0 : this.#below.sample(sample)
+    const own = this.#stall.update(this.#queued > 0 && !busy, moved, sample.loopTime)
     return below === undefined ? undefined : Math.max(own, below)
   }
 

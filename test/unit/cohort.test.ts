@@ -79,7 +79,7 @@ describe.runIf(addon !== undefined)('Cohort', () => {
   function broadcast(cohort: Cohort<Member>, id: number, between: () => void = () => {}) {
     const outcome = { sent: 0, queued: 0, closed: 0 }
     cohort.begin(event(id))
-    while (cohort.isCasting) {
+    while (cohort.isSending) {
       cohort.sendSlice(2, outcome)
       between()
     }

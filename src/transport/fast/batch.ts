@@ -41,7 +41,7 @@ interface PartialWrite {
   readonly errno: number
 }
 
-const NO_SHORTS: readonly PartialWrite[] = []
+const NO_PARTIAL_WRITES: readonly PartialWrite[] = []
 
 /** The frames of one tick. There is one batch per process. */
 class Batch {
@@ -114,14 +114,14 @@ class Batch {
       rows[i * STRIDE] = socket === undefined ? -1 : fdOf(socket)
       if (socket !== undefined) noteActivity(socket)
     }
-    let shorts = NO_SHORTS
+    let partial = NO_PARTIAL_WRITES
     try {
       const incomplete = addon.sendMany(this.#slab, this.#pieces, this.#pieceCount, rows, count)
-      if (incomplete !== 0) shorts = this.#collectShorts()
+      if (incomplete !== 0) partial = this.#collectPartialWrites()
     } finally {
       this.#clear()
     }
-    if (shorts.length > 0) inRootContext(() => tellOwners(shorts))
+    if (partial.length > 0) inRootContext(() => tellOwners(partial))
   }
 
   #clear(): void {
@@ -210,16 +210,16 @@ class Batch {
     this.#used = this.#end
   }
 
-  #collectShorts(): PartialWrite[] {
-    const shorts: PartialWrite[] = []
+  #collectPartialWrites(): PartialWrite[] {
+    const partial: PartialWrite[] = []
     for (let row = 0; row < this.#rowCount; row++) {
       const slot = this.#slots[row] as BatchSlot
       const result = this.#rows[row * STRIDE + 2] as number
       if (result === slot.waiting) continue
       const rest = this.#restOf(row, Math.max(0, result))
-      shorts.push({ slot, rest, errno: Math.min(0, result) })
+      partial.push({ slot, rest, errno: Math.min(0, result) })
     }
-    return shorts
+    return partial
   }
 
   #restOf(row: number, sent: number): Buffer {
@@ -243,8 +243,8 @@ export const sharedBatch = new Batch()
  * Notifies owners. They may add bytes again, so the batch is already empty. An error in one does not affect the others
  * or the caller of `flush`.
  */
-function tellOwners(shorts: readonly PartialWrite[]): void {
-  for (const { slot, rest, errno } of shorts) isolated(() => slot.onPartialWrite(rest, errno))
+function tellOwners(partial: readonly PartialWrite[]): void {
+  for (const { slot, rest, errno } of partial) isolated(() => slot.onPartialWrite(rest, errno))
 }
 
 function flushAtEndOfTick(batch: Batch): void {

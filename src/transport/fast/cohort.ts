@@ -36,13 +36,13 @@ const EMPTY = new BroadcastPage()
 
 /** One member's row. */
 class CohortSeat<R extends CohortMember> implements Seat {
-  readonly rider: R
+  readonly member: R
   readonly #cohort: Cohort<R>
   row: number
 
-  constructor(cohort: Cohort<R>, rider: R, row: number) {
+  constructor(cohort: Cohort<R>, member: R, row: number) {
     this.#cohort = cohort
-    this.rider = rider
+    this.member = member
     this.row = row
   }
 
@@ -69,7 +69,7 @@ export class Cohort<R extends CohortMember> {
   /** The next row of the current broadcast, and its number of rows. */
   #at = 0
   #end = 0
-  #shorts = new Int32Array(1)
+  #partial = new Int32Array(1)
 
   /** The number of members. */
   get size(): number {
@@ -77,18 +77,18 @@ export class Cohort<R extends CohortMember> {
   }
 
   /** Whether the current broadcast has not reached all rows. */
-  get isCasting(): boolean {
+  get isSending(): boolean {
     return this.#at < this.#end
   }
 
   /** The current members. */
-  riders(): R[] {
-    return this.#seats.flatMap((seat) => (seat === undefined ? [] : seat.rider))
+  members(): R[] {
+    return this.#seats.flatMap((seat) => (seat === undefined ? [] : seat.member))
   }
 
   /** Adds a member if it is in the right state. Do not call this during a broadcast. */
-  join(rider: R): CohortSeat<R> | undefined {
-    const { fast } = rider
+  join(member: R): CohortSeat<R> | undefined {
+    const { fast } = member
     if (fast === undefined || addon === undefined) return undefined
     fast.seat?.leave()
     const fd = fast.claimDescriptor()
@@ -98,7 +98,7 @@ export class Cohort<R extends CohortMember> {
       this.#fds = grown(this.#fds)
       this.#firsts = grown(this.#firsts)
     }
-    const seat = new CohortSeat(this, rider, row)
+    const seat = new CohortSeat(this, member, row)
     this.#fds[row] = fd
     this.#firsts[row] = this.#page.length
     this.#seats.push(seat)
@@ -124,11 +124,11 @@ export class Cohort<R extends CohortMember> {
     const from = this.#at
     const to = Math.min(from + count, this.#end)
     if (this.#page.length === 1) this.#turnPage(from, to)
-    if (this.#shorts.length <= 2 * count) this.#shorts = new Int32Array(2 * count + 1)
+    if (this.#partial.length <= 2 * count) this.#partial = new Int32Array(2 * count + 1)
     // Advance before sending, so that a row is never sent to twice.
     this.#at = to
-    const whole = addon?.sendToEach(this.#fds, from, to, this.#chunk, this.#shorts) ?? 0
-    const short = this.#shorts[0] as number
+    const whole = addon?.sendToEach(this.#fds, from, to, this.#chunk, this.#partial) ?? 0
+    const short = this.#partial[0] as number
     outcome.sent += whole
     counters.events += whole + short
     if (short > 0) this.#takeOut(short, outcome)
@@ -142,21 +142,21 @@ export class Cohort<R extends CohortMember> {
     const next = waits && page === this.#page ? page.length - 1 : page.length
     if (next <= first) return
     this.#firsts[row] = next
-    this.#seats[row]?.rider.credit(page, first, next)
+    this.#seats[row]?.member.credit(page, first, next)
   }
 
   /** @internal */
   leave(row: number): void {
     const seat = this.#seats[row] as CohortSeat<R>
-    const { rider } = seat
+    const { member } = seat
     // Clear the row first, because the member's code may call back.
     this.#fds[row] = NO_ROW
     seat.row = NO_ROW
-    if (rider.fast !== undefined) rider.fast.seat = undefined
+    if (member.fast !== undefined) member.fast.seat = undefined
     this.settle(row)
     this.#seats[row] = undefined
     this.#holes.push(row)
-    rider.onLeave(this.#waits(row))
+    member.onLeave(this.#waits(row))
   }
 
   /** Whether the current broadcast has not reached a member yet. */
@@ -180,9 +180,9 @@ export class Cohort<R extends CohortMember> {
   /** Removes members whose kernel did not accept everything. Their streams continue with the rest. */
   #takeOut(count: number, outcome: Outcome): void {
     for (let i = 0; i < count; i++) {
-      const row = this.#shorts[2 * i + 1] as number
-      const result = this.#shorts[2 * i + 2] as number
-      const { fast } = (this.#seats[row] as CohortSeat<R>).rider
+      const row = this.#partial[2 * i + 1] as number
+      const result = this.#partial[2 * i + 2] as number
+      const { fast } = (this.#seats[row] as CohortSeat<R>).member
       const rest = this.#chunk.subarray(Math.max(0, result))
       fast?.holdBack(rest.length)
       this.leave(row)

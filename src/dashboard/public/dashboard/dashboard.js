@@ -27,11 +27,11 @@ source.addEventListener('hello', ({ data }) => {
   for (const each of [...rows.keys()]) forget(each)
 })
 source.addEventListener('sample', ({ data }) => {
-  const look = JSON.parse(data)
+  const sample = JSON.parse(data)
   // The list of ended connections is sent only when it has changed.
-  look.ended ??= latest?.ended ?? []
-  latest = look
-  if (!paused) draw(look)
+  sample.ended ??= latest?.ended ?? []
+  latest = sample
+  if (!paused) draw(sample)
 })
 source.addEventListener('open', () => say('live'))
 source.addEventListener('error', () =>
@@ -65,19 +65,19 @@ for (const [verdict, sign] of Object.entries(SIGNS)) {
   byId('verdicts').append(chip)
 }
 
-function draw(look) {
-  byId('count').textContent = `${look.live} live`
-  for (const [verdict, { count }] of chips) count.textContent = String(look.verdicts[verdict])
-  const hidden = look.live - look.rows.length
+function draw(sample) {
+  byId('count').textContent = `${sample.live} live`
+  for (const [verdict, { count }] of chips) count.textContent = String(sample.verdicts[verdict])
+  const hidden = sample.live - sample.rows.length
   byId('more').textContent = hidden > 0 ? `(${hidden} more not shown)` : ''
   const seen = new Set()
-  for (const each of look.rows) {
+  for (const each of sample.rows) {
     seen.add(each.id)
     const row = rows.get(each.id) ?? addRow(each.id)
     fill(row, each)
   }
   for (const id of [...rows.keys()]) if (!seen.has(id)) forget(id)
-  drawEnded(look)
+  drawEnded(sample)
 }
 
 function addRow(id) {
