@@ -206,6 +206,7 @@ function tellsOfPath(table: Table, previous: number, current: number): boolean {
     isWindowShut(table, current) ||
     table.get(current, limited) > table.get(previous, limited) ||
     table.get(current, column.sendWindow) < SMALL_WINDOW ||
+    isQueueing(table, previous) ||
     isQueueing(table, current)
   )
 }

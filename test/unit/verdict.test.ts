@@ -211,13 +211,19 @@ describe('a path that needs more', () => {
     })
     const overflow = Array.from({ length: 20 }, (_, index) => dropped(index))
     const queued = overflow.map((look) => ({ ...look, rtt: 900, minRtt: 40 }))
+    // The queue is empty again when the loss has been repaired.
+    const emptied = overflow.map((sample, index) => ({
+      ...sample,
+      rtt: index % 2 === 0 ? 900 : 100,
+      minRtt: 40,
+    }))
     const limited = overflow.map((look, index) => ({ ...look, windowLimited: index }))
     const needed = (samples: Numbers[]): number =>
       numberOf(observed(samples).at(-1) as number, 'needed')
     expect(
-      [overflow, queued, limited].map(
+      [overflow, queued, emptied, limited].map(
         (samples) => needed([...samples, { unackedSegments: 1 }]) > 3,
       ),
-    ).toEqual([true, false, false])
+    ).toEqual([true, false, false, false])
   })
 })
