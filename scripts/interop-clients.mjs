@@ -47,7 +47,7 @@ const lines = [
     return `| ${cell(ancestorTitles.join(', '))} | ${cell(title)} | ${status} |`
   }),
   '',
-  `${packages.map((name) => `${name} ${versionOf(name)}`).join(', ')},`,
+  `${packages.map((name) => `${name} ${versionOf(name)}`).join(',\n')},`,
   `${short(says('curl'))},`,
   `${short(says('/usr/bin/chromium'))}, Node ${process.versions.node}, ${here()}.`,
 ]
