@@ -170,7 +170,7 @@ describe.runIf(process.platform === 'linux' && existsSync(builtAddon))('a bundle
             expect(result).toMatchObject({ addon: true })
             expect(result.page).toContain('<!doctype html>')
           } else {
-            expect(result.reason).toContain('tell the bundler that tcp-sse is external')
+            expect(result.reason).toContain('Mark tcp-sse as external in the bundler')
             expect(result.page).toBe('ERR_DASHBOARD_FILES')
             expect(result.bare).toContain('tell the bundler that tcp-sse is external')
           }
