@@ -14,12 +14,12 @@
  * a `Verdict` from two samples: `alive`, `congested`, `slow`, `half-closed` or `dead`. The stream
  * gets the verdict, and closes when the client is dead.
  *
- * **One number is the promise.** A client that has fallen silent is closed within `detectWithin` +
- * 1 s. A client that still answers is not closed for this, however slow it is; a path that needs
- * more time gets it. `livenessPlan` returns the numbers that follow: keepalive, heartbeats, and
- * the kernel's timeouts. The promise needs Linux and the addon; `capabilities` reports what the
- * running system has. A client that answers but reads nothing is a different case, for
- * `stallTimeout`.
+ * **One option is the promise: `detectWithin`.** A client that has fallen silent is closed within
+ * this time + 1 s. A client that still answers is never closed for silence, however slow it is. If
+ * the round trips or losses of its path require more time, the client gets it. `livenessPlan`
+ * returns the numbers that follow: keepalive, heartbeats, and the kernel's timeouts. The promise
+ * needs Linux and the addon; `capabilities` reports what the running system has. A client that
+ * answers but reads nothing is closed after `stallTimeout`.
  *
  * The other parts build on this:
  *
@@ -40,10 +40,11 @@
  *
  * **Results and errors have different sources.** The condition of a client is never an exception.
  * `send` returns `sent`, `queued`, `dropped` or `closed`. `stream.closed` resolves once, with the
- * reason and what was delivered. `TcpSseError` reports a mistake of the caller or a system call
- * that failed. It is thrown by the call that was wrong, before the call has an effect. A function
- * that returns a promise rejects instead. Match on `code`; messages may change. `metrics`, and the
- * channels of `node:diagnostics_channel` (`DiagnosticsMessages`), report on all streams.
+ * reason and what was delivered. `TcpSseError` reports a mistake of the caller, a system call that
+ * failed, or a hub that does not answer. A function that returns a promise rejects with it; other
+ * functions throw it. The call then had no effect, unless its documentation says otherwise. Match
+ * on `code`; messages may change. `metrics`, and the channels of `node:diagnostics_channel`
+ * (`DiagnosticsMessages`), report on all streams.
  *
  * docs/api.md describes every export, docs/errors.md every code.
  *

@@ -10,9 +10,9 @@ export interface EchoRouteOptions {
   /**
    * Called for an echo whose stream is not in this process. It asks the other processes: `true` if
    * one of them has the stream and has accepted the echo (with `acceptEcho`), `false` if all were
-   * asked and none has it. After `false` the client stops echoing, and ends its stream if no bytes
-   * arrive for a quarter of the allowed silence. If bytes arrive, it continues. If the function
-   * throws, or takes longer than 5 s, the echo is answered with 503, which clients ignore.
+   * asked and none has it. After `false` the client sends no more echoes. It ends its stream once
+   * no bytes have arrived for a quarter of the allowed silence. If the function throws, or takes
+   * longer than 5 s, the echo is answered with 503, which clients ignore.
    * @defaultValue there is only one process: such echoes get 404, which clients ignore
    */
   lookup?: ((echo: Echo) => boolean | PromiseLike<boolean>) | undefined

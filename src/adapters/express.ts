@@ -17,7 +17,7 @@ declare global {
 /**
  * Middleware that answers with an event stream and puts it on `res.eventStream`.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, when the middleware is made
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`, when the middleware is made
  * @example
  * app.get('/events', eventStream({ detectWithin: 10_000 }), (req, res) => {
  *   res.eventStream.send({ data: 'hello' })

@@ -30,7 +30,7 @@ declare module 'fastify' {
  *   `onResponse` when the stream has ended properly.
  * - Hooks that do not run: `preSerialization`, `onSend`.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, when it is registered
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`, when it is registered
  * @example
  * app.register(eventStream, { detectWithin: 10_000 })
  * app.get('/events', (request, reply) => {

@@ -13,7 +13,7 @@ import {
 /**
  * Answers with an event stream in a Hono handler. Status and headers that were set on `c` before
  * are sent. Node's request and response are taken from `c.env`, where @hono/node-server puts them.
- * `createEventResponse` describes what is known on which server.
+ * See `createEventResponse` for what the stream knows about the connection on each server.
  *
  * @throws {TcpSseError} as `createEventResponse`; `ERR_STATUS_WITHOUT_BODY`
  * @example

@@ -17,7 +17,7 @@ declare module 'koa' {
  * set on `ctx` before are sent. Koa does not end the response itself (`ctx.respond = false`). If a
  * later middleware throws, the stream ends with the reason `error`.
  *
- * @throws {TcpSseError} `ERR_OPTION_*`, when the middleware is made
+ * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`, when the middleware is made
  * @example
  * app.use(eventStream({ detectWithin: 10_000 }))
  * app.use((ctx) => { ctx.eventStream.send({ data: 'hello' }) })

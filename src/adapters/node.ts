@@ -19,10 +19,11 @@ export type { NodeRequest, NodeResponse } from '../transport/node-transport.js'
 /**
  * Answers a request with an event stream: writes the head at once and returns the stream. If the
  * client has already left, the stream is closed from the start, with the reason. The same happens
- * if the request is refused with 503, because of `drain` or `admission`.
+ * if the request is refused with 503, because of `drain`, `admission` or `maxStreamsPerConnection`.
  *
  * Headers of the response that describe another body (`Content-Length`, `Transfer-Encoding`,
- * `Content-Encoding`) are removed.
+ * `Content-Encoding`) are removed. `Content-Encoding` stays if a compressor has replaced methods of
+ * the response.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_RESPONSE`;
  * `ERR_HEADERS_SENT`; `ERR_STATUS_WITHOUT_BODY`. In these cases nothing has been sent
@@ -32,8 +33,6 @@ export type { NodeRequest, NodeResponse } from '../transport/node-transport.js'
  *   stream.send({ event: 'tick', id: '1', data: { n: 1 } })
  *   stream.closed.then(({ reason }) => console.log(reason))
  * })
- * @remarks
- * `Content-Encoding` stays if a compressor has replaced methods of the response.
  */
 export function createEventStream(
   req: NodeRequest,

@@ -56,7 +56,7 @@ export interface NodeBindings {
  * `detectWithin` applies, the reasons are exact, and `inspect()`, `verdict` and `buffered()` return
  * values. The objects are found in `env` (@hono/node-server), or on the request itself
  * (`request.runtime.node`, srvx and h3). On other servers the kernel cannot be asked: `inspect()`
- * returns `undefined`, `verdict` stays `alive`, and a client has gone when the body is cancelled or
+ * returns `undefined`, `verdict` stays `alive`, and the stream ends when the body is cancelled or
  * `request.signal` aborts. Heartbeats and `stallTimeout` work there, too. In both cases
  * `delivered()` is `undefined` and confirmations are `unknown`, because the bytes pass through a
  * writer of the server.

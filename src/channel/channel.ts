@@ -48,7 +48,7 @@ export interface ChannelMessages {
     readonly result: BroadcastResult
     /** Size of the event as each subscriber gets it, in bytes. */
     readonly bytes: number
-    /** Milliseconds from the event's arrival here until it was sent to the last subscriber. */
+    /** Milliseconds from the start of the delivery until the last subscriber was sent the event. */
     readonly took: number
   }
 }
@@ -108,7 +108,7 @@ export class Channel {
   /**
    * Adds a stream. If the channel has a history and the client has a `Last-Event-ID`, the stream is
    * first sent what the client has missed, then all new events, each once. A stream that was a
-   * subscriber before has missed the events since it left. Events without an id are never replayed,
+   * subscriber before is sent the events since it left. Events without an id are never replayed,
    * because no client can say whether it has received them. A stream that has ended is not added.
    * After `drain`, a new stream is ended. A client without a `Last-Event-ID` is sent the id of the
    * channel's last event, without data, in case it reconnects before the next one.

@@ -12,7 +12,7 @@ import { type HubSettings, hubChecks } from './hub-options.js'
 export interface ChannelsOptions extends HubSettings {
   /**
    * Milliseconds without a subscriber after which a channel is closed in this process. Its log
-   * stays. @defaultValue 30 000
+   * stays in the hub. @defaultValue 30 000
    */
   closeAfter?: number | undefined
 }
@@ -39,7 +39,8 @@ interface Used {
 }
 
 /**
- * Channels by name. Made by `createChannels`. Do not keep a channel. Call `get` each time.
+ * Channels by name. Made by `createChannels`. Do not keep a channel, because it is closed when it
+ * is not used. Call `get` each time.
  *
  * @example
  * const channels = createChannels({ hub: localHub() })

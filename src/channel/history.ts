@@ -10,7 +10,7 @@ import type { EncodedEvent } from '../sse/encode.js'
  * - `complete`: all events since its last one.
  * - `partial`: the events right after its last one are forgotten. The rest is sent, so there is a
  *   gap.
- * - `unknown`: its last event is not known here. Nothing is sent again.
+ * - `unknown`: its last event is not known here. Nothing is replayed.
  */
 export type ReplayOutcome = 'complete' | 'partial' | 'unknown'
 
@@ -18,7 +18,7 @@ export type ReplayOutcome = 'complete' | 'partial' | 'unknown'
 export interface HistoryReplay {
   /** How much of what the client has missed is available. */
   readonly outcome: ReplayOutcome
-  /** Oldest first. A later `append` must not change it. */
+  /** The events, oldest first. A later `append` must not change this array. */
   readonly events: readonly EncodedEvent[]
 }
 
@@ -39,9 +39,9 @@ export interface History {
 
 /** How much is stored. The limit that is reached first applies. */
 export interface MemoryHistoryOptions {
-  /** Number of events. 1 to 10 000 000. @defaultValue 1 000 */
+  /** The number of events, 1 to 10 000 000. @defaultValue 1 000 */
   maxEvents?: number | undefined
-  /** Milliseconds. @defaultValue no limit */
+  /** How old an event may be, in milliseconds. @defaultValue no limit */
   maxAge?: number | undefined
   /** Bytes of the encoded events. @defaultValue 16 MiB */
   maxBytes?: number | undefined

@@ -13,7 +13,7 @@ import {
 import type { Serialize } from '../sse/encode.js'
 import { object } from './options.js'
 
-/** A range of entries that the channel has, or may have, lost. */
+/** A range of events that the channel has, or may have, lost. */
 export interface ChannelGap {
   /** The channel's name. */
   readonly name: string
@@ -37,17 +37,20 @@ export interface ChannelStateMessage {
 
 /** How much the log of a channel with a hub keeps. */
 export interface HubHistory {
-  /** Number of events. 1 to 10 000 000. @defaultValue 1 000 */
+  /** The number of events, 1 to 10 000 000. @defaultValue 1 000 */
   maxEvents?: number | undefined
-  /** Milliseconds. @defaultValue no limit */
+  /** How old an event may be, in milliseconds. @defaultValue no limit */
   maxAge?: number | undefined
 }
 
 /** Options that the channels of `createChannels` share. Times in milliseconds. */
 export interface HubSettings {
-  /** Carries and stores the events: `clusterHub()`, `localHub()`, … */
+  /**
+   * Carries and stores the events: `clusterHub()`, `localHub()`, `redisHub()`, … Its engine is
+   * what has the logs, such as Redis.
+   */
   hub: Hub
-  /** How much the log keeps. */
+  /** How much the log keeps. @defaultValue 1 000 events */
   history?: HubHistory | undefined
   /** Turns data that is not a string into text. @defaultValue `JSON.stringify` */
   serialize?: Serialize | undefined
@@ -65,13 +68,13 @@ export interface HubSettings {
   resumeTimeout?: number | undefined
   /**
    * How many events may wait for the engine's answer, 1 to 1 000 000. Further ones are refused with
-   * `ERR_HUB_DOWN`. A second limit is 16 MiB. @defaultValue 1 000
+   * `ERR_HUB_DOWN`. Their text is limited, too, to about 16 MiB in all. @defaultValue 1 000
    */
   maxPending?: number | undefined
   /**
    * What happens to an event that the engine has not taken. With `reject`, `broadcast` rejects.
    * With `local`, the event is sent to the subscribers of this process, without an id, and is not
-   * stored. Use it for events that are of no use later.
+   * stored. Use `local` for events that are of no use later.
    * @defaultValue `'reject'`
    */
   whenDown?: 'reject' | 'local' | undefined
@@ -79,11 +82,14 @@ export interface HubSettings {
    * What happens when entries are lost: the log was trimmed past this process, or is another log.
    * With `'close'`, or a callback that returns it, all subscribers are ended over `spreadOver`, and
    * learn of the gap when they reconnect. Otherwise they stay connected and are sent the gap event.
+   * @defaultValue they stay connected
    */
   onGap?: 'close' | ((gap: ChannelGap) => unknown) | undefined
   /**
    * The name of the event after which clients may have missed something. Its data is
-   * `{"reason": …}`. @defaultValue `'gap'`
+   * `{"reason": …}`: `lost` (see `onGap`), or the outcome of a replay: `partial`, `unknown` or
+   * `unavailable`.
+   * @defaultValue `'gap'`
    */
   gapEvent?: string | undefined
   /** The time over which subscribers are ended after a gap. @defaultValue 10 000 */

@@ -30,7 +30,7 @@ export interface LiveEventSourceInit extends LiveFetchOptions {
  * be in the page's import map). The package is loaded at the first call, so the result is a
  * promise. No event is missed before it resolves.
  *
- * @throws as a rejection: the error of loading `eventsource`, or of its constructor
+ * @throws as a rejection: the error of loading `eventsource`, of its constructor, or of `liveFetch`
  * @example
  * const source = await liveEventSource('https://example.com/events')
  * source.onmessage = ({ data }) => console.log(data)

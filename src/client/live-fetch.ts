@@ -18,7 +18,10 @@ export interface LiveFetchOptions {
    * @defaultValue 1 000
    */
   jitter?: number | undefined
-  /** The URL to which beats are answered. @defaultValue the stream's own URL, after redirects */
+  /**
+   * The URL to which the answers to beats are sent. @defaultValue the stream's own URL, after
+   * redirects
+   */
   echoUrl?: string | URL | undefined
 }
 
@@ -32,10 +35,11 @@ const LONGEST_WAIT = 60
  * client is there, and it ends a silent stream, so that the client reconnects. Streams of other
  * servers pass through as they are.
  *
- * All failures are `TypeError`s, like those of `fetch`. Statuses 502, 503 and 504 of an event
- * stream, and an end that the server has not announced, are failures, too.
+ * All failures are `TypeError`s, like those of `fetch`. The statuses 502, 503 and 504 for an event
+ * stream are failures, too. So is the end of a stream with beats that the server has not announced.
+ * After an abort, the error is the reason of the signal.
  *
- * @throws {TypeError} for an option of the wrong type
+ * @throws {TypeError} if `headTimeout` or `jitter` is negative or not a number
  * @example
  * import { EventSource } from 'eventsource'
  *

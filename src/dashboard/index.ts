@@ -18,8 +18,9 @@ export type { DashboardOptions } from './options.js'
 /** A dashboard. To mount it, call it with requests. */
 export interface DashboardHandler {
   /**
-   * Handles a request: as in `app.use('/_sse', …)`, or with the requests below one path of a Node
-   * server.
+   * Handles a request. Mount it with `app.use('/_sse', …)`, or call it with the requests below one
+   * path of a Node server. If the files of the page are missing, it passes `ERR_DASHBOARD_FILES` to
+   * `next`, or answers with 500.
    */
   (req: NodeRequest, res: NodeResponse, next?: (error?: unknown) => void): void
   /** Forgets all data, and ends the streams of the open pages. */

@@ -17,9 +17,9 @@ export type Position = string
  * more, never less.
  */
 export interface Keep {
-  /** Events. */
+  /** The number of events. */
   readonly maxEvents: number
-  /** Milliseconds. `undefined`: no limit. */
+  /** How old an event may be, in milliseconds. `undefined`: no limit. */
   readonly maxAge?: number | undefined
 }
 
@@ -34,10 +34,7 @@ export interface NewEntry {
    * a repetition.
    */
   readonly token: string
-  /**
-   * Of several entries with the same key that wait for a slow client, the newest may be enough. The
-   * engine passes it on.
-   */
+  /** The `EventInput.key` of the event. The engine passes it on. */
   readonly key?: string | undefined
 }
 
@@ -87,11 +84,11 @@ export interface FeedListener {
 
 /** A request to read from the log. */
 export interface ReadRequest {
-  /** Exclusive. It comes from a client, so it can be any string. */
+  /** The page begins after this position. It comes from a client, so it can be any string. */
   readonly after: Position
   /**
-   * Inclusive; a position that this feed has handed out. If it is not after `after`, the engine
-   * only looks up `after`.
+   * The page ends at this position, which this feed has handed out. If it is not after `after`, the
+   * engine only looks up `after`.
    */
   readonly upTo: Position
   /** The maximum number of entries, 1 or more. */
@@ -103,6 +100,7 @@ export interface ReadRequest {
 /** The result of a read. */
 export interface Page {
   /**
+   * What the log still has of the requested range:
    * - `complete`: the log knows `after`, and the entries are those right after it.
    * - `partial`: the log no longer has the entries right after `after`. The entries are the oldest
    *   that are left.

@@ -3,8 +3,8 @@ import { brand, versionOf } from './shared.js'
 /**
  * The `code` of every error of this library. The code is the contract; messages may change in any release.
  *
- * Errors report mistakes of the caller and failed system calls. What happens to a peer is a result of `send` or a close
- * reason, never an exception.
+ * Errors report mistakes of the caller, failed system calls, and hubs that do not answer. What happens to a peer is a
+ * result of `send` or a close reason, never an exception.
  */
 export type ErrorCode =
   /** An unknown option. The message suggests the nearest known name. */
@@ -60,7 +60,7 @@ export type ErrorCode =
   | 'ERR_STREAM_GIVEN_UP'
   /** `error` of a stream whose queue exceeded `maxBufferedBytes` or `maxBufferedEvents`. */
   | 'ERR_OVERFLOW'
-  /** `error` of a stream that `drain` cut when its `timeout` expired. */
+  /** `error` of a stream that `drain` cut when its `timeout` expired or its `signal` aborted. */
   | 'ERR_DRAIN_TIMEOUT'
   /** `drain` cannot end the value that was passed. */
   | 'ERR_NOT_DRAINABLE'

@@ -8,9 +8,12 @@ import type { Verdict } from './verdict.js'
 export interface PeerEvidence {
   /** The verdict of the last sample. */
   readonly verdict: Verdict
-  /** Milliseconds for which the peer had left something unanswered. */
+  /** Milliseconds for which the peer had left something unanswered; 0 without the kernel's data. */
   readonly silentFor: number
-  /** How many questions the peer has left unanswered since its last answer; `undefined` without the kernel's data. */
+  /**
+   * How many questions the peer has left unanswered since its last answer; `undefined` without the kernel's data. A
+   * question is data, a retransmit or a probe that the peer's kernel must acknowledge.
+   */
   readonly asked: number | undefined
   /**
    * How many questions must go unanswered on this path before the silence counts; `undefined` without the kernel's

@@ -9,7 +9,10 @@ import { ANSWER_PACE, LEAST_QUESTIONS, MOST_IN_DOUBT, SHORT_PATH } from './path.
 
 /** The part of a plan that applications can set. */
 export interface LivenessOverrides {
-  /** Milliseconds between heartbeat comments on a quiet stream; `false` sends none. */
+  /**
+   * Milliseconds between heartbeat comments on a quiet stream, 100 or more; `false` sends none.
+   * @defaultValue half of `detectWithin`, at most 15 000
+   */
   heartbeat?: number | false | undefined
 }
 
@@ -37,33 +40,37 @@ export interface PlanOverrides extends LivenessOverrides {
  * never closed for silence. If the round trips or losses of a path require more time than that, the peer gets it.
  */
 export interface LivenessPlan {
-  /** The time D within which a dead peer is detected. */
+  /** The argument. A dead peer is detected within this time + 1 s. */
   readonly detectWithin: number
-  /** The keepalive settings of the kernel, which make an idle peer answer. */
+  /**
+   * The keepalive settings of the kernel, which make an idle peer answer. `livenessPlan` never returns `false` here.
+   */
   readonly keepAlive: Readonly<KeepAliveOptions> | false
-  /** Time between heartbeat comments on a quiet stream. */
+  /** Time between heartbeat comments on a quiet stream; `false`: none are sent. */
   readonly heartbeat: number | false
   /**
-   * TCP_USER_TIMEOUT is kept this far ahead of every kernel clock that an answer does not reset. The kernel ends a
-   * connection by itself only if the event loop has been blocked for longer.
+   * The lead of TCP_USER_TIMEOUT. Some timers of the kernel continue although the peer answers. The monitor keeps
+   * TCP_USER_TIMEOUT at least this much longer than they have run, so that the kernel ends a connection by itself only
+   * if the event loop has been blocked for longer than this. `livenessPlan` never returns `false` here.
    */
   readonly userTimeout: number | false
   /**
    * TCP_RTO_MAX_MS: the longest pause between retransmits or window probes. On a slow path it is raised to twice what
-   * the path needs. `false` if it is disabled or the kernel does not have it (Linux < 6.15).
+   * the path needs. `false` if the kernel does not have it (Linux < 6.15), or without the addon.
    */
   readonly retransmitMax: number | false
   /**
-   * Without `retransmitMax`: how far TCP_USER_TIMEOUT is kept ahead while the peer's window is closed, so that the
-   * kernel probes at least this often. The cost: if the event loop is blocked for longer, the kernel may end a living
-   * client whose window is closed. `false` with `retransmitMax`, which has no such cost.
+   * Without `retransmitMax`: the lead of TCP_USER_TIMEOUT, in place of `userTimeout`, while the peer's window is
+   * closed. The kernel then probes at least this often. The cost: if the event loop is blocked for longer, the kernel
+   * may end a living client whose window is closed. `false` with `retransmitMax`, which has no such cost.
    */
   readonly shutWindowLead: number | false
   /** How old the last answer of a peer must be, while it leaves everything unanswered, before it counts as dead. */
   readonly silence: number
   /**
    * An outage of the path up to this long closes no client; on a slow path, minus its round trip. Without
-   * `retransmitMax` it is less than half of the `silence`, because the kernel doubles the time between retransmits.
+   * `retransmitMax` it is less than half of the `silence`, because the kernel doubles the time between retransmits
+   * (RFC 6298, 5.5).
    */
   readonly toleratedOutage: number
 }
@@ -119,10 +126,10 @@ const overrideChecks: Checks<PlanOverrides> = {
 }
 
 /**
- * Derives the kernel options and the heartbeat from D, as streams and guards do. The result depends only on the
- * arguments and on whether this kernel has TCP_RTO_MAX_MS.
+ * Derives the kernel options and the heartbeat from `detectWithin`, as streams and guards do. The result depends only
+ * on the arguments and on whether this kernel has TCP_RTO_MAX_MS.
  *
- * @param detectWithin - D in milliseconds, 4 000 to 3 600 000; default 30 000
+ * @param detectWithin - milliseconds, 4 000 to 3 600 000; default 30 000
  * @throws {TcpSseError} `ERR_OPTION_TYPE`, `ERR_OPTION_VALUE`, `ERR_OPTION_UNKNOWN`, `ERR_DETECT_WITHIN_TOO_SMALL`
  * @example
  * console.log(livenessPlan(10_000))

@@ -9,10 +9,10 @@ import { column, isWindowShut } from './reading.js'
  * The state of a peer:
  * - `alive`: no problem is known.
  * - `congested`: the path loses segments, and the peer still answers.
- * - `slow`: the peer answers, but its window holds bytes back.
- * - `half-closed`: the peer has sent FIN. A shutdown of one direction and a full close look the same until a write
- *   draws an RST.
- * - `dead`: the kernel has given up, or the peer has left everything unanswered for the plan's `silence`.
+ * - `slow`: the peer answers, but bytes wait for space in its receive window.
+ * - `half-closed`: the peer has sent FIN. A shutdown of one direction and a full close look the same until the peer
+ *   answers a write with RST (RFC 9293, 3.6 and 3.10.7.1).
+ * - `dead`: the kernel has given up, or the peer has left everything unanswered for the time `LivenessPlan.silence`.
  */
 export type Verdict = 'alive' | 'congested' | 'slow' | 'half-closed' | 'dead'
 

@@ -30,8 +30,8 @@ export interface Capabilities {
   /** Whether TCP_NOTSENT_LOWAT can be set. Linux >= 3.12. */
   readonly notSentLowWater: boolean
   /**
-   * One sentence for each setting of this system, or of the container's network, that would break the promise, such as
-   * a small `net.ipv4.tcp_retries2`. Empty with the kernel's defaults.
+   * One sentence for each setting of this system, or of the container's network, with which `detectWithin` is not
+   * guaranteed, such as a small `net.ipv4.tcp_retries2` (tcp(7)). Empty with the kernel's defaults.
    */
   readonly warnings: readonly string[]
 }

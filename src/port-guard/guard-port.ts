@@ -36,9 +36,9 @@ export interface PortGuardStats {
   readonly spared: number
   /** Connections that the kernel refused to end. */
   readonly failed: number
-  /** Dumps of all connections. */
+  /** How often the kernel has listed all connections for the guard (a dump). */
   readonly dumps: number
-  /** Samples of single connections. */
+  /** How often single connections were sampled. */
   readonly samples: number
   /** Dumps that the kernel refused. The previous dump was used in their place. */
   readonly failedDumps: number
@@ -53,7 +53,7 @@ export interface PortGuardStats {
  * guard.stop()
  */
 export interface PortGuard {
-  /** Returns its counters. */
+  /** Returns the guard's counters. */
   stats(): PortGuardStats
   /** Returns what is known of each connection. */
   peers(): PeerSnapshot[]

@@ -59,12 +59,13 @@ export interface PortCloseInfo {
 
 /** Options of `guardPort`. Times in milliseconds; `false` means off. */
 export interface PortGuardOptions {
-  /** The local port of the connections, or 1 to 64 ports. 1 to 65 535. */
+  /** The local port of the connections, 1 to 65 535, or an array of 1 to 64 ports. */
   port: number | readonly number[]
   /**
-   * A peer that has fallen silent is ended within this time + 1 s. This needs something unanswered.
-   * With `arm`, the kernel probes an idle peer. Without it, only the server's own writes are
-   * unanswered, and the time counts from the first of them. 4 000 to 3 600 000.
+   * A peer that has fallen silent is ended within this time + 1 s. A peer is silent only while it
+   * leaves something unanswered. With `arm`, the kernel probes an idle peer. Without `arm`, a peer
+   * is only asked by the server's own writes, and the time counts from the first that it has not
+   * answered. 4 000 to 3 600 000.
    * @defaultValue 30 000
    */
   detectWithin?: number | undefined

@@ -20,9 +20,9 @@ const EVENT_STREAM = 'text/event-stream'
  * Whether a request's `Accept` header asks for an event stream. Works for Node's requests (Express, Koa's `ctx.req`,
  * Fastify, HTTP/2) and for web requests.
  *
- * The most specific range decides: `text/event-stream`, then `text/*`, then `*\/*`. `q=0` rejects a type. Parameters
- * other than `q` are ignored, and so is a range with a malformed `q`. If the `Accept` header is absent or empty, any
- * type is acceptable.
+ * The most specific range decides (RFC 9110, 12.5.1): `text/event-stream`, then `text/*`, then `*\/*`. `q=0` rejects a
+ * type. Parameters other than `q` are ignored, and so is a range with a malformed `q`. If the `Accept` header is absent
+ * or empty, any type is acceptable.
  *
  * Without `alternatives`, the result says whether a stream is acceptable at all. An endpoint that offers nothing else
  * answers 406 if it is not. With `alternatives`, the result says whether the client prefers the stream. It does in two

@@ -8,7 +8,7 @@ export interface EventInput {
   /**
    * A string is sent unchanged, line by line, with each lone surrogate replaced by U+FFFD. Any other value passes
    * through the serializer (JSON by default). If it is absent, the event has no data field, so clients do not dispatch
-   * it. An event with only `id`, `retry` or `comment` needs no data.
+   * it (HTML Standard, 9.2.6). An event with only `id`, `retry` or `comment` needs no data.
    */
   data?: unknown
   /**
@@ -18,8 +18,8 @@ export interface EventInput {
   event?: string | undefined
   /**
    * The last event ID from this event on: a string or a finite number. `''` resets it. It must not contain CR, LF, NUL
-   * (clients would ignore the id) or a lone surrogate. Clients return it in a request header, so use printable ASCII
-   * without leading or trailing spaces, which survives in every client.
+   * (clients would ignore the id: HTML Standard, 9.2.6) or a lone surrogate. Clients return it in a request header, so
+   * use printable ASCII without leading or trailing spaces: every client returns such an id unchanged.
    */
   id?: string | number | undefined
   /** The client's reconnection time, in whole milliseconds. */

@@ -10,7 +10,8 @@ export interface AdmissionOptions {
   maxStreams: number
   /**
    * The shortest time in milliseconds for which a rejected client is asked to wait. Each client gets a random time, up
-   * to twice as long, so that clients do not return together. The header `Retry-After` has whole seconds, at least 1.
+   * to twice as long, so that clients do not return together. The header `Retry-After` has whole seconds (RFC 9110,
+   * 10.2.3), at least 1.
    * @defaultValue 5 000
    */
   retryAfter?: number | undefined
@@ -70,8 +71,8 @@ export class Admission {
 }
 
 /**
- * Creates a limit that all streams share which are created with it, such as those of a route, a tenant or the process.
- * A request beyond the limit is answered with 503 and `Retry-After`. Its stream is closed from the start, with reason
+ * Creates a limit for all streams that are created with it, such as those of a route, a tenant or the process. A
+ * request beyond the limit is answered with 503 and `Retry-After`. Its stream is closed from the start, with reason
  * `refused`.
  *
  * @throws {TcpSseError} `ERR_OPTION_UNKNOWN`, `ERR_OPTION_TYPE`, `ERR_OPTION_VALUE`

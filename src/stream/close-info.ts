@@ -27,22 +27,22 @@ export const CLOSE_REASONS = [
 /**
  * Why a stream ended:
  * - `ended`: the application called `close()`, and the client's kernel has acknowledged everything. If acknowledgements
- *   are unknown, everything was passed to the connection. Also if the application ended the response itself: see
- *   `undelivered` in this case.
- * - `client-closed`: the client closed the connection, or had left before the stream was created. Also if the
- *   application destroyed the connection without an error, because the two look the same.
+ *   are unknown, everything was passed to the connection. It is also the reason if the application ended the response
+ *   itself; `undelivered` then says what was not acknowledged.
+ * - `client-closed`: the client closed the connection, or had left before the stream was created. It is also the reason
+ *   if the application destroyed the connection without an error, because the two look the same.
  * - `client-reset`: the client's system answered with RST. If Node reads the RST together with bytes from the client,
- *   libuv reports an end, and the reason is that of an end.
+ *   libuv reports a normal end, and the reason is `client-closed`.
  * - `client-error`: the client sent invalid HTTP or TLS, or did not send its whole request within the server's
  *   `requestTimeout`. Node reports these to a server's `clientError` event.
  * - `peer-dead`: the peer was silent for longer than `detectWithin` allows, or the kernel gave up.
  * - `no-echo`: the client has not answered for the `silence` of the option `echo`. The connection itself may work, for
  *   example that of a proxy.
  * - `stalled`: the client is there but accepted no byte for `stallTimeout`.
- * - `overflow`: the client's queue exceeded its limit.
+ * - `overflow`: the stream's queue exceeded `maxBufferedBytes` or `maxBufferedEvents`.
  * - `expired`: the stream reached its `maxAge`.
  * - `drained`: `drain` ended the stream, or the request arrived during the drain and got 503. If there is an `error`,
- *   the stream was cut when the drain's `timeout` expired.
+ *   the stream was cut when the drain's `timeout` expired or its `signal` aborted.
  * - `refused`: the stream's `admission` was full, or its connection had `maxStreamsPerConnection` streams. The request
  *   got 503.
  * - `aborted`: by the `signal` option or by `abort()`.
@@ -70,14 +70,14 @@ export interface CloseInfo extends Account {
   readonly error?: Error | undefined
   /** Milliseconds for which the stream was open. */
   readonly openedFor: number
-  /** The kernel's data about a peer that was dead, stalled or gone. */
+  /** What was known about the peer, if a sample found it dead or gone, or if it stalled; otherwise `undefined`. */
   readonly evidence?: PeerEvidence | undefined
 }
 
 /**
  * The `reason` of a stream's `signal` after the stream has ended. Its `name` is `AbortError` and its `code` is
- * `ABORT_ERR`, as in Node's own error. `fetch`, `events.once`, `pipeline` and others reject with it, and their callers
- * check for these.
+ * `ABORT_ERR`, as in Node's own error. `fetch`, `events.once`, `pipeline` and others reject with it, and code that
+ * handles an `AbortError` handles it, too.
  *
  * @example
  * try {

@@ -6,7 +6,7 @@ import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
  * The outcome of one event:
  * - `delivered`: the peer's kernel has acknowledged its last byte. This does not mean that the application has read it.
  *   Behind a proxy, the peer is the proxy.
- * - `undelivered`: the stream ended before that was known.
+ * - `undelivered`: the stream ended before the acknowledgement was seen. The event may have arrived nevertheless.
  * - `dropped`: the overflow policy dropped it.
  * - `unknown`: delivery cannot be known here (TLS, HTTP/2, a Unix socket, a compressed response, no addon), or no event
  *   with this id is remembered.
@@ -15,7 +15,10 @@ export type DeliveryOutcome = 'delivered' | 'undelivered' | 'dropped' | 'unknown
 
 /** What the peer's kernel has acknowledged. */
 export interface Delivered {
-  /** The id of the last acknowledged event that has one. The client's `Last-Event-ID` is never behind it for long. */
+  /**
+   * The id of the last acknowledged event that has one. The client's `Last-Event-ID` can be older, because the kernel
+   * acknowledges bytes before the client reads them.
+   */
   readonly id: string | undefined
   /** The number of events. */
   readonly events: number

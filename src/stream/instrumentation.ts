@@ -23,6 +23,7 @@ export interface StreamMessages {
     /** The application's stream. */
     readonly stream: EventStream
     /**
+     * Why the request was refused:
      * - `drained`: its server is shutting down.
      * - `refused`: `admission` or `maxStreamsPerConnection` was reached.
      */

@@ -49,20 +49,21 @@ export interface EventStreamOptions extends LivenessOverrides {
    */
   maxBufferedEvents?: number | undefined
   /**
-   * What happens if more would have to wait. Only whole events in the stream's own queue can be dropped.
+   * What happens to an event that would exceed `maxBufferedBytes` or `maxBufferedEvents`. Only whole events in the
+   * stream's own queue can be dropped.
    * @defaultValue `'close'`
    */
   onOverflow?: OverflowPolicy | undefined
   /**
-   * TCP_NOTSENT_LOWAT: how many unsent bytes the kernel accepts. `false` keeps the kernel's default, with which a
-   * stalled client can absorb megabytes before it is noticed.
+   * TCP_NOTSENT_LOWAT: how many unsent bytes the kernel accepts. `false` keeps the kernel's default, with which
+   * megabytes can wait in the kernel before a stalled client is noticed (`tcp_wmem` of tcp(7)).
    * @defaultValue 65 536
    */
   notSentLowWater?: number | false | undefined
   /**
-   * Set to `false` if you suspect a fault in the fast path, and please report it. The fast path passes events to the
-   * kernel past Node's streams, many with one call. It is used only over plain HTTP/1 on TCP, with the addon. The
-   * environment variable `TCP_SSE_NO_FAST_PATH=1` disables it for the process.
+   * The fast path passes events to the kernel past Node's streams, many with one call. It is used only over plain
+   * HTTP/1 on TCP, with the addon. Set this option to `false` if you suspect a bug in the fast path, and please report
+   * the bug. The environment variable `TCP_SSE_NO_FAST_PATH=1` disables it for the process.
    * @defaultValue `true`
    */
   fastPath?: boolean | undefined
@@ -101,7 +102,8 @@ export interface EventStreamOptions extends LivenessOverrides {
    */
   maxStreamsPerConnection?: number | false | undefined
   /**
-   * Additional response headers. They override the stream's own. `Content-Length` and `Transfer-Encoding` are rejected.
+   * Additional response headers. They override the stream's own. `Content-Length`, `Transfer-Encoding` and a name that
+   * occurs twice are rejected with `ERR_OPTION_VALUE`.
    */
   headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined
 }

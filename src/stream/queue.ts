@@ -9,7 +9,8 @@ import type { Confirmation, DeliveryOutcome } from './delivery-log.js'
  * - `close`: the stream is closed with reason `overflow`.
  * - `drop-oldest`: the oldest events are dropped.
  * - `drop-newest`: the new event is dropped.
- * - `coalesce`: older events whose `key` a newer one has are dropped. If that is not enough, as `close`.
+ * - `coalesce`: waiting events are dropped if a newer event has the same `key`. If that does not free enough space, the
+ *   stream is closed as with `close`.
  */
 export type OverflowPolicy = 'close' | 'drop-oldest' | 'drop-newest' | 'coalesce'
 

@@ -10,6 +10,7 @@
 export type SendResult = 'sent' | 'queued' | 'dropped' | 'closed'
 
 /**
+ * The state of a stream:
  * - `open`: events are accepted.
  * - `closing`: `close()` was called, and bytes are still in flight.
  * - `closed`: the stream has ended.

@@ -85,6 +85,7 @@ export interface TcpSnapshot {
 /** A sample of a socket's state. */
 export interface SocketSnapshot extends TcpSnapshot {
   /**
+   * What could be read:
    * - `ok`: the kernel reported TCP_INFO.
    * - `partly`: the socket has no TCP_INFO (a Unix socket).
    * - `destroyed`: the socket has no descriptor; the kernel was not asked.

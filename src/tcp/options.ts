@@ -28,9 +28,15 @@ import {
 
 /** When and how often the kernel probes an idle peer. tcp(7). */
 export interface KeepAliveOptions {
-  /** Milliseconds of silence before the first probe. TCP_KEEPIDLE, in seconds: rounded up. 1 to 32 767 s. */
+  /**
+   * Milliseconds of silence before the first probe. The kernel counts in seconds (TCP_KEEPIDLE), so the value is
+   * rounded up. 1 to 32 767 000.
+   */
   idle: number
-  /** Milliseconds between unanswered probes. TCP_KEEPINTVL, in seconds: rounded up. 1 to 32 767 s. */
+  /**
+   * Milliseconds between unanswered probes. The kernel counts in seconds (TCP_KEEPINTVL), so the value is rounded up.
+   * 1 to 32 767 000.
+   */
   interval: number
   /**
    * Unanswered probes after which the kernel gives up. TCP_KEEPCNT, 1 to 127. The kernel ignores it while `userTimeout`
@@ -71,6 +77,7 @@ export type SocketOptionName = keyof SocketOptions
 /** The result of `applySocketOptions`. */
 export interface AppliedOptions {
   /**
+   * Which options are in force:
    * - `applied`: all options are in force.
    * - `partly`: the options in `skipped` are not.
    * - `destroyed`: the socket has no descriptor any more, or not yet; nothing was set.
@@ -147,8 +154,8 @@ export function applySocketOptions(socket: Socket, options: SocketOptions): Appl
 
 /**
  * Reads the current value of every option that `applySocketOptions` sets, with the same names and units, so that the
- * result can be set again. An option that this system or this kind of socket does not have is absent. Without the
- * addon, all are absent; also on a socket that has no descriptor any more, or not yet.
+ * result can be set again. An option that this system or this kind of socket does not have is absent. All are absent
+ * without the addon, and on a socket that has no descriptor any more, or not yet.
  *
  * `sendBuffer` is half of the kernel's value, because the kernel doubles what is set (socket(7)). Until it is set, the
  * kernel tunes it, so the value may change at any time.

@@ -22,7 +22,10 @@ export interface TestClient {
   /** Sends RST. */
   reset(): Promise<void>
 
-  /** Closes the connection properly. If bytes are unread, the kernel sends RST in place of FIN. */
+  /**
+   * Closes the connection properly. If bytes are unread, the kernel sends RST in place of FIN
+   * (RFC 1122, 4.2.2.13).
+   */
   close(): Promise<void>
 }
 
@@ -45,7 +48,6 @@ export interface ConnectOptions {
  * A client on loopback, in this process. It cannot truly vanish, because it shares its kernel with
  * the server, and that kernel answers for it. See `vanish`.
  *
- * @example
  * @example
  * const client = await connectClient(`http://127.0.0.1:${port}/events`)
  * await client.stall()

@@ -15,7 +15,6 @@ export type { HubContractOptions } from './hub-scene.js'
  * the latest.
  *
  * @example
- * @example
  * import { test } from 'node:test'
  * import { type Hub, hubContract } from 'tcp-sse/testing'
  *

@@ -7,7 +7,8 @@ import type { Fault, Path } from './routes.js'
 
 /**
  * A client that the server sees as a separate host with its own address and kernel. It can truly
- * vanish.
+ * vanish. `vanish` and `comeBack` throw `ERR_RIG` if the path cannot be changed. The other methods
+ * reject with `ERR_CHILD` if the process of the clients has ended.
  *
  * @example
  * const rig = createRig()

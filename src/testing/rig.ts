@@ -30,7 +30,8 @@ import { addNarrowLink, type Spaces, wire } from './wiring.js'
 /** Options of `createRig`. */
 export interface RigOptions {
   /**
-   * `net.ipv4.tcp_rmem` of the clients, three numbers of bytes, for small windows. Also for IPv6.
+   * `net.ipv4.tcp_rmem` of the clients, three numbers of bytes (tcp(7)), for small windows, also
+   * over IPv6. @defaultValue the kernel's
    */
   tcpRmem?: string | undefined
   /** Adds IPv6. Each fault then applies to both families. @defaultValue `false` */
@@ -41,7 +42,7 @@ export interface RigOptions {
 export interface NarrowLink {
   /** Bits per second. @defaultValue 256 000 */
   rate?: number
-  /** Bytes that may queue before it. Further ones are dropped. @defaultValue 6 000 */
+  /** Bytes that may queue before the link. Further ones are dropped. @defaultValue 6 000 */
   queue?: number
 }
 
@@ -52,7 +53,8 @@ const sizes: Check<string> = (value, name) => {
 const rigChecks: Checks<RigOptions> = { tcpRmem: sizes, ipv6: boolean }
 
 /**
- * The namespaces, the processes in them, and the faults between them. Made by `createRig`.
+ * The namespaces, the processes in them, and the faults between them. Made by `createRig`. Methods
+ * throw `ERR_RIG` if a command fails, as for a fault that is set twice.
  *
  * @example
  * const rig = createRig()
@@ -98,7 +100,10 @@ export class Rig implements Path {
     return IPV6.server
   }
 
-  /** The address of a client, by its number from 0 to 62 499. Each has its own address. */
+  /**
+   * The address of a client, by its number from 0 to 62 499. Each has its own address.
+   * @throws {TcpSseError} `ERR_OPTION_VALUE`
+   */
   clientAddress(index: number, family: 4 | 6 = 4): string {
     if (!(Number.isInteger(index) && index >= 0 && index < MOST_CLIENTS)) {
       throw new TcpSseError('ERR_OPTION_VALUE', `client numbers are 0 to ${MOST_CLIENTS - 1}`)
@@ -129,11 +134,12 @@ export class Rig implements Path {
   }
 
   /**
-   * Connects a client, and requests an event stream over HTTP/1.1. Its number is the smallest free
-   * one.
+   * Connects a client, and requests an event stream over HTTP/1.1. Numbers count from 0 in the
+   * order of the calls, and are not reused.
    *
    * @param family - 6 with the option `ipv6`
-   * @throws {TcpSseError} `ERR_CHILD`, as a rejection: it could not connect
+   * @throws {TcpSseError} as a rejection: `ERR_CHILD`, it could not connect; `ERR_OPTION_VALUE`,
+   * for client 62 500
    */
   async connect(
     { port }: { port: number },
@@ -196,7 +202,7 @@ export class Rig implements Path {
 
   /**
    * Rejects packets to clients with ICMP "host unreachable" or "administratively prohibited".
-   * Packets from them are dropped.
+   * Packets from them are dropped. Lasts until the rig is closed.
    */
   refuse(clients: Clients, how: 'unreachable' | 'prohibit'): Fault {
     return this.#fault(clients, 'add', how)
@@ -218,7 +224,9 @@ export class Rig implements Path {
     return this.#reroute(clients, 'del')
   }
 
-  /** Takes the link between router and clients down, on the router's side. */
+  /**
+   * Takes the link between router and clients down, on the router's side, until the rig is closed.
+   */
   linkDown(): Fault {
     return timed(() => this.#router.ip(['link set clients down']))
   }
@@ -240,7 +248,7 @@ export class Rig implements Path {
     ]
   }
 
-  /** States of the sockets on the server's side, as kernel numbers, except LISTEN and TIME_WAIT. */
+  /** States of the server's sockets, as in /proc/net/tcp (hex), without LISTEN and TIME_WAIT. */
   serverSockets(): string[] {
     return busySockets(this.#server.run(['cat', '/proc/net/tcp', '/proc/net/tcp6']))
   }

@@ -7,9 +7,9 @@
 
 /** When a fault took effect: between these times, in milliseconds as of `Date.now()`. */
 export interface Fault {
-  /** Not before this time. */
+  /** The fault did not take effect before this time. */
   readonly startedAt: number
-  /** Certainly by this time. */
+  /** The fault was in effect at this time. */
   readonly doneAt: number
 }
 

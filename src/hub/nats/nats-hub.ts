@@ -28,7 +28,7 @@ const RECONNECT = 5_000
  * channel. Requires NATS 2.9 or later.
  *
  * The hub uses the given connection and never closes it. Connect with `maxReconnectAttempts: -1`:
- * by default, the library gives up permanently after ten attempts.
+ * by default, the NATS client gives up permanently after ten attempts.
  *
  * @param js - `jetstream(connection)` of @nats-io/jetstream 3
  * @throws {TcpSseError} `ERR_OPTION_TYPE` for any other client, `ERR_OPTION_UNKNOWN`,

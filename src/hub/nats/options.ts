@@ -11,9 +11,9 @@ import {
 /** Options of `natsHub`. */
 export interface NatsHubOptions {
   /**
-   * The JetStream stream that holds all channels. If it does not exist, the hub creates it, with
-   * `max_msgs_per_subject` for the largest history and 256 messages more. 1 to 64 letters, digits,
-   * `_` and `-`.
+   * The JetStream stream that holds all channels. If it does not exist, the hub creates it, with a
+   * `max_msgs_per_subject` that is 256 more than the `maxEvents` of the largest history. 1 to 64
+   * letters, digits, `_` and `-`.
    * @defaultValue 'TCP_SSE'
    */
   stream?: string | undefined
@@ -37,8 +37,8 @@ export interface NatsHubOptions {
    */
   maxAge?: number | undefined
   /**
-   * How long an answer may take, in milliseconds. Then the hub asks again, until the time of the
-   * call is over. 100 to 60 000. @defaultValue 2_000
+   * How long an answer may take, in milliseconds. After this time the hub asks again, until the
+   * timeout of the call. 100 to 60 000. @defaultValue 2_000
    */
   answerWithin?: number | undefined
   /**

@@ -17,7 +17,8 @@ export interface RedisHubOptions {
    */
   partitions?: number | undefined
   /**
-   * How long a read at the stream's end blocks in the server, in milliseconds. 100 to 60 000.
+   * How long a read (XREAD BLOCK) waits in the server for new events, in milliseconds.
+   * 100 to 60 000.
    * @defaultValue 2_000
    */
   blockFor?: number | undefined
@@ -41,8 +42,8 @@ export interface RedisHubOptions {
   checkEvery?: number | undefined
   /**
    * How many channels one connection reads. A process with more channels uses several connections,
-   * because the server's cost of a wake-up grows with the number of streams (83 us for 1 000). 1 to
-   * 10 000.
+   * because the server's cost of a wake-up grows with the number of streams (83 us for 1 000, see
+   * docs/redis-and-nats.md). 1 to 10 000.
    * @defaultValue 1_000
    */
   channelsPerConnection?: number | undefined
