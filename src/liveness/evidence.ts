@@ -8,7 +8,7 @@ import type { Verdict } from './verdict.js'
 export interface PeerEvidence {
   /** The verdict of the last sample. */
   readonly verdict: Verdict
-  /** Milliseconds for which the peer had left something unanswered; 0 without the kernel's data. */
+  /** Milliseconds since the last answer of the peer; 0 if nothing was unanswered, and without the data of the kernel. */
   readonly silentFor: number
   /**
    * How many questions the peer has left unanswered since its last answer; `undefined` without the kernel's data. A
