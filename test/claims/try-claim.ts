@@ -146,7 +146,7 @@ class Trial {
     if (claim.lastEvent) await this.#freshAck()
     // It takes effect when `ip` is done with it, which an emulated machine needs a while for.
     const { startedAt, doneAt } = house.rig.cut(indexes)
-    if (end === 'outage') return await this.#healed(startedAt)
+    if (end === 'outage') return await this.#healed(startedAt, doneAt - startedAt)
     if (claim.lastEvent) await this.#sendLastEvent(doneAt)
     await this.#closes(addresses, doneAt)
     return { gone: addresses, since: doneAt }
@@ -165,10 +165,14 @@ class Trial {
     return { gone, since }
   }
 
-  async #healed(startedAt: number): Promise<{ gone: readonly string[]; since: number }> {
+  /** @param takes - what the cut took, ms: healing takes about as long, and belongs to the outage */
+  async #healed(
+    startedAt: number,
+    takes: number,
+  ): Promise<{ gone: readonly string[]; since: number }> {
     const { claim, house, indexes } = this
     const { toleratedOutage } = livenessPlan(claim.detectWithin)
-    await delay(startedAt + toleratedOutage - OUTAGE_MARGIN - Date.now())
+    await delay(startedAt + toleratedOutage - OUTAGE_MARGIN - takes - Date.now())
     const lasted = house.rig.heal(indexes).doneAt - startedAt
     if (lasted > toleratedOutage) {
       throw new MissedMoment(`an outage of ${toleratedOutage} ms lasted ${lasted} ms`)
