@@ -15,7 +15,7 @@ test('my server notices a client that stalls', { skip: missing }, async (t) => {
 
   await lazy.stall()
 
-  const reasons = () => server.peer.call('reasons')
+  const reasons = () => server.process.call('reasons')
   for (const deadline = Date.now() + 8_000; (await reasons()).length === 0; ) {
     assert.ok(Date.now() < deadline, 'nothing was closed')
     await new Promise((resolve) => setTimeout(resolve, 50))
