@@ -1,6 +1,7 @@
 // Tries one claim: its clients connect, live, and vanish or not. At the end, the outcome of each is checked.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { livenessPlan } from '../../src/index.js'
+import type { Fault } from '../../src/testing/index.js'
 import { cProgram } from '../support/c-program.js'
 import { addPath } from '../support/paths.js'
 import { longestRoundTrip } from '../support/shape.js'
@@ -145,8 +146,9 @@ class Trial {
     if (end === 'stay') return { gone: [], since: Date.now() }
     if (claim.lastEvent) await this.#freshAck()
     // It takes effect when `ip` is done with it, which an emulated machine needs a while for.
-    const { startedAt, doneAt } = house.rig.cut(indexes)
-    if (end === 'outage') return await this.#healed(startedAt, doneAt - startedAt)
+    const cut = house.rig.cut(indexes)
+    const { doneAt } = cut
+    if (end === 'outage') return await this.#healed(cut)
     if (claim.lastEvent) await this.#sendLastEvent(doneAt)
     await this.#closes(addresses, doneAt)
     return { gone: addresses, since: doneAt }
@@ -165,14 +167,12 @@ class Trial {
     return { gone, since }
   }
 
-  /** @param takes - what the cut took, ms: healing takes about as long, and belongs to the outage */
-  async #healed(
-    startedAt: number,
-    takes: number,
-  ): Promise<{ gone: readonly string[]; since: number }> {
+  async #healed({ startedAt, doneAt }: Fault): Promise<{ gone: readonly string[]; since: number }> {
     const { claim, house, indexes } = this
     const { toleratedOutage } = livenessPlan(claim.detectWithin)
-    await delay(startedAt + toleratedOutage - OUTAGE_MARGIN - takes - Date.now())
+    // Healing takes about as long as the cut did, and belongs to the outage.
+    const heals = doneAt - startedAt
+    await delay(startedAt + toleratedOutage - OUTAGE_MARGIN - heals - Date.now())
     const lasted = house.rig.heal(indexes).doneAt - startedAt
     if (lasted > toleratedOutage) {
       throw new MissedMoment(`an outage of ${toleratedOutage} ms lasted ${lasted} ms`)

@@ -3,7 +3,6 @@
 // An export is defined by a heading below a topic (`### drain(target, options?)`) or by its name in bold at the beginning of a
 // line; what is an object at run time has a heading. The names in the first column of the tables below, and at the
 // beginning of list items, are its members.
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
@@ -11,13 +10,14 @@ import {
   definitionsOfPage,
   describedIn,
   type Export,
+  entrySources,
   exportsOfReport,
   sectionsOfPage,
   signaturesOf,
 } from './reference.js'
-import { root } from './snippets.js'
+import { anchorOf, read, root } from './snippets.js'
 
-const page = readFileSync(join(root, 'docs', 'api.md'), 'utf8')
+const page = read('docs/api.md')
 const definitions = definitionsOfPage(page)
 const exported = exportsOfReport()
 const keyOf = ({ entry, name }: { entry: string; name: string }): string => `${entry}: ${name}`
@@ -124,11 +124,9 @@ describe('docs/api.md', () => {
   })
 
   it('has a heading and an example for each export that exists at run time', async () => {
-    const { paths } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
-      .compilerOptions as { paths: Record<string, [string]> }
     const without: string[] = []
-    for (const [entry, [path]] of Object.entries(paths)) {
-      for (const name of Object.keys(await import(join(root, path)))) {
+    for (const [entry, source] of entrySources()) {
+      for (const name of Object.keys(await import(join(root, source)))) {
         const { kind } = byKey.get(`${entry}: ${name}`) as Export
         const { examples = '', ...definition } =
           definitionOf({ entry, name } as Export) ?? ({} as Partial<Definition>)
@@ -154,12 +152,7 @@ describe('docs/api.md', () => {
 
   it('lists its sections at the top', () => {
     const titles = sectionsOfPage(page).filter(({ level }) => level === 2 || level === 3)
-    const anchors = titles.map(({ title }) =>
-      title
-        .toLowerCase()
-        .replace(/[^\w\s-]/g, '')
-        .replaceAll(' ', '-'),
-    )
+    const anchors = titles.map(({ title }) => anchorOf(title))
     const [contents = ''] = page.split(/^## /m)
     expect([...contents.matchAll(/\(#([^)]+)\)/g)].map(([, anchor]) => anchor)).toEqual(anchors)
   })

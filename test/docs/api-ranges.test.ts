@@ -1,8 +1,6 @@
 // The ranges of options in docs/api.md are those of the code: the bounds are accepted, and what is just beyond them is not.
-import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import { Socket } from 'node:net'
-import { join } from 'node:path'
 import {
   applySocketOptions,
   createAdmission,
@@ -24,7 +22,7 @@ import { redisHub } from 'tcp-sse/redis'
 import { createEventResponse } from 'tcp-sse/web'
 import { describe, expect, it } from 'vitest'
 import { definitionsOfPage } from './reference.js'
-import { root } from './snippets.js'
+import { read } from './snippets.js'
 
 type Given = Record<string, unknown>
 /** Passes options on. Whatever else is wrong with the call is found after its options, so that nothing happens. */
@@ -97,9 +95,7 @@ function boundsOf({ range }: Row): { least: number; most: number | undefined } |
   return range.startsWith('ms') ? { least: 1, most: LONGEST_TIMER } : undefined
 }
 
-const rows: readonly Row[] = definitionsOfPage(
-  readFileSync(join(root, 'docs', 'api.md'), 'utf8'),
-).flatMap(({ name, text }) =>
+const rows: readonly Row[] = definitionsOfPage(read('docs/api.md')).flatMap(({ name, text }) =>
   [...text.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, option = '', range = '']) => ({
     type: name,
     option,

@@ -1,10 +1,6 @@
 // Every code has a heading in docs/errors.md, and every heading is a code.
-import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { sources } from './snippets.js'
-
-const read = (path: string): string =>
-  readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+import { read, sources } from './snippets.js'
 
 it('docs/errors.md has a heading for each error code, and for nothing else', () => {
   const codes = [...read('src/internal/errors.ts').matchAll(/^ {2}\| '(\w+)'/gm)].map(

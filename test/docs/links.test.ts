@@ -1,22 +1,12 @@
 // Links between the pages lead somewhere: the file is there, and so is the heading.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { expect, it } from 'vitest'
-import { pages, root } from './snippets.js'
+import { anchorOf, pages, read, root } from './snippets.js'
 
-const read = (file: string): string => readFileSync(join(root, file), 'utf8')
-
-/** As GitHub makes them. */
 function anchorsOf(file: string): Set<string> {
   const headings = read(file).matchAll(/^#+ (.+)$/gm)
-  return new Set(
-    [...headings].map(([, text = '']) =>
-      text
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-        .replaceAll(' ', '-'),
-    ),
-  )
+  return new Set([...headings].map(([, text = '']) => anchorOf(text)))
 }
 
 function broken(page: string): string[] {

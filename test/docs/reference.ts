@@ -1,10 +1,6 @@
 // docs/api-report.md and docs/api.md as data: what is exported, and what the page says of it.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import ts from 'typescript'
-import { root } from './snippets.js'
-
-const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+import { read } from './snippets.js'
 
 /** One export of one entry, by the report. */
 export interface Export {
@@ -23,12 +19,17 @@ export interface Export {
 const LINE =
   /^(class|interface|function|const|type) (\w+)(?:\.((?:(?!: | = ).)+?)\??)?(?:(?:: | = )(.*))?$/
 
-/** Every export of every entry. */
-export function exportsOfReport(): Export[] {
+/** The source of each entry: `tcp-sse/express`, `src/adapters/express.ts`. */
+export function entrySources(): [entry: string, source: string][] {
   const { paths } = JSON.parse(read('tsconfig.json')).compilerOptions as {
     paths: Record<string, [string]>
   }
-  const entries = new Map(Object.entries(paths).map(([entry, [path]]) => [path.slice(2), entry]))
+  return Object.entries(paths).map(([entry, [path]]) => [entry, path.slice(2)])
+}
+
+/** Every export of every entry. */
+export function exportsOfReport(): Export[] {
+  const entries = new Map(entrySources().map(([entry, source]) => [source, entry]))
   return read('docs/api-report.md')
     .split(/^## /m)
     .slice(1)

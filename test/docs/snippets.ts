@@ -6,6 +6,16 @@ import ts from 'typescript'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
+/** The text of a file, by its path from the root. */
+export const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+/** The anchor of a heading, as GitHub makes it. */
+export const anchorOf = (title: string): string =>
+  title
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-')
+
 export interface Snippet {
   /** File and line of the first line of code. */
   where: string
@@ -27,7 +37,7 @@ export function pages(): string[] {
 export function blocksOf(file: string): Snippet[] {
   const found: Snippet[] = []
   let open: { marks: string[]; line: number; lines: string[] } | undefined
-  for (const [index, text] of readFileSync(join(root, file), 'utf8').split('\n').entries()) {
+  for (const [index, text] of read(file).split('\n').entries()) {
     const fence = /^```(\w*)(.*)$/.exec(text)
     if (fence === null) open?.lines.push(text)
     else if (open !== undefined) {
@@ -49,7 +59,7 @@ export function blocksOf(file: string): Snippet[] {
 export function examplesOf(file: string): Snippet[] {
   const found: Snippet[] = []
   let open: { line: number; lines: string[] } | undefined
-  for (const [index, text] of readFileSync(join(root, file), 'utf8').split('\n').entries()) {
+  for (const [index, text] of read(file).split('\n').entries()) {
     const ends = /^\s*\*\/|^\s*\* @/.test(text)
     if (open !== undefined && ends) {
       found.push(snippet(file, open.line, open.lines, []))
@@ -60,9 +70,10 @@ export function examplesOf(file: string): Snippet[] {
   return found
 }
 
-export function sources(folder = 'src'): string[] {
+/** The sources in a folder, by their path from the root. */
+export function sources(folder = 'src', kind = /\.ts$/): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => kind.test(name))
     .map((name) => relative(root, join(root, folder, name)))
 }
 

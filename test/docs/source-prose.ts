@@ -5,7 +5,8 @@ import ts from 'typescript'
 /** A part of the file, from one position up to another. */
 type Range = readonly [from: number, to: number]
 
-const blank = (code: string): string => code.replace(/[^\n]/g, '\0')
+/** Takes out what is not prose; every line stays where it is. */
+export const blank = (code: string): string => code.replace(/[^\n]/g, '\0')
 
 /** The comments of a file in TypeScript, C++ or C, its templates and its string literals of several words. */
 export function proseOfSource(file: string, text: string): string {

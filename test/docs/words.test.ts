@@ -1,9 +1,9 @@
 // Words that made the pages and the comments hard to read. Each has a plain replacement, so few exceptions are needed.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { pages, root } from './snippets.js'
-import { proseOfSource } from './source-prose.js'
+import { pages, read, root, sources } from './snippets.js'
+import { blank, proseOfSource } from './source-prose.js'
 
 /** Pages that have been rewritten. Add a page when it is. */
 const PAGES: readonly string[] = [
@@ -115,8 +115,6 @@ interface Found {
   readonly complaint: string
 }
 
-const read = (page: string): string => readFileSync(join(root, page), 'utf8')
-const blank = (code: string): string => code.replace(/[^\n]/g, '\0')
 /** A page without its code, which has names and no prose; every line is where it was. */
 const proseOf = (text: string): string =>
   text.replace(/^```[\s\S]*?^```/gm, blank).replace(/`[^`]*`/g, blank)
@@ -140,14 +138,6 @@ function occurrences(page: string, text: string, prose = proseOf(text), words = 
 
 function occurrencesInSource(file: string, text: string): Found[] {
   return occurrences(file, text, proseOfSource(file, text), [...WORDS, ...SOURCE_WORDS])
-}
-
-/** The sources in a folder, by their path from the root. */
-function sourcesOf(room: string): string[] {
-  return readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.(?:ts|cc|h)$/.test(file))
-    .map((file) => join(room, file))
-    .sort()
 }
 
 function complaints(found: readonly Found[], allowed: typeof ALLOWED): string[] {
@@ -207,7 +197,9 @@ describe('the words of the pages', () => {
 })
 
 describe('the words of comments and messages', () => {
-  const found = ROOMS.flatMap(sourcesOf).flatMap((file) => occurrencesInSource(file, read(file)))
+  const found = ROOMS.flatMap((room) => sources(room, /\.(?:ts|cc|h)$/)).flatMap((file) =>
+    occurrencesInSource(file, read(file)),
+  )
 
   it.each(ROOMS)('are plain in %s', (room) => {
     const inRoom = found.filter(({ page }) => page.startsWith(`${room}/`))

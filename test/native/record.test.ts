@@ -1,15 +1,11 @@
 // The record of TCP_INFO: one order of columns in C++ and in TypeScript, and options that are set and read in one call.
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { addon, kernelKnows } from '../../src/native/binding.js'
 import { exchangeOptions, type KernelSettings, setOptions } from '../../src/tcp/kernel-settings.js'
 import { COLUMNS, column, readInto, Table } from '../../src/tcp/record.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0).reverse()) undo()
-})
+import { cleanup } from '../support/cleanup.js'
 
 async function accepted(): Promise<net.Socket> {
   const server = net.createServer().listen(0, '127.0.0.1')

@@ -1,13 +1,9 @@
 // The native call of a broadcast, with everything that TypeScript never passes, too.
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { addon, fdOf } from '../../src/native/binding.js'
+import { cleanup } from '../support/cleanup.js'
 import { type SocketPair, socketPair } from '../support/socket-pair.js'
 import { waitFor } from '../support/wait-for.js'
-
-const cleanup: (() => void)[] = []
-afterEach(() => {
-  for (const undo of cleanup.splice(0)) undo()
-})
 
 const pair = (): Promise<SocketPair> => socketPair(cleanup)
 

@@ -144,18 +144,24 @@ describe('Monitor', () => {
     },
   })
 
-  it('samples again if the process was interrupted between its clock and the kernel', () => {
-    const interruptions = [5_000, 40]
-    kernel.answer = () => {
-      if (clock.time > 2_000) clock.time += interruptions.pop() ?? 0
-      return unanswered(0)
-    }
+  /** The samples of a socket from now on: when each was said to be taken, and when it was. */
+  const samplesOf = (monitor: Monitor): readonly [said: number, taken: number][] => {
     const samples: [number, number][] = []
     const onSample = (now: number): number => {
       samples.push([now, clock.time])
       return Number.POSITIVE_INFINITY
     }
     watch(monitor, new Socket(), plan, { ...watcher(), onSample })
+    return samples
+  }
+
+  it('samples again if the process was interrupted between its clock and the kernel', () => {
+    const interruptions = [5_000, 40]
+    kernel.answer = () => {
+      if (clock.time > 2_000) clock.time += interruptions.pop() ?? 0
+      return unanswered(0)
+    }
+    const samples = samplesOf(monitor)
     clock.run(9_000)
     expect(interruptions).toEqual([])
     expect(samples.length).toBeGreaterThan(3)
@@ -170,12 +176,7 @@ describe('Monitor', () => {
     })
     slow.answer = () => unanswered(clock.time)
     const monitor = new Monitor(clock, slow)
-    const samples: [number, number][] = []
-    const onSample = (now: number): number => {
-      samples.push([now, clock.time])
-      return Number.POSITIVE_INFINITY
-    }
-    watch(monitor, new Socket(), plan, { ...watcher(), onSample })
+    const samples = samplesOf(monitor)
     clock.run(3_000)
     expect(samples.length).toBeGreaterThan(1)
     for (const [now, made] of samples) expect(now).toBe(made)
