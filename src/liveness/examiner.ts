@@ -40,6 +40,7 @@ export function examine<S extends Watchable>(
   watched.activity = activity
   const reading = watched.spare
   if (table.get(reading, column.errno) !== 0) {
+    watched.handed = Number.NaN
     noteProgressWithoutKernel(watched, loopTime)
     reportSample(watched, moment)
     return false

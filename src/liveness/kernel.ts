@@ -1,6 +1,12 @@
 // What the monitor needs of sockets. Its unit tests replace only this.
 import type { Socket } from 'node:net'
-import { activityOf, libuvQueueOf, progressOf, resetConnection } from '../native/binding.js'
+import {
+  activityOf,
+  handedOf,
+  libuvQueueOf,
+  progressOf,
+  resetConnection,
+} from '../native/binding.js'
 import { exchangeOptions, type KernelSettings, setOptions } from '../tcp/kernel-settings.js'
 import { readInto, type Table } from '../tcp/record.js'
 import type { Watchable } from './watch.js'
@@ -34,6 +40,8 @@ export interface Kernel<S extends Watchable = Socket> {
   pending(socket: S): number
   /** A number that grows with the bytes that the kernel has accepted. */
   progress(socket: S): number
+  /** Bytes passed to the kernel so far, among which the peer acknowledges; NaN if they are not known. */
+  handed?(socket: S): number
   /** A number that every write changes; NaN if a socket must be sampled even without a write. */
   activity(socket: S): number
 }
@@ -46,5 +54,6 @@ export const systemKernel: Kernel = {
   reset: resetConnection,
   pending: (socket) => Math.max(socket.writableLength, libuvQueueOf(socket)),
   progress: progressOf,
+  handed: handedOf,
   activity: activityOf,
 }

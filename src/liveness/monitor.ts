@@ -299,6 +299,9 @@ export class Monitor<S extends Watchable = Socket> {
       // Read the activity before the sample, so that a write between the two shows at the next one.
       const activities = sockets.map((socket) => this.kernel.activity(socket))
       this.kernel.sample(sockets, table, starts)
+      // Before a watcher writes: what was passed to the kernel and what it holds belong together.
+      for (const watched of some)
+        watched.handed = this.kernel.handed?.(watched.socket) ?? Number.NaN
       const after = this.#clock.now()
       if (after - now <= CLOCK_TOLERANCE || left === 1)
         return { activities, moment: { now, loopTime: now - this.#blockedFor } }

@@ -7,6 +7,7 @@ const REMEMBERED = [
   'nextSample',
   'deadline',
   'activity',
+  'handed',
   'progressAt',
   'progress',
   'silenceBeforeClose',
@@ -37,6 +38,8 @@ export class Row {
   declare deadline: number
   /** The kernel's `activity` at the last sample. */
   declare activity: number
+  /** The kernel's `handed` at the last sample; NaN if the kernel reported no data. */
+  declare handed: number
   /** The time at which bytes last moved or nothing waited, on the event loop's clock (see `Monitor`). */
   declare progressAt: number
   /** The kernel's `progress`, used only if the kernel reports no data. */

@@ -91,6 +91,12 @@ export abstract class SocketState<S extends Watchable = Socket> extends Row {
     return this.get(column.at) === now ? this.get(column.lastDataSent) : Number.NaN
   }
 
+  get acknowledged(): number {
+    // A connection that the kernel has ended has no queue.
+    if (this.get(column.state) === TCP_CLOSE) return Number.NaN
+    return this.handed - this.get(column.outq)
+  }
+
   evidence(silence = this.silentFor() ?? 0): PeerEvidence {
     if (!this.observed) return evidenceWithoutKernel(this.verdict)
     return evidenceOf(this.verdict, silence, table, this.current)

@@ -64,6 +64,11 @@ export interface Watch {
    * watch with the kernel's data has this method.
    */
   sentAgo?(now: number): number
+  /**
+   * The offset up to which the peer's kernel had acknowledged the connection's bytes at the latest sample; NaN if it is
+   * unknown. Only a watch with the kernel's data has this property.
+   */
+  readonly acknowledged?: number
   /** The evidence at the latest sample. */
   evidence(): PeerEvidence
   /**

@@ -93,6 +93,11 @@ class BroadcastRange {
     return ids
   }
 
+  /** The last id of the events from index `from` to index `to - 1`. */
+  lastId(from: number, to: number): string | undefined {
+    return this.page.lastId(this.first + from, this.first + to)
+  }
+
   /** The index of the last event with this id; -1 if there is none. */
   find(id: string): number {
     for (let index = this.next - 1; index >= this.first; index--) {
@@ -213,7 +218,7 @@ export class DeliveryLog {
       const isWhole = (this.#ends[this.#acknowledged % this.#ends.length] as number) <= offset
       if (entry instanceof BroadcastRange) {
         const count = isWhole ? entry.count : entry.countUpTo(offset)
-        this.#deliver(count - this.#partly, entry.ids(this.#partly, count).at(-1))
+        this.#deliver(count - this.#partly, entry.lastId(this.#partly, count))
         this.#partly = isWhole ? 0 : count
       } else if (isWhole) this.#deliver(1, entry)
       if (!isWhole) return
@@ -320,7 +325,7 @@ export class DeliveryLog {
     const { id: before, events: already = 0 } = this.#forgotten ?? {}
     const isRange = entry instanceof BroadcastRange
     const events = already + (isRange ? entry.count - this.#partly : 1)
-    const id = isRange ? entry.ids(this.#partly, entry.count).at(-1) : entry
+    const id = isRange ? entry.lastId(this.#partly, entry.count) : entry
     for (let number = this.#delivered + already; number < this.#delivered + events; number++) {
       this.#settle(number, 'unknown')
     }

@@ -260,7 +260,9 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   }
 
   onSample(now: number, stalledFor: number, _verdict: Verdict, loopTime: number): number {
-    if (this.#writer.inFlight) this.#writer.delivery.update()
+    if (this.#writer.inFlight) {
+      this.#writer.delivery.acknowledge(this.#watch?.acknowledged ?? Number.NaN)
+    }
     return checkDeadlines({
       writer: this.#writer,
       openedAt: this.#openedAt,

@@ -275,6 +275,47 @@ describe('Monitor', () => {
     expect(calls).toEqual(['dead'])
   })
 
+  it('takes what was acknowledged from the sample, not from what a watcher writes in the same tick', () => {
+    const [first, second] = [new Socket(), new Socket()]
+    const handed = new Map([
+      [first, 0],
+      [second, 1_000],
+    ])
+    const counting = Object.assign(kernel, { handed: (socket: Socket) => handed.get(socket) ?? 0 })
+    let isReported = true
+    counting.answer = (socket) =>
+      isReported || socket === first ? { outq: 400, unackedSegments: 1 } : undefined
+    const monitor = new Monitor(clock, counting)
+    const write = (): number => {
+      handed.set(second, 5_000)
+      return clock.time + plan.urgentPace
+    }
+    monitor.watch(first, { ...watcher(), plan, onSample: write })
+    const acknowledged: (number | undefined)[] = []
+    const watched = monitor.watch(second, {
+      ...watcher(),
+      plan,
+      onSample: () => acknowledged.push(watched.acknowledged) && clock.time + plan.urgentPace,
+    })
+    const sample = (): void => {
+      watched.requestSample()
+      clock.run(clock.time + plan.urgentPace)
+    }
+    clock.run(plan.urgentPace + 10)
+    expect(acknowledged).toEqual([600])
+    sample()
+    expect(acknowledged.at(-1)).toBe(4_600)
+    isReported = false
+    sample()
+    expect(acknowledged.at(-1)).toBeNaN()
+    isReported = true
+    sample()
+    expect(acknowledged.at(-1)).toBe(4_600)
+    counting.answer = () => ({ state: 7, outq: 0 })
+    sample()
+    expect(watched.acknowledged).toBeNaN()
+  })
+
   it("sees at the next check what one watcher writes to another's socket in the same tick", () => {
     const [first, second] = [new Socket(), new Socket()]
     let written = 5

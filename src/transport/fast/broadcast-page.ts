@@ -12,6 +12,8 @@ export class BroadcastPage {
   /** The same without chunk framing. */
   readonly #bodyEnds = new Float64Array(PAGE)
   readonly #ids: (string | undefined)[] = []
+  /** For each event, the index of the last one with an id up to it; -1 if there is none. */
+  readonly #lastWithId = new Int16Array(PAGE)
 
   get length(): number {
     return this.#ids.length
@@ -21,11 +23,18 @@ export class BroadcastPage {
     const index = this.#ids.length
     this.#ends[index] = this.end(index) + chunkSize(bytes.length)
     this.#bodyEnds[index] = this.bodyEnd(index) + bytes.length
+    this.#lastWithId[index] = id === undefined ? (this.#lastWithId[index - 1] ?? -1) : index
     this.#ids.push(id)
   }
 
   id(index: number): string | undefined {
     return this.#ids[index]
+  }
+
+  /** The last id of the events from `first` to `next - 1`; `undefined` if none has one. */
+  lastId(first: number, next: number): string | undefined {
+    const index = this.#lastWithId[next - 1] ?? -1
+    return index < first ? undefined : this.#ids[index]
   }
 
   /** The size of the first `count` events, as chunks. */
