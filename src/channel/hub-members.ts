@@ -5,7 +5,7 @@ import { counters, countUp } from '../internal/counters.js'
 import { Deferred } from '../internal/deferred.js'
 import { channelGap, channelState } from '../internal/diagnostics.js'
 import { isolated, rethrowLater } from '../internal/rethrow.js'
-import { callAfter } from '../internal/scheduling.js'
+import { callAfter, inRootContext } from '../internal/scheduling.js'
 import { type EncodedEvent, encodeEvent } from '../sse/encode.js'
 import type { LiveStream } from '../stream/live-stream.js'
 import type { ShutdownMessage } from '../stream/shutdown-message.js'
@@ -72,7 +72,8 @@ export class HubMembers implements JoinHost, FeedListener {
     }
     this.local = new Channel({ history: window, sliceBudget }, owner)
     countUp(counters.feeds, this.#state)
-    this.feed = hub.open(name, this, keep)
+    // In the root context: connections and loops of the hub must not keep a request's store.
+    this.feed = inRootContext(() => hub.open(name, this, keep))
   }
 
   get size(): number {
@@ -137,7 +138,7 @@ export class HubMembers implements JoinHost, FeedListener {
     if (whom === undefined) for (const stream of this.joining()) stream.sendEncoded(event)
   }
 
-  // Implements FeedListener.
+  // Implements FeedListener. An engine may call from any context; nothing here belongs to a request.
 
   start(position: Position): void {
     const compare = (a: Position, b: Position): number => this.feed.compare(a, b)
@@ -146,7 +147,9 @@ export class HubMembers implements JoinHost, FeedListener {
   }
 
   entry(entry: Entry): void | Promise<void> {
-    const done = this.local.broadcast(this.tag.encode(entry), this.#whomOf(entry.token))
+    const done = inRootContext(() =>
+      this.local.broadcast(this.tag.encode(entry), this.#whomOf(entry.token)),
+    )
     this.#tellMoved()
     this.#underWay += 1
     const over = done
@@ -160,23 +163,7 @@ export class HubMembers implements JoinHost, FeedListener {
   }
 
   gap(after: Position, next: Position): void {
-    counters.gaps += 1
-    this.#window?.restart(next)
-    this.#replays.forget(this.#options.name)
-    const ids = { after: this.tag.idOf(after), next: this.tag.idOf(next) }
-    const gap: ChannelGap = { name: this.#options.name, ...ids }
-    if (channelGap.hasSubscribers) channelGap.publish(gap)
-    const members = this.local.streams()
-    if (this.#wantsClose(gap)) {
-      // Unsubscribe at once. Otherwise they would get the events after the gap without knowing of
-      // it.
-      for (const stream of members) this.local.unsubscribe(stream)
-      spreadEnds(members, this.#options.spreadOver ?? 10_000)
-    } else {
-      this.local.broadcast(this.#lossEvent('lost')).catch(NOTHING)
-      this.local.broadcast(primer(gap.next)).catch(NOTHING)
-    }
-    this.#tellMoved()
+    inRootContext(() => this.#passGap(after, next))
   }
 
   state(state: FeedState, cause?: Error): void {
@@ -187,7 +174,8 @@ export class HubMembers implements JoinHost, FeedListener {
     countUp(counters.feeds, state)
     if (!channelState.hasSubscribers) return
     const { name } = this.#options
-    channelState.publish({ name, state, previous, cause } satisfies ChannelStateMessage)
+    const message: ChannelStateMessage = { name, state, previous, cause }
+    inRootContext(() => channelState.publish(message))
   }
 
   // Implements JoinHost.
@@ -232,6 +220,26 @@ export class HubMembers implements JoinHost, FeedListener {
 
   left({ stream }: Join): void {
     this.#joins.delete(stream)
+  }
+
+  #passGap(after: Position, next: Position): void {
+    counters.gaps += 1
+    this.#window?.restart(next)
+    this.#replays.forget(this.#options.name)
+    const ids = { after: this.tag.idOf(after), next: this.tag.idOf(next) }
+    const gap: ChannelGap = { name: this.#options.name, ...ids }
+    if (channelGap.hasSubscribers) channelGap.publish(gap)
+    const members = this.local.streams()
+    if (this.#wantsClose(gap)) {
+      // Unsubscribe at once. Otherwise they would get the events after the gap without knowing of
+      // it.
+      for (const stream of members) this.local.unsubscribe(stream)
+      spreadEnds(members, this.#options.spreadOver ?? 10_000)
+    } else {
+      this.local.broadcast(this.#lossEvent('lost')).catch(NOTHING)
+      this.local.broadcast(primer(gap.next)).catch(NOTHING)
+    }
+    this.#tellMoved()
   }
 
   get #resumeTimeout(): number {

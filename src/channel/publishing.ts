@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Feed, Position } from '../hub/hub.js'
 import { counters, countUp } from '../internal/counters.js'
 import { TcpSseError } from '../internal/errors.js'
+import { inRootContext } from '../internal/scheduling.js'
 import type { BroadcastOptions } from './broadcast.js'
 
 const MOST_BYTES = 16 * 1024 * 1024
@@ -61,7 +62,7 @@ export class Publisher {
     }
     const token = `${this.#prefix}${this.#next++}`
     if (whom !== undefined) this.#note(token, whom)
-    const published = feed.publish({ text, token, key }, this.#timeout)
+    const published = inRootContext(() => feed.publish({ text, token, key }, this.#timeout))
     this.#pending.add(published)
     this.#bytes += text.length
     try {

@@ -12,6 +12,8 @@ import {
   type EventInput,
   type EventStream,
   type EventStreamOptions,
+  type FeedListener,
+  type Hub,
 } from '../../src/index.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { client } from '../support/memory-clients.js'
@@ -225,5 +227,55 @@ describe("a request's store", () => {
     }
     await isFreed(await work())
     expect([b.stream.state, b.stream.writer.hasRoom]).toEqual(['open', false])
+  })
+
+  it('is seen by no hub, and by nothing that a hub causes', async () => {
+    let listener: FeedListener | undefined
+    const position = '1'
+    const hub: Hub = {
+      scope: 'test',
+      open(_channel, opened) {
+        see('open')
+        listener = opened
+        return {
+          async publish() {
+            see('publish')
+            listener?.entry({ position, text: 'data: x\n\n', token: '' })
+            return position
+          },
+          read: async () => ({ outcome: 'unknown', entries: [], more: false }),
+          compare: () => 0,
+          close: () => see('close of the feed'),
+        }
+      },
+      close: async () => {},
+    }
+    for (const name of ['state', 'gap', 'broadcast']) {
+      const listener = (): void => see(name)
+      subscribe(`tcp-sse:channel:${name}`, listener)
+      cleanup.push(() => void unsubscribe(`tcp-sse:channel:${name}`, listener))
+    }
+    await storage.run({ name: 'A' }, async () => {
+      const onGap = (): 'close' => {
+        see('onGap')
+        return 'close'
+      }
+      const channel = createChannel({ hub, name: 'news', history: { maxEvents: 10 }, onGap })
+      listener?.start('0')
+      // As a client of an engine calls back that was opened in a request.
+      listener?.state('live')
+      listener?.gap('0', position)
+      await channel.broadcast({ data: 'x' })
+      await channel.close()
+    })
+    expect(seen).toEqual({
+      open: undefined,
+      publish: undefined,
+      state: undefined,
+      gap: undefined,
+      onGap: undefined,
+      broadcast: undefined,
+      'close of the feed': undefined,
+    })
   })
 })
