@@ -72,6 +72,18 @@ export function times(title: string, closed: Opened[], { startedAt, doneAt }: Fa
   return sorted
 }
 
+/**
+ * When a silent peer must be closed, in ms after a fault: within D + 1 s, not counting the time for which the server's
+ * process was given no processor.
+ */
+export async function boundOf(
+  { server }: Pick<Scene, 'server'>,
+  { startedAt }: Fault,
+  detectWithin: number,
+): Promise<number> {
+  return detectWithin + 1_000 + (await server.call<number>('blockedSince', startedAt))
+}
+
 /** How many of each reason. */
 export function reasons(closed: Opened[]): Record<string, number> {
   const counts: Record<string, number> = {}

@@ -11,6 +11,7 @@ import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { monitorPlan, type PlanOverrides } from '../../src/liveness/plan.js'
 import { streamSettings } from '../../src/stream/options.js'
 import { answer } from '../../src/testing/index.js'
+import { measureBlocked } from './blocked.js'
 import { listenOn } from './ports.js'
 
 /** One stream that was opened, by the order of its client's address. */
@@ -30,6 +31,7 @@ let tick = 0
 let timer: NodeJS.Timeout | undefined
 let cpu = process.cpuUsage()
 let problems = 0
+const blocked = measureBlocked()
 process.on('unhandledRejection', () => problems++)
 process.on('uncaughtException', (error) => {
   problems++
@@ -112,12 +114,15 @@ answer({
   },
   queues: () => streams.map(({ stream }) => stream?.buffered()),
   snapshots: () => streams.map(({ stream }) => stream?.inspect()),
+  /** Milliseconds for which this process has not run since a time of `Date.now()`. */
+  blockedSince: (moment: number) => blocked.since(moment),
   /** What is left when everybody has gone. */
   rest() {
     const handles = process.getActiveResourcesInfo()
     return { watched: sharedMonitor.size, handles, problems }
   },
   startCpu() {
+    blocked.stop()
     cpu = process.cpuUsage()
   },
   /** Milliseconds of CPU time since `startCpu`. */
