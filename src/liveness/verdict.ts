@@ -8,7 +8,8 @@ import { column, isWindowShut } from './reading.js'
 /**
  * The state of a peer:
  * - `alive`: no problem is known.
- * - `congested`: the path loses segments, and the peer still answers.
+ * - `congested`: segments of the data in flight are lost or late. A peer that has fallen silent while data was in
+ *   flight is `congested`, too, until it is `dead`.
  * - `slow`: the peer answers, but bytes wait for space in its receive window.
  * - `half-closed`: the peer has sent FIN. A shutdown of one direction and a full close look the same until the peer
  *   answers a write with RST (RFC 9293, 3.6 and 3.10.7.1).
