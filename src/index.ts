@@ -30,9 +30,9 @@
  *   one channel.
  * - A **guard** applies the liveness rules to connections whose responses this library does not
  *   write: `guardServer` for a server in this process, `guardPort` for servers in other processes.
- * - A **drain** (`drain`) ends the streams of a server that shuts down one after the other, and
- *   gives each client its own time to reconnect. An **admission** (`createAdmission`) limits the
- *   number of open streams.
+ * - A **drain** (`drain`) ends the streams of a server that shuts down. They end one after
+ *   the other, and each client gets its own time to reconnect. An **admission**
+ *   (`createAdmission`) limits the number of open streams.
  * - An **echo** (`echo`, and `liveFetch` of `tcp-sse/client`) is an answer of the client itself,
  *   for clients behind a proxy.
  * - The **socket functions** (`applySocketOptions`, `inspectSocket`) are the layer below, for any

@@ -110,8 +110,9 @@ export class Channel {
    * first sent what the client has missed, then all new events, each once. A stream that was a
    * subscriber before is sent the events since it left. Events without an id are never replayed,
    * because no client can say whether it has received them. A stream that has ended is not added.
-   * After `drain`, a new stream is ended. A client without a `Last-Event-ID` is sent the id of the
-   * channel's last event, without data, in case it reconnects before the next one.
+   * After `drain`, a new stream is ended. If the channel has a history, a client without a
+   * `Last-Event-ID` is sent the id of the channel's last event, without data, in case it reconnects
+   * before the next one.
    *
    * @throws {TcpSseError} `ERR_NOT_A_STREAM`, `ERR_SUBSCRIBED`, `ERR_CHANNEL_CLOSED`,
    * `ERR_OPTION_*`

@@ -11,8 +11,8 @@ import { type HubSettings, hubChecks } from './hub-options.js'
  */
 export interface ChannelsOptions extends HubSettings {
   /**
-   * Milliseconds without a subscriber after which a channel is closed in this process. Its log
-   * stays in the hub. @defaultValue 30 000
+   * Milliseconds without a subscriber, a publication or a call of `get` after which a channel is
+   * closed in this process. Its log stays in the hub. @defaultValue 30 000
    */
   closeAfter?: number | undefined
 }

@@ -48,9 +48,9 @@ export class HubChannel {
 
   /** @internal */
   constructor(options: HubChannelOptions) {
-    const given = checkOptions(options, hubChannelChecks, 'ChannelOptions')
+    const given = checkOptions(options, hubChannelChecks, 'HubChannelOptions')
     if (given.name === undefined) {
-      throw wrongType('ChannelOptions.name', 'a string, for a channel with a hub,', given.name)
+      throw wrongType('HubChannelOptions.name', 'a string', given.name)
     }
     this.name = given.name
     this.#options = given

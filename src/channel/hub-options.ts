@@ -86,7 +86,7 @@ export interface HubSettings {
    */
   onGap?: 'close' | ((gap: ChannelGap) => unknown) | undefined
   /**
-   * The name of the event after which clients may have missed something. Its data is
+   * The name of the event that reports to a client that it may have missed something. Its data is
    * `{"reason": …}`: `lost` (see `onGap`), or the outcome of a replay: `partial`, `unknown` or
    * `unavailable`.
    * @defaultValue `'gap'`

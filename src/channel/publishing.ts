@@ -58,7 +58,11 @@ export class Publisher {
   ): Promise<Position> {
     if (this.#pending.size >= this.#maxPending || this.#bytes + text.length > MOST_BYTES) {
       countUp(counters.published, 'down')
-      throw new TcpSseError('ERR_HUB_DOWN', 'Too many events are waiting for the hub.')
+      throw new TcpSseError(
+        'ERR_HUB_DOWN',
+        `${this.#pending.size} events (${this.#bytes} characters) of the channel wait for the hub, and the limits are ` +
+          `maxPending (${this.#maxPending}) and ${MOST_BYTES} characters. Await broadcast() before the next event, or raise maxPending.`,
+      )
     }
     const token = `${this.#prefix}${this.#next++}`
     if (whom !== undefined) this.#note(token, whom)

@@ -13,8 +13,8 @@ export interface LiveFetchOptions {
   headTimeout?: number | false | undefined
   /**
    * The longest random delay of a request after one that failed. The delay differs between clients,
-   * so that clients that lost a server together do not reconnect together. It is added to the delay
-   * of the client itself, and to a `Retry-After`.
+   * so that clients that lost a server together do not reconnect together. It begins with the
+   * request, after the delay of the client itself and after a `Retry-After`.
    * @defaultValue 1 000
    */
   jitter?: number | undefined
@@ -36,7 +36,8 @@ const LONGEST_WAIT = 60
  * servers pass through as they are.
  *
  * All failures are `TypeError`s, like those of `fetch`. The statuses 502, 503 and 504 for an event
- * stream are failures, too. So is the end of a stream with beats that the server has not announced.
+ * stream are failures, too. If a stream with beats ends and the server has not announced the end,
+ * that is also a failure.
  * After an abort, the error is the reason of the signal.
  *
  * @throws {TypeError} if `headTimeout` or `jitter` is negative or not a number
@@ -48,7 +49,7 @@ const LONGEST_WAIT = 60
 export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fetch {
   const { headTimeout = 20_000, jitter = 1_000, echoUrl } = options
   if (!(Number(headTimeout) >= 0 && jitter >= 0)) {
-    throw new TypeError('headTimeout, jitter')
+    throw new TypeError('headTimeout, jitter: 0 or more')
   }
   /** The earliest time for the next request, by URL. */
   const notBefore = new Map<string, number>()
@@ -58,39 +59,41 @@ export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fet
     const controller = new AbortController()
     // A string and a URL have none of these properties.
     const request = input as Partial<Request>
-    const { url = String(input) } = request
+    const { url = `${input}` } = request
     const headers = new Headers(init.headers ?? request.headers)
     const given = init.signal ?? request.signal ?? controller.signal
     const signal = AbortSignal.any([given, controller.signal])
     let retryAfter = 0
     /** Releases what is open, and delays the next request. */
     const onEnd = (error?: unknown): void => {
-      const wait = Math.min(retryAfter, LONGEST_WAIT) * 1_000 + Math.random() * jitter
-      if (error && !given.aborted) notBefore.set(url, performance.now() + wait)
+      if (error && !given.aborted) notBefore.set(url, performance.now() + retryAfter)
       controller.abort()
     }
 
+    // NaN if the last request did not fail, and then there is no delay.
+    const left = Math.max(0, (notBefore.get(url) as number) - performance.now())
     await new Promise((resolve) => {
-      const timer = setTimeout(resolve, (notBefore.get(url) ?? 0) - performance.now())
+      const timer = setTimeout(resolve, left + Math.random() * jitter)
       // `fetch` throws the right error for an aborted signal.
       signal.onabort = () => resolve(clearTimeout(timer))
     })
     notBefore.delete(url)
 
     const timer =
-      headTimeout && !(init.body ?? request.body)
-        ? setTimeout(() => controller.abort(new TypeError('no answer')), headTimeout)
-        : undefined
+      headTimeout &&
+      !(init.body ?? request.body) &&
+      setTimeout(() => controller.abort(new TypeError('no answer')), headTimeout)
     try {
       const response = await fetch(input, { ...init, signal })
       const { status, body, headers: head } = response
-      // Only for event streams: a library may use the same `fetch` for other requests, such as a
+      // `test` takes the text 'null' if there is no header. Only for event streams: a library may use the same `fetch` for other requests, such as a
       // login.
-      if (status > 501 && status < 505 && /event-stream/.test(`${headers.get('accept')}`)) {
-        retryAfter = Number(head.get('retry-after'))
+      if (status > 501 && status < 505 && /event-stream/.test(headers.get('accept') as string)) {
+        // 0 for a date.
+        retryAfter = Math.min(Number(head.get('retry-after')), LONGEST_WAIT) * 1_000 || 0
         throw new TypeError(`status ${status}`)
       }
-      if (!body || !/^text\/event-stream/.test(`${head.get('content-type')}`)) {
+      if (!body || !/^text\/event-stream/.test(head.get('content-type') as string)) {
         return response
       }
       headers.delete('last-event-id')
@@ -121,7 +124,8 @@ export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fet
       onEnd(error)
       throw error
     } finally {
-      clearTimeout(timer)
+      // Does nothing without a timer.
+      clearTimeout(timer as ReturnType<typeof setTimeout>)
     }
   }
 }

@@ -33,7 +33,8 @@ export interface DashboardOptions {
   /** Milliseconds between samples while a page is open, 250 or more. @defaultValue 1 000 */
   interval?: number | undefined
   /**
-   * The number of connections that are sampled and shown, 1 to 1 000. Those in trouble come first.
+   * The number of connections that are sampled and shown, 1 to 1 000. If there are more, those in
+   * trouble are chosen first. The rows are in the order of opening.
    * @defaultValue 100
    */
   maxRows?: number | undefined

@@ -102,8 +102,8 @@ export class Guard {
 
   /**
    * Stops the guard and removes its listeners. The listening socket gets its options back, and open
-   * connections get TCP_USER_TIMEOUT and TCP_RTO_MAX_MS back. Connections keep keepalive, which
-   * never ends a living one. The server may then be guarded again. Further calls do nothing.
+   * connections get TCP_USER_TIMEOUT and TCP_RTO_MAX_MS back. Connections that have inherited
+   * keepalive keep it, because it never ends a living one; the others get their own settings back. The server may then be guarded again. Further calls do nothing.
    */
   stop(): void {
     if (this.#stopped) return

@@ -126,7 +126,7 @@ export interface GuardOptions {
   /**
    * Selects the responses to which `stallTimeout` and `maxAge` apply, in place of the content type.
    * Called once for each response, when its head has been sent. On `net` and `tls` servers it is
-   * called once for each connection, with the socket only. If it throws, the error is rethrown on
+   * called once for each connection, as `filter(undefined, undefined, socket)`. If it throws, the error is rethrown on
    * the next tick, and the result counts as `false`.
    * @defaultValue responses of type `text/event-stream`
    */

@@ -29,7 +29,10 @@ export type ErrorCode =
   | 'ERR_HEADERS_SENT'
   /** The response has a status without a body (204, 205, 304, 1xx), so it cannot carry a stream. */
   | 'ERR_STATUS_WITHOUT_BODY'
-  /** The event cannot be encoded safely: it has a line break in its id, a fractional `retry`, and so on. */
+  /**
+   * The event cannot be encoded safely (it has a line break in its id, a fractional `retry`, and so on), or the hub of a
+   * channel does not accept it.
+   */
   | 'ERR_EVENT_INVALID'
   /** The kernel rejected an option; `errno` and `syscall` say how. */
   | 'ERR_SOCKET_OPTION'
@@ -56,7 +59,10 @@ export type ErrorCode =
   | 'ERR_PUBLISH_UNKNOWN'
   /** The hub has been closed. */
   | 'ERR_HUB_CLOSED'
-  /** The error of a `Response` body whose stream was aborted, stalled or overflowed. */
+  /**
+   * The error of a `Response` body whose stream was aborted, stalled, overflowed or cut off, on a server that does not
+   * expose Node's response.
+   */
   | 'ERR_STREAM_GIVEN_UP'
   /** `error` of a stream whose queue exceeded `maxBufferedBytes` or `maxBufferedEvents`. */
   | 'ERR_OVERFLOW'
@@ -91,12 +97,13 @@ export type ErrorCode =
 export class TcpSseError extends Error {
   /** Also true for errors of another copy of this library, such as the ESM and CommonJS builds in one process. */
   static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== TcpSseError) return Function.prototype[Symbol.hasInstance].call(this, value)
     return versionOf(value, 'TcpSseError') !== undefined
   }
 
   /** The error code: the part of an error that stays stable. */
   readonly code: ErrorCode
-  /** The invalid option or field, if the error is about one. */
+  /** The invalid option, if the error is about one. */
   readonly option?: string
   /** The negative error number of a failed system call, as in Node's own errors. */
   readonly errno?: number

@@ -1,10 +1,13 @@
 // Checks of options. Each option has one row in a table. An unknown name is rejected with the nearest known one, so
-// that a
-// misspelled option such as `detectwithin` is never silently ignored.
+// that a misspelled option such as `detectwithin` is never silently ignored.
 import { TcpSseError } from './errors.js'
 
-/** A check takes a value and its full name. It returns the value or throws. */
-export type Check<T> = (value: unknown, name: string) => T
+/**
+ * A check takes a value and its full name. It returns the value or throws.
+ *
+ * @param or - what else is allowed, for the end of a message
+ */
+export type Check<T> = (value: unknown, name: string, or?: string) => T
 
 /** A table of options, with one check for each name. */
 export type Checks<T> = { [K in keyof T]-?: Check<Exclude<T[K], undefined>> }
@@ -40,15 +43,15 @@ export const pass: Check<never> = (value) => value as never
 
 /** `false` to switch the option off, or a value that `check` accepts. */
 export function orFalse<T>(check: Check<T>): Check<T | false> {
-  return (value, name) => (value === false ? false : check(value, name))
+  return (value, name) => (value === false ? false : check(value, name, ', or false'))
 }
 
 /** A whole number within limits. */
 export function integer(unit: string, limits: { min: number; max: number }): Check<number> {
   const inRange = number(unit, limits)
-  return (value, name) => {
-    const given = inRange(value, name)
-    if (!Number.isInteger(given)) throw bad(name, `a whole number of ${unit}`, given)
+  return (value, name, or = '') => {
+    const given = inRange(value, name, or)
+    if (!Number.isInteger(given)) throw wrongValue(name, `a whole number of ${unit}${or}`, given)
     return given
   }
 }
@@ -65,7 +68,9 @@ export function oneOf<const T extends string>(words: readonly T[]): Check<T> {
     const word = words.find((candidate) => candidate === value)
     if (word !== undefined) return word
     const expected = `one of ${words.map((each) => `'${each}'`).join(', ')}`
-    throw typeof value === 'string' ? bad(name, expected, value) : wrongType(name, expected, value)
+    throw typeof value === 'string'
+      ? wrongValue(name, expected, value)
+      : wrongType(name, expected, value)
   }
 }
 
@@ -79,7 +84,7 @@ export function callable<T>(): Check<T> {
 
 /** A nested options object with its own table. */
 export function nested<T extends object>(checks: Checks<T>): Check<T> {
-  return (value, name) => checkOptions(value, checks, name)
+  return (value, name, or) => checkOptions(object(value, name, or), checks, name)
 }
 
 /** An AbortSignal, recognized by its shape, so that one of another realm is accepted too. */
@@ -107,21 +112,23 @@ export function wrongType(name: string, expected: string, value: unknown): TcpSs
 const MAX_TIMER = 2 ** 31 - 1
 
 function number(unit: string, { min, max }: { min: number; max: number }): Check<number> {
-  return (value, name) => {
-    if (typeof value !== 'number') throw wrongType(name, `a number of ${unit}`, value)
-    if (!(value >= min && value <= max)) throw bad(name, `${min} to ${max} ${unit}`, value)
+  return (value, name, or = '') => {
+    if (typeof value !== 'number') throw wrongType(name, `a number of ${unit}${or}`, value)
+    const isInRange = value >= min && value <= max
+    if (!isInRange) throw wrongValue(name, `${min} to ${max} ${unit}${or}`, value)
     return value
   }
 }
 
-function object(value: unknown, name: string): Record<string, unknown> {
+function object(value: unknown, name: string, or = ''): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrongType(name, 'an object', value)
+    throw wrongType(name, `an object${or}`, value)
   }
   return value as Record<string, unknown>
 }
 
-function bad(name: string, expected: string, value: unknown): TcpSseError {
+/** The error for a value out of range. */
+export function wrongValue(name: string, expected: string, value: unknown): TcpSseError {
   return new TcpSseError('ERR_OPTION_VALUE', `${name} must be ${expected}, not ${show(value)}`, {
     option: name,
   })

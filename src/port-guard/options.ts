@@ -8,10 +8,10 @@ import {
   callable,
   checkOptions,
   duration,
-  integer,
   orFalse,
   pass,
   wrongType,
+  wrongValue,
 } from '../internal/validate.js'
 import type { PeerEvidence } from '../liveness/evidence.js'
 import { type MonitorPlan, monitorPlan } from '../liveness/plan.js'
@@ -99,8 +99,9 @@ export interface PortGuardOptions {
    */
   dryRun?: boolean | undefined
   /**
-   * Called once for each connection that is ended, or would be. If it throws, the error is rethrown
-   * on the next tick.
+   * Called for each connection that is ended, that would be (`dryRun`), or that the kernel refused
+   * to end. In the last two cases it is called again if the client answers and falls silent again.
+   * If it throws, the error is rethrown on the next tick.
    */
   onClose?: ((info: PortCloseInfo) => void) | undefined
 }
@@ -130,7 +131,11 @@ export interface Network {
 /** More than this is a mistake, and the kernel's filter has a limit. */
 const MOST_PORTS = 64
 
-const checkPort = integer('(a TCP port)', { min: 1, max: 65_535 })
+const checkPort: Check<number> = (value, name) => {
+  if (typeof value !== 'number') throw wrongType(name, 'a TCP port', value)
+  if (Number.isInteger(value) && value >= 1 && value <= 65_535) return value
+  throw wrongValue(name, 'a TCP port, 1 to 65535', value)
+}
 const checkPorts: Check<number | readonly number[]> = (value, name) => {
   const ports = Array.isArray(value) ? value : [value]
   if (ports.length === 0 || ports.length > MOST_PORTS) {

@@ -27,7 +27,8 @@ export interface EventInput {
   /** Sent as comment lines before the fields. */
   comment?: string | undefined
   /**
-   * Not sent. Of the events with the same key that wait for a slow client, the policy `coalesce` keeps only the newest.
+   * Not sent. If the queue of a slow client is full, the policy `coalesce` drops waiting events for which there is a
+   * newer one with the same key.
    */
   key?: string | undefined
 }

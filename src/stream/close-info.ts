@@ -1,6 +1,7 @@
 // The reasons for which a stream ends, for use in a `switch`.
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
+import { brand, versionOf } from '../internal/shared.js'
 import type { PeerEvidence } from '../liveness/evidence.js'
 import { isPeerDeath } from '../liveness/peer-errors.js'
 import type { Verdict } from '../liveness/verdict.js'
@@ -41,12 +42,13 @@ export const CLOSE_REASONS = [
  * - `stalled`: the client is there but accepted no byte for `stallTimeout`.
  * - `overflow`: the stream's queue exceeded `maxBufferedBytes` or `maxBufferedEvents`.
  * - `expired`: the stream reached its `maxAge`.
- * - `drained`: `drain` ended the stream, or the request arrived during the drain and got 503. If there is an `error`,
+ * - `drained`: `drain` or `onGap: 'close'` of a channel ended the stream, or the request arrived during the drain and
+ *   got 503. If there is an `error`,
  *   the stream was cut when the drain's `timeout` expired or its `signal` aborted.
  * - `refused`: the stream's `admission` was full, or its connection had `maxStreamsPerConnection` streams. The request
  *   got 503.
  * - `aborted`: by the `signal` option or by `abort()`.
- * - `error`: code of the application threw.
+ * - `error`: code of the application threw, or the connection failed with an error that fits no other reason.
  */
 export type CloseReason = (typeof CLOSE_REASONS)[number]
 
@@ -76,8 +78,8 @@ export interface CloseInfo extends Account {
 
 /**
  * The `reason` of a stream's `signal` after the stream has ended. Its `name` is `AbortError` and its `code` is
- * `ABORT_ERR`, as in Node's own error. `fetch`, `events.once`, `pipeline` and others reject with it, and code that
- * handles an `AbortError` handles it, too.
+ * `ABORT_ERR`, as in Node's own error. `fetch` rejects with it. `events.once`, `pipeline` and timers reject with Node's
+ * own `AbortError`, in most cases with this error as its `cause`. Code that handles an `AbortError` handles all of them.
  *
  * @example
  * try {
@@ -88,6 +90,11 @@ export interface CloseInfo extends Account {
  * }
  */
 export class StreamClosedError extends TcpSseError {
+  /** Also true for errors of another copy of this library. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return versionOf(value, 'StreamClosedError') !== undefined
+  }
+
   /** How the stream ended: the value of `closed`. */
   readonly closeInfo: CloseInfo
 
@@ -99,6 +106,8 @@ export class StreamClosedError extends TcpSseError {
     this.closeInfo = closeInfo
   }
 }
+
+brand(StreamClosedError, 'StreamClosedError')
 
 /** Errors of Node's HTTP parser, of its request timeout, of OpenSSL and of nghttp2. */
 const CLIENT_ERROR = /^(HPE_|ERR_HTTP_REQUEST_TIMEOUT$|ERR_SSL_|EPROTO$|ERR_HTTP2_)/
@@ -161,10 +170,10 @@ export function overflowed({ length, bytes, refused, limits }: EventQueue): TcpS
   )
 }
 
-/** The error for a stream that was cut when a drain's `timeout` expired. */
+/** The error for a stream that was cut by a drain. */
 export function outOfTime(): TcpSseError {
   return new TcpSseError(
     'ERR_DRAIN_TIMEOUT',
-    'The stream had not ended when the timeout of the drain expired.',
+    'The stream had not ended when the timeout of the drain expired or its signal aborted.',
   )
 }

@@ -1,6 +1,7 @@
 // Records where events end in the connection's byte stream, and their outcomes. It uses no clock and no socket.
 import { Deferred } from '../internal/deferred.js'
 import type { BroadcastPage } from '../transport/fast/broadcast-page.js'
+import { BroadcastRange } from './broadcast-range.js'
 
 /**
  * The outcome of one event:
@@ -32,7 +33,7 @@ export interface Undelivered {
   readonly ids: readonly string[]
   /** The number of events, with or without an id. */
   readonly events: number
-  /** Whether the list is incomplete because there were more ids. */
+  /** Whether ids may be missing from the list, because more than 4 096 events were unacknowledged. */
   readonly overflowed: boolean
 }
 
@@ -47,65 +48,6 @@ export const TRACKED_EVENTS = 4_096
 const INITIAL = 16
 /** From this size on, it is worth asking the kernel whether entries can be forgotten before the ring grows. */
 const LARGE = 64
-
-/** Consecutive broadcasts of one page, with nothing between them. */
-class BroadcastRange {
-  readonly page: BroadcastPage
-  readonly first: number
-  /** Offset of the page in the bytes that the connection has sent. */
-  readonly base: number
-  next: number
-
-  constructor(page: BroadcastPage, first: number, next: number, base: number) {
-    this.page = page
-    this.first = first
-    this.next = next
-    this.base = base
-  }
-
-  get count(): number {
-    return this.next - this.first
-  }
-
-  get end(): number {
-    return this.base + this.page.end(this.next)
-  }
-
-  /** The number of events that end at `offset` or before. */
-  countUpTo(offset: number): number {
-    let low = this.first
-    let high = this.next
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.base + this.page.end(middle + 1) <= offset) low = middle + 1
-      else high = middle
-    }
-    return low - this.first
-  }
-
-  /** The ids of the events from index `from` to index `to - 1`, oldest first. */
-  ids(from: number, to: number): string[] {
-    const ids: string[] = []
-    for (let index = this.first + from; index < this.first + to; index++) {
-      const id = this.page.id(index)
-      if (id !== undefined) ids.push(id)
-    }
-    return ids
-  }
-
-  /** The last id of the events from index `from` to index `to - 1`. */
-  lastId(from: number, to: number): string | undefined {
-    return this.page.lastId(this.first + from, this.first + to)
-  }
-
-  /** The index of the last event with this id; -1 if there is none. */
-  find(id: string): number {
-    for (let index = this.next - 1; index >= this.first; index--) {
-      if (this.page.id(index) === id) return index - this.first
-    }
-    return -1
-  }
-}
 
 /** An event by its id, or a range of broadcasts. */
 type Entry = string | BroadcastRange | undefined

@@ -48,9 +48,9 @@ export interface EventStream {
   send(event: EventInput | EncodedEvent): SendResult
 
   /**
-   * Sends an event as `send` does. The promise resolves when the client's kernel has acknowledged the event, or when it
-   * is certain that it never will. If delivery cannot be known, it resolves with `'unknown'` at once: see
-   * `DeliveryOutcome`.
+   * Sends an event as `send` does. The promise resolves when the client's kernel has acknowledged the event, when the
+   * overflow policy drops it, or when the stream ends. If delivery cannot be known, it resolves with `'unknown'` as soon
+   * as the event has been passed to the connection: see `DeliveryOutcome`.
    *
    * @throws {TcpSseError} Rejects with the errors that `send` throws.
    * @example

@@ -13,7 +13,7 @@ import type { EventStream } from './event-stream.js'
 
 /** The messages that streams publish, by channel name. */
 export interface StreamMessages {
-  /** The head has been sent, and the stream takes events. */
+  /** A stream was opened. If its client had already left, `tcp-sse:stream:close` follows at once. */
   readonly 'tcp-sse:stream:open': {
     /** The application's stream. */
     readonly stream: EventStream
@@ -37,7 +37,7 @@ export interface StreamMessages {
     readonly info: CloseInfo
     /**
      * Milliseconds for which a dead peer had been silent when the monitor or the kernel detected it, as counted by
-     * `metrics().timeToDetect`. `undefined` for every other end, and without a socket.
+     * `metrics().timeToDetect`. `undefined` for every other end, and without the kernel's data.
      */
     readonly timeToDetect: number | undefined
   }

@@ -172,7 +172,11 @@ function checkHeaders(value: unknown, name: string): NonNullable<EventStreamOpti
   for (const [header, content] of Object.entries(value)) {
     checkHeader(header, content, `${name}.${header}`)
     if (FRAMING.has(header.toLowerCase()))
-      throw badHeader(name, header, 'cannot be set by the application: Node sets it')
+      throw badHeader(
+        name,
+        header,
+        'describes the end of the response, which Node decides: remove it',
+      )
     if (seen.has(header.toLowerCase()))
       throw badHeader(name, header, 'is set twice: remove one of the two')
     seen.add(header.toLowerCase())

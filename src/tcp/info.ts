@@ -38,9 +38,9 @@ export interface TcpSnapshot {
   readonly state?: TcpState | undefined
   /** Bytes in the kernel that the peer's kernel has not acknowledged, sent or not (SIOCOUTQ). */
   readonly outq?: number | undefined
-  /** Bytes sent and not acknowledged (SIOCOUTQ - SIOCOUTQNSD). */
+  /** Bytes sent and not acknowledged: `outq` - `unsent`. */
   readonly unacked?: number | undefined
-  /** Bytes in the kernel and not sent yet (SIOCOUTQNSD). */
+  /** Bytes in the kernel and not sent yet (`tcpi_notsent_bytes`; SIOCOUTQNSD before Linux 4.6). */
   readonly unsent?: number | undefined
   /** Segments sent and not acknowledged. */
   readonly unackedSegments?: number | undefined
@@ -58,7 +58,7 @@ export interface TcpSnapshot {
   readonly rttVariation?: number | undefined
   /** The current retransmission timeout, milliseconds. */
   readonly rto?: number | undefined
-  /** Consecutive timeouts without an ACK. */
+  /** Consecutive timeouts without an ACK of new data. */
   readonly retransmits?: number | undefined
   /** Consecutive keepalive or window probes without an answer. */
   readonly probes?: number | undefined

@@ -80,7 +80,7 @@ export interface AppliedOptions {
    * Which options are in force:
    * - `applied`: all options are in force.
    * - `partly`: the options in `skipped` are not.
-   * - `destroyed`: the socket has no descriptor any more, or not yet; nothing was set.
+   * - `destroyed`: the socket has been closed or, with the addon, is not open yet; nothing was set.
    */
   readonly status: 'applied' | 'partly' | 'destroyed'
   /** The options that are in force now. */

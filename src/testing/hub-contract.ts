@@ -11,8 +11,8 @@ export type { HubContractOptions } from './hub-scene.js'
 
 /**
  * Declares the contract tests of a hub: order, each entry once, positions, reading by bounds,
- * pauses, outages, another era. A test takes a fraction of a second, and fails after 15 seconds at
- * the latest.
+ * pauses, outages, another era. A test takes a fraction of a second. Each of its waits fails after
+ * 15 seconds.
  *
  * @example
  * import { test } from 'node:test'

@@ -4,7 +4,10 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { callEvery } from '../internal/scheduling.js'
 
-/** How a client reads: everything, nothing, or a number of bytes per interval. */
+/**
+ * How a client reads: everything, nothing, or a number of bytes per interval. The last form needs
+ * `http:`; over `https:` it reads everything.
+ */
 export type Reading =
   | 'all'
   | 'never'

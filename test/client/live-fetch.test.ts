@@ -1,7 +1,7 @@
 // `liveFetch` against servers that behave and servers that do not.
 import http from 'node:http'
 import { EventSource } from 'eventsource'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { liveEventSource, liveFetch } from '../../src/client/index.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { delay } from '../support/delay.js'
@@ -238,6 +238,27 @@ describe('liveFetch with any server', () => {
     await expect(fetch(url, init)).rejects.toBeInstanceOf(TypeError)
     await fetch(url, init)
     expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(950)
+  })
+
+  it('waits for a random time in addition to the delay of the client itself', async () => {
+    const times: number[] = []
+    const url = await serve((_req, res) => {
+      times.push(performance.now())
+      res.writeHead(times.length === 1 ? 503 : 200, HEAD).end()
+    })
+    const random = vi.spyOn(Math, 'random').mockReturnValue(0.5)
+    cleanup.push(() => random.mockRestore())
+    const fetch = liveFetch({ jitter: 800 })
+    const init = { headers: { accept: 'text/event-stream' } }
+    await expect(fetch(url, init)).rejects.toBeInstanceOf(TypeError)
+    await delay(500)
+    const calledAt = performance.now()
+    await fetch(url, init)
+    expect((times[1] ?? 0) - calledAt).toBeGreaterThan(380)
+    // A request after one that succeeded does not wait.
+    const againAt = performance.now()
+    await fetch(url, init)
+    expect((times[2] ?? 0) - againAt).toBeLessThan(380)
   })
 
   it('gives up a head that does not come, and not one of a POST', async () => {

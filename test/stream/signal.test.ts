@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { createEventResponse } from '../../src/adapters/web.js'
-import { type CloseInfo, StreamClosedError } from '../../src/index.js'
+import { type CloseInfo, StreamClosedError, TcpSseError } from '../../src/index.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { opener } from '../support/open-stream.js'
 
@@ -65,6 +65,12 @@ describe('stream.signal', () => {
     const info = await stream.closed
     const reason = signal.reason as StreamClosedError
     expect(reason).toBeInstanceOf(StreamClosedError)
+    expect(reason).toBeInstanceOf(TcpSseError)
+    expect(new TcpSseError('ERR_OVERFLOW', 'x')).not.toBeInstanceOf(StreamClosedError)
+    class Own extends TcpSseError {}
+    expect(new TcpSseError('ERR_OVERFLOW', 'x')).not.toBeInstanceOf(Own)
+    expect(new Own('ERR_OVERFLOW', 'x')).toBeInstanceOf(Own)
+    expect(new Own('ERR_OVERFLOW', 'x')).toBeInstanceOf(TcpSseError)
     expect(reason.closeInfo).toBe(info)
     expect(reason.cause).toBe(info.error)
     expect(reason.message).toContain('client-reset')

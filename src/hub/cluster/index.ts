@@ -35,7 +35,7 @@ const checks: Checks<ClusterHubOptions> = { name: named }
  *
  * If a worker dies, no event is lost: its clients reconnect to another worker and resume there. If
  * the primary dies, the logs are lost, and earlier ids are `unknown`. A worker that stops reading
- * costs the primary at most 4 MiB.
+ * costs the primary about 4 MiB, or more if single events are large.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`
  * @example

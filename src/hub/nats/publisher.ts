@@ -72,7 +72,9 @@ export class Publisher {
       return Promise.reject(new TcpSseError('ERR_EVENT_INVALID', why))
     }
     if (!this.#options.count(1)) {
-      return Promise.reject(hubDown('Too many publications are waiting for an answer from NATS.'))
+      const why =
+        'The limit of unanswered publications (maxPending of the hub) is reached. Await broadcast().'
+      return Promise.reject(hubDown(why))
     }
     return new Promise((resolve, reject) => {
       const pending: Pending = {

@@ -19,7 +19,8 @@ import { Tail } from './tail.js'
  * makes its own connections with the client's `duplicate()`, one for reading and one for everything
  * else, and reconnects them itself. They need permission for XADD, XREAD, XRANGE, XREVRANGE, XINFO,
  * XGROUP CREATE, PEXPIRE, CLIENT INFO and CLIENT KILL. Without CLIENT KILL, an event that was in
- * flight when a connection broke is not sent again, and rejects with `ERR_PUBLISH_UNKNOWN`.
+ * flight when a connection broke is not sent again: it rejects with `ERR_PUBLISH_UNKNOWN` unless the
+ * hub finds it in the log.
  *
  * @param client - of `redis` (node-redis 5 or 6) or `ioredis` (5 or 6), single or cluster; or a
  * `RedisConnector`
