@@ -97,7 +97,9 @@ export type ErrorCode =
 export class TcpSseError extends Error {
   /** Also true for errors of another copy of this library, such as the ESM and CommonJS builds in one process. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    if (this !== TcpSseError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    // biome-ignore lint/complexity/noThisInStatic: a subclass inherits this method, and has only its own instances
+    const type: unknown = this
+    if (type !== TcpSseError) return Function.prototype[Symbol.hasInstance].call(type, value)
     return versionOf(value, 'TcpSseError') !== undefined
   }
 
