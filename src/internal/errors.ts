@@ -97,10 +97,8 @@ export type ErrorCode =
 export class TcpSseError extends Error {
   /** Also true for errors of another copy of this library, such as the ESM and CommonJS builds in one process. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    // biome-ignore lint/complexity/noThisInStatic: a subclass inherits this method, and has only its own instances
-    const type: unknown = this
-    if (type !== TcpSseError) return Function.prototype[Symbol.hasInstance].call(type, value)
-    return versionOf(value, 'TcpSseError') !== undefined
+    // biome-ignore lint/complexity/noThisInStatic: a subclass inherits this method
+    return isInstance(this, value)
   }
 
   /** The error code: the part of an error that stays stable. */
@@ -127,6 +125,12 @@ export class TcpSseError extends Error {
 }
 
 brand(TcpSseError, 'TcpSseError')
+
+/** A subclass of an application has only its own instances. */
+function isInstance(type: unknown, value: unknown): boolean {
+  if (type === TcpSseError) return versionOf(value, 'TcpSseError') !== undefined
+  return Function.prototype[Symbol.hasInstance].call(type, value)
+}
 
 /** Converts a thrown value to an error. `undefined` stays `undefined`. */
 export function asError(reason: unknown): Error | undefined {
