@@ -1,13 +1,13 @@
 import { brand, versionOf } from './shared.js'
 
 /**
- * The `code` of every error of this library. The code is the contract; messages may change in any release.
+ * The `code` of every `TcpSseError`. The code is the contract; messages may change in any release.
  *
  * Errors report mistakes of the caller, failed system calls, and hubs that do not answer. What happens to a peer is a
  * result of `send` or a close reason, never an exception.
  */
 export type ErrorCode =
-  /** An unknown option. The message suggests the nearest known name. */
+  /** An unknown option. The message suggests a known name that is spelled much like it, or lists all. */
   | 'ERR_OPTION_UNKNOWN'
   /** An option of the wrong type, such as `'10s'` for a duration. */
   | 'ERR_OPTION_TYPE'

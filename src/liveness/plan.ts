@@ -113,7 +113,7 @@ const RESERVE = 500
 /** Without TCP_USER_TIMEOUT, keepalive's count applies, and frequent probes would exhaust it, ms. */
 const SPARING_PROBE_PACE = 600
 
-/** The smallest lead of TCP_USER_TIMEOUT. A debugger or a suspended machine may block the event loop for this long. */
+/** The smallest lead of TCP_USER_TIMEOUT. A debugger may block the event loop for this long. */
 const LEAST_USER_TIMEOUT = 60_000
 
 const publicChecks: Checks<LivenessOverrides> = { heartbeat: orFalse(duration({ min: 100 })) }

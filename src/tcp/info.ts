@@ -19,7 +19,7 @@ const TCP_STATES = [
   'CLOSING',
 ] as const
 
-/** A state of the TCP state machine (RFC 9293, 3.3.2). */
+/** A state of the TCP state machine (RFC 9293, 3.3.2), by the kernel's name (include/net/tcp_states.h). */
 export type TcpState = (typeof TCP_STATES)[number]
 
 /** Numbers of the states that the library checks. */
