@@ -25,6 +25,11 @@ export class Connection implements Watchable {
   /** When it was first seen, on the guard's clock. */
   readonly firstSeen: number
   /**
+   * When the guard last dumped connections without seeing this one: it has existed since then at
+   * most. For the connections of the first dump, the time of that dump.
+   */
+  readonly unseenAt: number
+  /**
    * Whether it has ended, or its process has closed it. In the latter case the kernel ends it by
    * its own rules.
    */
@@ -45,10 +50,17 @@ export class Connection implements Watchable {
   /** TCP_RTO_MAX_MS as set by the guard, in milliseconds; `undefined` before that. */
   retransmitMax: number | undefined
 
-  constructor(id: SocketId, cookie: number, now: number, row: number, dump: number) {
+  constructor(
+    id: SocketId,
+    cookie: number,
+    { firstSeen, unseenAt }: Pick<Connection, 'firstSeen' | 'unseenAt'>,
+    row: number,
+    dump: number,
+  ) {
     this.id = id
     this.cookie = cookie
-    this.firstSeen = now
+    this.firstSeen = firstSeen
+    this.unseenAt = unseenAt
     this.row = row
     this.dump = dump
   }
@@ -118,6 +130,7 @@ export class Connections {
     const startedAt = clock()
     const rows = dumpSockets(this.#ports, STATES, this.rows)
     const now = clock()
+    const before = this.#dump === 0 ? now : this.at
     this.rows = rows
     this.at = now
     this.#took = now - startedAt
@@ -137,8 +150,9 @@ export class Connections {
         continue
       }
       const known = this.#find(cookie, row)
-      if (known === undefined) arrived.push(this.#add(cookie, row, now))
-      else if (!known.destroyed) {
+      if (known === undefined) {
+        arrived.push(this.#add(cookie, row, { firstSeen: now, unseenAt: before }))
+      } else if (!known.destroyed) {
         known.row = row
         known.dump = this.#dump
       }
@@ -155,11 +169,11 @@ export class Connections {
     return known
   }
 
-  #add(cookie: number, row: number, now: number): Connection {
+  #add(cookie: number, row: number, times: Pick<Connection, 'firstSeen' | 'unseenAt'>): Connection {
     const connection = new Connection(
       idOf(this.rows as DiagRows, row),
       cookie,
-      now,
+      times,
       row,
       this.#dump,
     )

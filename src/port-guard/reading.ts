@@ -22,8 +22,8 @@ export function copyRow(
  * A reading counts silence from the peer's last answer, because keepalive, or a heartbeat, probes
  * the peer soon after that. On a connection without keepalive, the last answer may be hours old
  * when the server writes again. Its silence therefore counts from at most `asking` before that
- * write, as if the peer had been probed. On a connection that was just armed, it counts from the
- * arming. Earlier silence is hidden by treating data as received at that time.
+ * write, as if the peer had been probed. It does not count from before the guard's start. On a
+ * connection that was just armed, it counts from the arming. Earlier silence is hidden by treating data as received at that time.
  *
  * @param age - how long ago the record was made, in milliseconds
  * @param asking - the quiet time after which the plan probes a peer, in milliseconds
@@ -59,18 +59,19 @@ function notePlain(
   const answered = answeredAt > connection.silenceCountsFrom + CLOCK_TOLERANCE
   if (outstanding && (!connection.outstanding || answered)) {
     const askedAt = now - askedFor(table, start)
-    connection.silenceCountsFrom = Math.max(connection.firstSeen, answeredAt, askedAt - asking)
+    connection.silenceCountsFrom = Math.max(connection.unseenAt, answeredAt, askedAt - asking)
   }
   connection.outstanding = outstanding
 }
 
 /**
- * The least time for which something has been unanswered: the time since it was last sent, plus the
- * timeouts before that, each of which was at most half as long as the next one. The kernel does not
- * report when a probe was sent.
+ * How long ago data was sent that has been unanswered since, or a little more: the time since it
+ * was last sent, plus the timeouts before that, each half as long as the next one, plus the loss
+ * probe, which the kernel sends no later than a first timeout. That sum is the present timeout. If
+ * it were counted too short, a vanished peer would be found late. The kernel does not report when a
+ * probe was sent.
  */
 function askedFor(table: Table, start: number): number {
   if (!(table.get(start, column.unackedSegments) > 0)) return 0
-  const timeouts = table.get(start, column.rto) * (1 - 2 ** -table.get(start, column.retransmits))
-  return table.get(start, column.lastDataSent) + timeouts
+  return table.get(start, column.lastDataSent) + table.get(start, column.rto)
 }

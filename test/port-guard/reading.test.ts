@@ -15,8 +15,8 @@ import { type Numbers, numberOf, observed, readings, write } from '../support/re
 const { armedPlan, plainPlan } = portGuardSettings({ port: 80, detectWithin: 10_000 })
 /** Keepalive's idle time in the plan, ms. */
 const IDLE = 2_000
-const connection = (firstSeen = 0): Connection =>
-  new Connection(new Uint32Array(14), 1, firstSeen, 0, 1)
+const connection = (firstSeen = 0, unseenAt = firstSeen): Connection =>
+  new Connection(new Uint32Array(14), 1, { firstSeen, unseenAt }, 0, 1)
 
 /** Looks at a connection, each with what the kernel tells then; times in ms. */
 function looker(of: Connection): (now: number, numbers: Numbers) => number {
@@ -89,11 +89,27 @@ describe('a silence on a connection that was quiet for an hour', () => {
     expect(after).toBeLessThanOrEqual(armedPlan.silence + 2 * armedPlan.urgentPace)
   })
 
+  it('does not count from later than the write, if the kernel has sent a loss probe before its first timeout', () => {
+    const sample = looker(connection())
+    // Written at 100 000, probed at 100 200, sent again at 100 400; seen at 100 650.
+    const late = { lastAckReceived: 90_000, lastDataReceived: 90_000, lastDataSent: 250 }
+    const seen = sample(100_650, { unackedSegments: 1, retransmits: 1, rto: 400, ...late })
+    expect(answeredAt(seen, 100_650)).toBeLessThanOrEqual(100_000 - IDLE)
+    expect(answeredAt(seen, 100_650)).toBeGreaterThanOrEqual(100_000 - 400 - IDLE)
+  })
+
   it('counts from the first sight, where the guard came later than the write', () => {
     const sample = looker(connection(50_000))
     const first = { unackedSegments: 1, lastDataSent: 20_000, retransmits: 7, rto: 25_600 }
     const seen = sample(50_000, { ...first, lastAckReceived: 45_000, lastDataReceived: 45_000 })
     expect(answeredAt(seen, 50_000)).toBe(50_000)
+  })
+
+  it('counts from before the first sight, if a dump before that did not have the connection yet', () => {
+    const sample = looker(connection(50_000, 49_000))
+    const first = { unackedSegments: 1, lastDataSent: 300, rto: 201 }
+    const seen = sample(50_000, { ...first, lastAckReceived: 600, lastDataReceived: 600 })
+    expect(answeredAt(seen, 50_000)).toBe(49_400)
   })
 
   it('counts anew after an answer, and from the answer where keepalive has asked since', () => {
@@ -109,7 +125,8 @@ describe('a silence on a connection that was quiet for an hour', () => {
         lastAckReceived: 13_000,
         lastDataReceived: 19_000,
       })
-      expect(answeredAt(later, 25_000)).toBe(armed ? 12_000 : 24_000 - IDLE)
+      const rto = 201
+      expect(answeredAt(later, 25_000)).toBe(armed ? 12_000 : 24_000 - rto - IDLE)
     }
   })
 })
