@@ -23,7 +23,7 @@ import { decodeId, isExchange, transportOf } from './node.js'
 export interface EventResponseOptions extends EventStreamOptions {
   /**
    * Bytes that may wait in the body for its reader before `send` returns `queued`, 1 or more. The
-   * server below buffers further bytes.
+   * HTTP server that reads the body has a buffer of its own, in addition to this one.
    * @defaultValue 16 384
    */
   highWaterMark?: number | undefined

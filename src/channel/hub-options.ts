@@ -79,7 +79,8 @@ export interface HubSettings {
    */
   whenDown?: 'reject' | 'local' | undefined
   /**
-   * What happens when entries are lost: the log was trimmed past this process, or is another log.
+   * What happens when entries are lost: the log no longer has entries that this process has not
+   * read yet, or the log was replaced by another one.
    * With `'close'`, or a callback that returns it, all subscribers are ended over `spreadOver`, and
    * learn of the gap when they reconnect. Otherwise they stay connected and are sent the gap event.
    * @defaultValue they stay connected

@@ -13,8 +13,8 @@ export interface LiveFetchOptions {
   headTimeout?: number | false | undefined
   /**
    * The longest random delay of a request after one that failed. The delay differs between clients,
-   * so that clients that lost a server together do not reconnect together. It begins with the
-   * request, after the delay of the client itself and after a `Retry-After`.
+   * so that clients that lost a server together do not reconnect together. It begins when
+   * `fetch` is called, so it is added to the client's own delay, and to that of a `Retry-After`.
    * @defaultValue 1 000
    */
   jitter?: number | undefined

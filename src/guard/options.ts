@@ -125,7 +125,8 @@ export interface GuardOptions {
   notSentLowWater?: number | false | undefined
   /**
    * Selects the responses to which `stallTimeout` and `maxAge` apply, in place of the content type.
-   * Called once for each response, when its head has been sent. On `net` and `tls` servers it is
+   * Called once for each response, at the first sample after its head has been sent, if the response
+   * is still open. On `net` and `tls` servers it is
    * called once for each connection, as `filter(undefined, undefined, socket)`. If it throws, the error is rethrown on
    * the next tick, and the result counts as `false`.
    * @defaultValue responses of type `text/event-stream`

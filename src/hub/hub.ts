@@ -87,8 +87,8 @@ export interface ReadRequest {
   /** The page begins after this position. It comes from a client, so it can be any string. */
   readonly after: Position
   /**
-   * The page ends at this position, which this feed has handed out. If it is not after `after`, the
-   * engine only looks up `after`.
+   * The page ends at this position, which this feed has handed out. If it is the same
+   * as `after` or earlier, the page has no entries, and says only whether the log knows `after`.
    */
   readonly upTo: Position
   /** The maximum number of entries, 1 or more. */

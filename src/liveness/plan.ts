@@ -49,9 +49,9 @@ export interface LivenessPlan {
   /** Time between heartbeat comments on a quiet stream; `false`: none are sent. */
   readonly heartbeat: number | false
   /**
-   * The lead of TCP_USER_TIMEOUT. Some timers of the kernel continue although the peer answers. The monitor keeps
-   * TCP_USER_TIMEOUT at least this much longer than they have run, so that the kernel ends a connection by itself only
-   * if the event loop has been blocked for longer than this. `livenessPlan` never returns `false` here.
+   * How far the monitor keeps TCP_USER_TIMEOUT ahead of the kernel's timers; not the value of TCP_USER_TIMEOUT itself.
+   * Some of these timers continue although the peer answers. With this lead, the kernel ends a connection by itself only
+   * if the event loop has been blocked for longer. `livenessPlan` never returns `false` here.
    */
   readonly userTimeout: number | false
   /**
@@ -60,17 +60,17 @@ export interface LivenessPlan {
    */
   readonly retransmitMax: number | false
   /**
-   * Without `retransmitMax`: the lead of TCP_USER_TIMEOUT, in place of `userTimeout`, while the peer's window is
-   * closed. The kernel then probes at least this often. The cost: if the event loop is blocked for longer, the kernel
+   * Without `retransmitMax`: while the peer's window is closed, TCP_USER_TIMEOUT has this lead in place of the lead
+   * `userTimeout`. The time between two probes of the kernel is then at most this long. The cost: if the event loop is blocked for longer, the kernel
    * may end a living client whose window is closed. `false` with `retransmitMax`, which has no such cost.
    */
   readonly shutWindowLead: number | false
   /** How old the last answer of a peer must be, while it leaves everything unanswered, before it counts as dead. */
   readonly silence: number
   /**
-   * An outage of the path up to this long closes no client; on a slow path, minus its round trip. Without
-   * `retransmitMax` it is less than half of the `silence`, because the kernel doubles the time between retransmits
-   * (RFC 6298, 5.5).
+   * An outage of the path up to this long closes no client. On a slow path, the tolerated outage is shorter by one round
+   * trip. Without `retransmitMax` it is less than half of the `silence`, because the kernel doubles the time between
+   * retransmits (RFC 6298, 5.5).
    */
   readonly toleratedOutage: number
 }

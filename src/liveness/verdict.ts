@@ -10,8 +10,8 @@ import { column, isWindowShut } from './reading.js'
  * - `alive`: no problem is known.
  * - `congested`: segments of the data in flight are lost or late. A peer that has fallen silent while data was in
  *   flight is `congested`, too, until it is `dead`.
- * - `slow`: bytes wait for space in the peer's receive window. A peer that falls silent then is `slow`, too, until it is
- *   `dead`.
+ * - `slow`: bytes wait for space in the peer's receive window. A peer that falls silent while bytes wait is `slow`, too,
+ *   until it is `dead`.
  * - `half-closed`: the peer has sent FIN. A shutdown of one direction and a full close look the same until the peer
  *   answers a write with RST (RFC 9293, 3.6 and 3.10.7.1).
  * - `dead`: the kernel has given up, or the peer has left everything unanswered for the time `LivenessPlan.silence`.

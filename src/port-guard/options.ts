@@ -63,9 +63,9 @@ export interface PortGuardOptions {
   port: number | readonly number[]
   /**
    * A peer that has fallen silent is ended within this time + 1 s. A peer is silent only while it
-   * leaves something unanswered. With `arm`, the kernel probes an idle peer. Without `arm`, a peer
-   * is only asked by the server's own writes, and the time counts from the first that it has not
-   * answered. 4 000 to 3 600 000.
+   * leaves something unanswered. With `arm`, the kernel probes an idle peer. Without `arm`, only
+   * the server's own writes ask a peer for an answer, and the time counts from the first write that
+   * the peer has not answered. 4 000 to 3 600 000.
    * @defaultValue 30 000
    */
   detectWithin?: number | undefined
