@@ -49,7 +49,7 @@ const LONGEST_WAIT = 60
 export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fetch {
   const { headTimeout = 20_000, jitter = 1_000, echoUrl } = options
   if (!(Number(headTimeout) >= 0 && jitter >= 0)) {
-    throw new TypeError('headTimeout, jitter: 0 or more')
+    throw new TypeError('headTimeout, jitter')
   }
   /** The earliest time for the next request, by URL. */
   const notBefore = new Map<string, number>()
@@ -70,10 +70,10 @@ export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fet
       controller.abort()
     }
 
-    // NaN if the last request did not fail, and then there is no delay.
-    const left = Math.max(0, (notBefore.get(url) as number) - performance.now())
+    const earliest = notBefore.get(url)
+    const left = earliest && Math.max(0, earliest - performance.now()) + Math.random() * jitter
     await new Promise((resolve) => {
-      const timer = setTimeout(resolve, left + Math.random() * jitter)
+      const timer = setTimeout(resolve, left)
       // `fetch` throws the right error for an aborted signal.
       signal.onabort = () => resolve(clearTimeout(timer))
     })
@@ -86,8 +86,8 @@ export function liveFetch(options: LiveFetchOptions = {}): typeof globalThis.fet
     try {
       const response = await fetch(input, { ...init, signal })
       const { status, body, headers: head } = response
-      // `test` takes the text 'null' if there is no header. Only for event streams: a library may use the same `fetch` for other requests, such as a
-      // login.
+      // Only for event streams: a library may use the same `fetch` for other requests, such as a
+      // login. Without the header, `test` gets the text 'null'.
       if (status > 501 && status < 505 && /event-stream/.test(headers.get('accept') as string)) {
         // 0 for a date.
         retryAfter = Math.min(Number(head.get('retry-after')), LONGEST_WAIT) * 1_000 || 0

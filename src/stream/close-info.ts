@@ -43,8 +43,7 @@ export const CLOSE_REASONS = [
  * - `overflow`: the stream's queue exceeded `maxBufferedBytes` or `maxBufferedEvents`.
  * - `expired`: the stream reached its `maxAge`.
  * - `drained`: `drain` or `onGap: 'close'` of a channel ended the stream, or the request arrived during the drain and
- *   got 503. If there is an `error`,
- *   the stream was cut when the drain's `timeout` expired or its `signal` aborted.
+ *   got 503. If there is an `error`, the stream was cut when the drain's `timeout` expired or its `signal` aborted.
  * - `refused`: the stream's `admission` was full, or its connection had `maxStreamsPerConnection` streams. The request
  *   got 503.
  * - `aborted`: by the `signal` option or by `abort()`.
