@@ -86,11 +86,11 @@ interface Client {
 }
 
 /** A client as EventSource is one: it comes back to the successor after the time that it was told. */
-function connect(port: number, successor: number, path: string): Promise<Client> {
+function connect(port: number, successor: number): Promise<Client> {
   const client: Client = { retry: Number.NaN, ended: Number.NaN, properly: false }
   const socket = net.connect(port, '127.0.0.1')
   cleanup.push(() => void socket.destroy())
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
   socket.on('error', () => {})
   let text = ''
   socket.on('close', () => {
@@ -110,9 +110,27 @@ function connect(port: number, successor: number, path: string): Promise<Client>
       text = (text + chunk).slice(-200)
       client.retry = Number(/retry: (\d+)\n\n/.exec(text)?.[1] ?? client.retry)
       client.properly = text.endsWith('\r\n0\r\n\r\n')
-      if (path === '/much') socket.pause()
       resolve(client)
     })
+  })
+}
+
+/**
+ * A client that reads one byte and no more. One that reads all that is there and then pauses can have more than a
+ * megabyte taken for it: its kernel widens the window with each read (tcp_rcv_space_adjust: twice what was read in a
+ * round trip, and 16 segments, which are of 64 KB on the loopback).
+ */
+function connectStuck(port: number): Promise<void> {
+  return new Promise((resolve) => {
+    const callback = (): boolean => {
+      resolve()
+      return false
+    }
+    const onread = { buffer: Buffer.alloc(1), callback }
+    const socket = net.connect({ port, host: '127.0.0.1', onread })
+    cleanup.push(() => void socket.destroy())
+    socket.on('error', () => {})
+    socket.write('GET /much HTTP/1.1\r\nHost: x\r\n\r\n')
   })
 }
 
@@ -142,10 +160,10 @@ it('2 000 clients leave and come back without a storm, and the process ends with
   const clients: Client[] = []
   // As many at a time as wait to be accepted without being dropped.
   while (clients.length < CLIENTS) {
-    const some = Array.from({ length: 200 }, () => connect(port, successorPort, '/'))
+    const some = Array.from({ length: 200 }, () => connect(port, successorPort))
     clients.push(...(await Promise.all(some)))
   }
-  const stuck = await Promise.all([1, 2, 3].map(() => connect(port, successorPort, '/much')))
+  await Promise.all([1, 2, 3].map(() => connectStuck(port)))
 
   const delay = monitorEventLoopDelay()
   delay.enable()
@@ -168,7 +186,6 @@ it('2 000 clients leave and come back without a storm, and the process ends with
 
   const properly = clients.filter(({ properly: end }) => end)
   expect(properly).toHaveLength(CLIENTS)
-  expect(stuck.filter(({ properly: end }) => end)).toHaveLength(0)
   await waitFor('all to come back', () => arrivals.length === CLIENTS, 20_000)
 
   const retries = buckets(clients.map(({ retry }) => retry))
