@@ -47,7 +47,7 @@ export interface HubHistory {
 export interface HubSettings {
   /**
    * Carries and stores the events: `clusterHub()`, `localHub()`, `redisHub()`, … Its engine is
-   * what has the logs, such as Redis.
+   * the system that stores the logs, for example Redis.
    */
   hub: Hub
   /** How much the log keeps. @defaultValue 1 000 events */
@@ -55,8 +55,8 @@ export interface HubSettings {
   /** Turns data that is not a string into text. @defaultValue `JSON.stringify` */
   serialize?: Serialize | undefined
   /**
-   * The longest time for which broadcasts of this channel may block the event loop at a stretch, 1
-   * to 1 000. @defaultValue 8
+   * The longest time for which the broadcasts of one channel may block the event loop at a stretch,
+   * 1 to 1 000. @defaultValue 8
    */
   sliceBudget?: number | undefined
   /** Time after which `broadcast` rejects if the engine has not answered. @defaultValue 5 000 */
@@ -67,8 +67,8 @@ export interface HubSettings {
    */
   resumeTimeout?: number | undefined
   /**
-   * How many events may wait for the engine's answer, 1 to 1 000 000. Further ones are refused with
-   * `ERR_HUB_DOWN`. Their text is limited, too, to about 16 MiB in all. @defaultValue 1 000
+   * How many events may wait for the engine's answer, 1 to 1 000 000. Together they may have about
+   * 16 MiB of text. Further events are refused with `ERR_HUB_DOWN`. @defaultValue 1 000
    */
   maxPending?: number | undefined
   /**

@@ -49,8 +49,8 @@ export interface SubscribeOptions {
   filter?: ((event: EncodedEvent) => boolean) | undefined
   /**
    * The id of the last event that the client has.
-   * @defaultValue the last that this channel sent the stream, if it was a subscriber before;
-   * otherwise the stream's `lastEventId`
+   * @defaultValue the id of the last event that this channel sent to the stream, if the stream was
+   * a subscriber before; otherwise the stream's `lastEventId`
    */
   lastEventId?: string | undefined
 }

@@ -49,9 +49,9 @@ export interface LivenessPlan {
   /** Time between heartbeat comments on a quiet stream; `false`: none are sent. */
   readonly heartbeat: number | false
   /**
-   * How far the monitor keeps TCP_USER_TIMEOUT ahead of the kernel's timers; not the value of TCP_USER_TIMEOUT itself.
-   * Some of these timers continue although the peer answers. With this lead, the kernel ends a connection by itself only
-   * if the event loop has been blocked for longer. `livenessPlan` never returns `false` here.
+   * By how much the monitor keeps TCP_USER_TIMEOUT longer than what the kernel's timers have counted; not the value of
+   * TCP_USER_TIMEOUT itself. Some of these timers continue although the peer answers. With this margin, the kernel ends a
+   * connection by itself only if the event loop has been blocked for longer. `livenessPlan` never returns `false` here.
    */
   readonly userTimeout: number | false
   /**

@@ -46,8 +46,8 @@ export interface Metrics {
   /** Echoes that clients have sent to streams with the option `echo`. */
   readonly echoes: number
   /**
-   * How often a client fell behind: a sample had the verdict `slow`. Streams that were ended
-   * because of it count in `closed.stalled`.
+   * How often a client fell behind: the verdict of a stream changed to `slow`. Streams that were
+   * ended because of it count in `closed.stalled`.
    */
   readonly stalls: number
   /**

@@ -12,7 +12,7 @@ export interface EchoOptions {
    */
   beat?: number | undefined
   /**
-   * The stream of a client whose echo is overdue for this long ends with reason `no-echo`. A client that has received
+   * If a client has owed an echo for this long, its stream ends with reason `no-echo`. A client that has received
    * nothing for this long gives up the stream. Outages shorter than about 60 % of it are tolerated. 200 to 14 400 000,
    * at least twice `beat`.
    * @defaultValue four times `beat`

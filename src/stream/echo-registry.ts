@@ -65,8 +65,8 @@ export function unregister(token: string): void {
 }
 
 /**
- * Passes an echo to its stream, if the stream belongs to this process. Call this in a process that another process asks
- * about an echo that it has received. See the option `lookup` of `echo`.
+ * Passes an echo to its stream, if the stream belongs to this process. A process that receives an echo for another
+ * process's stream asks the other processes (option `lookup` of `echo`). Call this function in a process that is asked.
  *
  * @example
  * process.on('message', (message: Echo) => {

@@ -93,10 +93,10 @@ function check(all: LibraryStream[], cut: Fault): void {
       ])
       continue
     }
-    expect((stream.closedAt ?? Number.NaN) - cut.startedAt, what).toBeLessThanOrEqual(BOUND)
+    expect((stream.closedAt ?? Number.NaN) - cut.doneAt, what).toBeLessThanOrEqual(BOUND)
     expect(stream.reason, what).toBe('peer-dead')
     if (!WITH_HOOK.includes(stream.library)) continue
-    expect((stream.hookAt ?? Number.NaN) - cut.startedAt, `${what}: its hook`).toBeLessThanOrEqual(
+    expect((stream.hookAt ?? Number.NaN) - cut.doneAt, `${what}: its hook`).toBeLessThanOrEqual(
       BOUND,
     )
   }
@@ -124,10 +124,10 @@ async function reconnect(
   }
 }
 
-function table(servers: LibraryServer[], all: LibraryStream[], { startedAt }: Fault): string {
+function table(servers: LibraryServer[], all: LibraryStream[], { doneAt }: Fault): string {
   const seconds = (times: (number | undefined)[]): string => {
     if (times.some((each) => each === undefined)) return `open after ${WAIT / 1_000} s`
-    return `${((Math.max(...(times as number[])) - startedAt) / 1_000).toFixed(2)} s`
+    return `${((Math.max(...(times as number[])) - doneAt) / 1_000).toFixed(2)} s`
   }
   const rows = [...new Set(servers.map(({ library }) => library))].map((library) => {
     const of = (guarded: boolean, kind: string) =>

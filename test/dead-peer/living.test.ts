@@ -98,12 +98,12 @@ describeWithRig('a client that goes while its request body is unread', () => {
           { detectWithin: D, heartbeat: false },
           { body },
         )
-        const startedAt = Date.now()
         if (way === 'FIN') await clients.call('close', [0, 1, 2, 3, 4])
         else if (way === 'RST') await clients.call('reset', [0, 1, 2, 3, 4])
         else rig.cut('all')
+        const goneAt = Date.now()
         const closed = await allClosed(server, D * 2)
-        const last = Math.max(...closed.map(({ closedAt = 0 }) => closedAt - startedAt))
+        const last = Math.max(...closed.map(({ closedAt = 0 }) => closedAt - goneAt))
         console.log(
           `unread body, ${way}: ${JSON.stringify(reasons(closed))}, last after ${last} ms`,
         )

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
-import { allClosed, delay, opened, reasons, stage, times } from './scene.js'
+import { allClosed, boundOf, delay, opened, reasons, stage, times } from './scene.js'
 
 const D = 6_000
 const withKernel = it.runIf(capabilities().detectionGuaranteed)
@@ -26,7 +26,9 @@ describeWithRig('a peer that goes in another way', () => {
       await server.call('produce', { bytes: 100, everyMs: 100 })
       const closed = await allClosedAfter(server, fault(rig))
       expect(reasons(closed)).toEqual({ 'peer-dead': 4 })
-      expect(times(title, closed, closed.fault).at(-1)).toBeLessThanOrEqual(D + 1_000)
+      expect(times(title, closed, closed.fault).at(-1)).toBeLessThanOrEqual(
+        await boundOf({ server }, closed.fault, D),
+      )
     })
   }
 

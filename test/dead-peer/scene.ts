@@ -60,9 +60,12 @@ export async function allClosed(
   }
 }
 
-/** Milliseconds from a fault to each close, and a line of them for people. */
+/**
+ * Milliseconds from a fault to each close, and a line of them for people. They count from the return of the command that
+ * makes the fault. On a busy machine the command takes most of a second, and the fault takes effect near its end.
+ */
 export function times(title: string, closed: Opened[], { startedAt, doneAt }: Fault): number[] {
-  const sorted = closed.map(({ closedAt = 0 }) => closedAt - startedAt).sort((a, b) => a - b)
+  const sorted = closed.map(({ closedAt = 0 }) => closedAt - doneAt).sort((a, b) => a - b)
   const at = (share: number): string =>
     ((sorted[Math.floor((sorted.length - 1) * share)] ?? 0) / 1000).toFixed(2)
   console.log(
@@ -78,10 +81,10 @@ export function times(title: string, closed: Opened[], { startedAt, doneAt }: Fa
  */
 export async function boundOf(
   { server }: Pick<Scene, 'server'>,
-  { startedAt }: Fault,
+  { doneAt }: Fault,
   detectWithin: number,
 ): Promise<number> {
-  return detectWithin + 1_000 + (await server.call<number>('blockedSince', startedAt))
+  return detectWithin + 1_000 + (await server.call<number>('blockedSince', doneAt))
 }
 
 /** How many of each reason. */

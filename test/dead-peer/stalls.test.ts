@@ -7,7 +7,7 @@ import { Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
 import type { Opened } from '../support/server.js'
 import { waitFor } from '../support/wait-for.js'
-import { allClosed, delay, opened, reasons, stage, times } from './scene.js'
+import { allClosed, boundOf, delay, opened, reasons, stage, times } from './scene.js'
 
 const SMALL = { tcpRmem: '4096 16384 16384' }
 
@@ -102,7 +102,7 @@ describeWithRig('windows that open and shut', () => {
         )
         const closed = await closing
         const ms = times('vanished among open and shut windows, D = 5 s', closed, fault)
-        expect(ms.at(-1)).toBeLessThanOrEqual(6_000)
+        expect(ms.at(-1)).toBeLessThanOrEqual(await boundOf({ server }, fault, 5_000))
         expect(reasons(closed)).toEqual({ 'peer-dead': 20 })
         await delay(2_000)
         expect(reasons(await opened(server))).toEqual({ 'peer-dead': 20, open: 20 })
@@ -125,7 +125,7 @@ describeWithRig('the incident', () => {
         await delay(1_500)
         const fault = rig.cut('all')
         const ms = times('endless generators, D = 4 s', await allClosed(server, 10_000), fault)
-        expect(ms.at(-1)).toBeLessThanOrEqual(5_000)
+        expect(ms.at(-1)).toBeLessThanOrEqual(await boundOf({ server }, fault, 4_000))
         expect(await server.call('pumped')).toEqual({ closed: 200, returned: 200 })
         await server.call('startCpu')
         await delay(2_000)

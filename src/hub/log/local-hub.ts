@@ -21,8 +21,8 @@ import { type KeptLog, LogKeeper } from './log-keeper.js'
  * that can run as one process or as several: channels have the same ids, outcomes and errors as
  * with an engine. A channel without a hub is faster.
  *
- * The logs are in memory. The log of a channel that no channel object has open is removed after the
- * `maxAge` of its history or after an hour, whichever is shorter.
+ * The logs are in memory. If no channel with a name is open, the log of this name is removed after
+ * the `maxAge` of its history or after an hour, whichever is shorter.
  *
  * @example
  * const hub = localHub()
