@@ -7,7 +7,7 @@ interface Answer {
   ports?: number[]
   published?: number
   code?: string
-  killed?: true
+  killed?: number
   reads?: number
 }
 
@@ -19,6 +19,7 @@ export async function clusterFleet(servers: number): Promise<Fleet> {
   })
   const waiting = new Map<number, { resolve(): void; reject(error: unknown): void }>()
   let reads = 0
+  let kills = 0
   const next = <K extends keyof Answer>(key: K, many = 1): Promise<Answer[K]> =>
     new Promise((resolve) => {
       let count = 0
@@ -37,29 +38,45 @@ export async function clusterFleet(servers: number): Promise<Fleet> {
     if (code === undefined) asked?.resolve()
     else asked?.reject(Object.assign(new Error(code), { code }))
   })
-  const ports = (await next('ports')) ?? []
+  // Otherwise its answers would be awaited for ever.
+  const ended = new Promise<never>((_, reject) => {
+    primary.once('exit', (code, signal) =>
+      reject(new Error(`the primary ended: ${code ?? signal}`)),
+    )
+  })
+  ended.catch(() => {})
+  const ports = (await Promise.race([next('ports'), ended])) ?? []
   return {
     ports: () => ports,
     publish: (n) =>
       new Promise((resolve, reject) => {
         waiting.set(n, { resolve, reject })
+        ended.catch(reject)
         primary.send({ publish: n })
       }),
     async killOne() {
-      const killed = next('killed')
-      primary.send({ kill: true })
-      await killed
+      // Numbered: on a busy machine the next server is killed before the last one has been replaced.
+      const kill = ++kills
+      const done = new Promise<void>((resolve) => {
+        const listener = ({ killed }: Answer): void => {
+          if (killed !== kill) return
+          primary.off('message', listener)
+          resolve()
+        }
+        primary.on('message', listener)
+        primary.send({ kill })
+      })
+      await Promise.race([done, ended])
     },
     async reads() {
       const all = next('reads', servers)
       primary.send({ reads: true })
-      await all
+      await Promise.race([all, ended])
       return reads
     },
     async stop() {
-      const exit = new Promise((resolve) => primary.once('exit', resolve))
-      primary.disconnect()
-      await exit
+      if (primary.connected) primary.disconnect()
+      await ended.catch(() => {})
     },
   }
 }

@@ -17,8 +17,11 @@ function primary(): void {
   /** The workers that listen. A worker that is still starting is not worth killing. */
   const listening = new Set<Worker>()
   const fork = (): Promise<Worker> =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       const worker = cluster.fork({ PORT: String(port) })
+      worker.once('exit', (code, signal) => {
+        if (!listening.has(worker)) reject(new Error(`a worker ended: ${code ?? signal}`))
+      })
       worker.on('message', (message: { port?: number; reads?: number }) => {
         if (message.port !== undefined) {
           listening.add(worker)
@@ -30,7 +33,7 @@ function primary(): void {
         }
       })
     })
-  process.on('message', async (message: { publish?: number; kill?: true; reads?: true }) => {
+  process.on('message', async (message: { publish?: number; kill?: number; reads?: true }) => {
     const workers = Object.values(cluster.workers ?? {}) as Worker[]
     if (message.publish !== undefined) {
       const n = message.publish
@@ -39,12 +42,12 @@ function primary(): void {
         (error: { code?: string }) => error.code,
       )
       process.send?.({ published: n, code })
-    } else if (message.kill) {
+    } else if (message.kill !== undefined) {
       const [victim] = [...listening].slice(Math.floor(Math.random() * listening.size))
       if (victim !== undefined) listening.delete(victim)
       victim?.process.kill('SIGKILL')
       await fork()
-      process.send?.({ killed: true })
+      process.send?.({ killed: message.kill })
     } else if (message.reads) {
       reads = 0
       for (const worker of workers) worker.send('reads')
