@@ -1,6 +1,7 @@
 // One guarded connection: what the monitor knows of it, and the responses on it.
 import type { Socket } from 'node:net'
 import { systemClock } from '../internal/clock.js'
+import { noteGuardEnd } from '../internal/guard-ends.js'
 import { rethrowLater } from '../internal/rethrow.js'
 import { callAtEndOfTick } from '../internal/scheduling.js'
 import type { PeerEvidence } from '../liveness/evidence.js'
@@ -230,6 +231,7 @@ export class Connection implements Watcher {
     const { exchange } = judged
     const { url, openedAt, exclusive } = exchange
     const how = reason === 'stalled' ? 'reset' : 'close'
+    if (exchange.res !== undefined) noteGuardEnd(exchange.res, { reason, stalledFor })
     if (exclusive && how === 'close') setOptions(this.socket, this.#before)
     if (!exchange.end(how, this.socket)) judged.endedAt = now
     this.#report(reason, evidence, { url, openedAt, stalledFor })

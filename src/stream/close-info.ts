@@ -5,6 +5,7 @@ import { brand, versionOf } from '../internal/shared.js'
 import type { PeerEvidence } from '../liveness/evidence.js'
 import { isPeerDeath } from '../liveness/peer-errors.js'
 import type { Verdict } from '../liveness/verdict.js'
+import type { Transport } from '../transport/transport.js'
 import type { Delivered, Undelivered } from './delivery-log.js'
 import type { Dropped, EventQueue } from './queue.js'
 
@@ -121,6 +122,24 @@ export function reasonOf(error: Error | undefined): CloseReason {
   if (PEER_RESET.has(code)) return 'client-reset'
   if (CLIENT_ERROR.test(code)) return 'client-error'
   return 'error'
+}
+
+/**
+ * The reason and the error of a response that has ended.
+ *
+ * @param over - how it ended, by its transport
+ * @param ending - what the stream intended, if it has ended the response itself
+ * @param error - the error of the connection
+ */
+export function reasonOfEnd(
+  over: Transport['over'],
+  ending: { readonly reason: CloseReason; readonly error?: Error | undefined } | undefined,
+  error: Error | undefined,
+): [CloseReason, Error | undefined] {
+  if (over === 'finished') return [ending?.reason ?? 'ended', ending?.error]
+  if (typeof over !== 'object') return [reasonOf(error), error]
+  const { reason, stalledFor } = over
+  return [reason, stalledFor === undefined ? undefined : stalled(stalledFor)]
 }
 
 /**

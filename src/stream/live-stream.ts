@@ -29,7 +29,7 @@ import {
   fellSilent,
   outOfTime,
   overflowed,
-  reasonOf,
+  reasonOfEnd,
   reasonOfGone,
   StreamClosedError,
   stalled,
@@ -243,9 +243,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
 
   onClose(): void {
     const { over, socket } = this.#writer.transport
-    const error = socket?.errored ?? undefined
-    if (over === 'finished') this.#close(this.#ending?.reason ?? 'ended', this.#ending?.error)
-    else this.#close(reasonOf(error), error)
+    this.#close(...reasonOfEnd(over, this.#ending, socket?.errored ?? undefined))
   }
 
   onPeerDead(evidence: PeerEvidence): void {
@@ -255,7 +253,7 @@ export class LiveStream extends Mute implements EventStream, Watcher, WriterList
   onPeerGone(evidence: PeerEvidence): void {
     const { over, socket } = this.#writer.transport
     const error = socket?.errored ?? undefined
-    if (over === 'finished') this.onClose()
+    if (over === 'finished' || typeof over === 'object') this.onClose()
     else this.#close(reasonOfGone(evidence.verdict, error, socket), error, evidence)
   }
 

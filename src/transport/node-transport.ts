@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
+import { type GuardEnd, guardEndOf } from '../internal/guard-ends.js'
 import { isolated } from '../internal/rethrow.js'
 import { callAtEndOfTick } from '../internal/scheduling.js'
 import { isBypassable } from './fast/hooks.js'
@@ -94,11 +95,11 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   }
 
   /** Does not check the request, which counts as destroyed as soon as its body has been read. */
-  get over(): 'finished' | 'gone' | undefined {
+  get over(): 'finished' | 'gone' | GuardEnd | undefined {
     const { socket } = this
     const isOver = this.ended || socket?.destroyed || socket?.readableEnded
     if (!isOver) return undefined
-    return this.finished ? 'finished' : 'gone'
+    return this.finished ? 'finished' : (guardEndOf(this.res) ?? 'gone')
   }
 
   /** Writes the head. The response to a HEAD request has nothing else. */

@@ -1,5 +1,6 @@
 // The interface to a response: ten members, and two capabilities that only some responses have.
 import type { Socket } from 'node:net'
+import type { GuardEnd } from '../internal/guard-ends.js'
 
 /** Gets the events of a transport. */
 export interface TransportListener {
@@ -34,9 +35,10 @@ export interface Transport {
   readonly writable: boolean
   /**
    * - `finished`: everything was passed on and the end was sent.
+   * - an object: a guard ended it.
    * - `gone`: the response ended in any other way.
    */
-  readonly over: 'finished' | 'gone' | undefined
+  readonly over: 'finished' | 'gone' | GuardEnd | undefined
   /** Bytes of this response in user space, below the stream. */
   readonly buffered: number
   /** Present if the position of the response in the connection's bytes is known. */

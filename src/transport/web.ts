@@ -1,6 +1,7 @@
 // The body of a web `Response` as a transport. Bytes go into a ReadableStream, which other code reads.
 import type { Socket } from 'node:net'
 import { TcpSseError } from '../internal/errors.js'
+import type { GuardEnd } from '../internal/guard-ends.js'
 import { StallClock } from '../liveness/stall-clock.js'
 import { FIRST_BYTES } from './head.js'
 import type { AnyNodeTransport } from './node-transport.js'
@@ -66,10 +67,11 @@ export class WebTransport implements Transport, Ledger {
     return !this.#ended && !this.#gone && (this.#below?.writable ?? true)
   }
 
-  get over(): 'finished' | 'gone' | undefined {
+  get over(): 'finished' | 'gone' | GuardEnd | undefined {
     const below = this.#below?.over
     if (this.#ended && (this.#below === undefined || this.body === null)) return 'finished'
     if (this.#ended && below === 'finished') return 'finished'
+    if (typeof below === 'object') return below
     if (this.#gone || below !== undefined) return 'gone'
     return this.#below === undefined && this.#signal.aborted ? 'gone' : undefined
   }

@@ -2,7 +2,12 @@
 import http2 from 'node:http2'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { GuardedRequest, GuardedResponse } from '../../src/index.js'
+import {
+  type CloseInfo,
+  createEventStream,
+  type GuardedRequest,
+  type GuardedResponse,
+} from '../../src/index.js'
 import { listen } from '../support/cleanup.js'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
@@ -36,6 +41,29 @@ function get(session: http2.ClientHttp2Session, path: string, read = true): Read
   }
   return reader
 }
+
+describe('a stream of this library under a guard', () => {
+  const limits = [
+    ['expired', { maxAge: 1_000 }, true],
+    ['stalled', { stallTimeout: 1_000 }, false],
+  ] as const
+  for (const [reason, options, read] of limits) {
+    it(`reports ${reason} as the guard does`, async () => {
+      let end: Promise<CloseInfo> | undefined
+      const server = http2.createServer((req, res) => {
+        const stream = createEventStream(req, res, { maxBufferedBytes: 1e8 })
+        end = stream.closed
+        if (!read) stream.send({ data: 'x'.repeat(4_000_000) })
+      })
+      const { closes } = guard(server, options)
+      get(connect(await listen(server as unknown as net.Server)), '/', read)
+      const closed = await waitFor('the stream', () => end)
+      expect(closed.reason).toBe(reason)
+      expect(String(closed.error?.message)).toMatch(read ? /^undefined$/ : /accepted no byte/)
+      expect(closes.map((each) => each.reason)).toEqual([reason])
+    })
+  }
+})
 
 /** `/fill…` gets more than any window holds, the rest a tick now and then. */
 function serveCompat(secure: boolean): net.Server {

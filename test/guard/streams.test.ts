@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { capabilities } from '../../src/index.js'
+import { type CloseInfo, capabilities, createEventStream } from '../../src/index.js'
 import { listen } from '../support/cleanup.js'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
@@ -184,6 +184,21 @@ describe('stallTimeout', () => {
 })
 
 describe('maxAge', () => {
+  it('ends a stream of this library too, and the stream says so', async () => {
+    const ends: Promise<CloseInfo>[] = []
+    const server = http.createServer((req, res) => {
+      ends.push(createEventStream(req, res).closed)
+    })
+    const { closes } = guard(server, { maxAge: 1_000 })
+    const port = await listen(server)
+    new Client(port)
+    // With a request body that nobody reads, only this side is ended.
+    new Client(port, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx')
+    await waitFor('the streams', () => ends.length === 2)
+    for (const end of ends) expect(await end).toMatchObject({ reason: 'expired', error: undefined })
+    expect(closes.map(({ reason }) => reason)).toEqual(['expired', 'expired'])
+  })
+
   it('closes a stream at that age, and what was sent before arrives', async () => {
     const server = http.createServer((_req, res) => {
       res.writeHead(200, SSE)
