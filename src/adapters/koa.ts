@@ -14,7 +14,7 @@ declare module 'koa' {
 
 /**
  * Middleware that answers with an event stream and puts it on `ctx.eventStream`. Headers that were
- * set on `ctx` before are sent. Koa does not end the response itself (`ctx.respond = false`). If a
+ * set on `ctx` before are sent, and so is the status; 404, Koa's default, becomes 200. Koa does not end the response itself (`ctx.respond = false`). If a
  * later middleware throws, the stream ends with the reason `error`.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`, when the middleware is made
@@ -25,7 +25,8 @@ declare module 'koa' {
 export function eventStream(options: EventStreamOptions = {}): Middleware {
   const settings = streamSettings(options)
   return async (ctx, next) => {
-    ctx.res.statusCode = 200
+    // Koa's default. The setter also sets the text of the status line.
+    if (ctx.status === 404) ctx.status = 200
     const stream = answerWithStream(ctx.req, ctx.res, settings)
     ctx.eventStream = stream
     ctx.respond = false

@@ -53,11 +53,12 @@ export function answerWithStream(
   if (!isExchange(req, res)) {
     throw new TcpSseError(
       'ERR_NOT_A_RESPONSE',
-      'createEventStream(req, res) needs the request and response of a Node server.',
+      `createEventStream(req, res) needs the request and response of a Node server: ${whatIsMissing(req, res)}.`,
     )
   }
   const transport = transportOf(req, res)
-  const isOver = transport.over !== undefined
+  // A response that the application has ended is a mistake of the application; a client that has left is none.
+  const isOver = transport.over !== undefined && !res.writableEnded
   const refusal = isOver ? undefined : refusalOf(settings, transport.socket)
   if (refusal !== undefined) transport.refuse(settings, refusal)
   else if (!isOver) transport.open(settings)
@@ -107,8 +108,20 @@ const METHODS = [
 ]
 
 function hasMethods(res: unknown): boolean {
+  return missingMethods(res).length === 0
+}
+
+function missingMethods(res: unknown): string[] {
   const object = (res ?? {}) as Record<string, unknown>
-  return METHODS.every((name) => typeof object[name] === 'function')
+  return METHODS.filter((name) => typeof object[name] !== 'function')
+}
+
+/** What `isExchange` misses, for a message. */
+function whatIsMissing(req: unknown, res: unknown): string {
+  if (!hasHeaders(req)) return 'req has no headers'
+  const missing = missingMethods(res)
+  if (missing.length > 0) return `res has no ${missing.join(', ')}`
+  return 'res.req, the request, has no headers'
 }
 
 /**

@@ -1,4 +1,5 @@
 // The function that makes channels.
+import { wrongType } from '../internal/validate.js'
 import { Channel } from './channel.js'
 import { HubChannel } from './hub-channel.js'
 import type { HubChannelOptions } from './hub-options.js'
@@ -26,7 +27,12 @@ export function createChannel(options: HubChannelOptions): HubChannel
 export function createChannel(
   options: ChannelOptions | HubChannelOptions = {},
 ): Channel | HubChannel {
-  return 'hub' in options && options.hub !== undefined
-    ? new HubChannel(options)
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType('ChannelOptions', 'an object', options)
+  }
+  // A name is of use with a hub only, so its check names the hub that is missing.
+  const { hub, name } = options as Partial<HubChannelOptions>
+  return hub !== undefined || name !== undefined
+    ? new HubChannel(options as HubChannelOptions)
     : new Channel(options as ChannelOptions)
 }

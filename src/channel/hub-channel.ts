@@ -49,6 +49,9 @@ export class HubChannel {
   /** @internal */
   constructor(options: HubChannelOptions) {
     const given = checkOptions(options, hubChannelChecks, 'HubChannelOptions')
+    if (given.hub === undefined) {
+      throw wrongType('HubChannelOptions.hub', 'a hub, such as localHub()', given.hub)
+    }
     if (given.name === undefined) {
       throw wrongType('HubChannelOptions.name', 'a string', given.name)
     }

@@ -97,10 +97,17 @@ export function count(value: Values[string], flag: string): number | undefined {
 
 /**
  * Turns the library's error for an option into a usage error. The library's option names match the
- * flags, in camel case.
+ * flags, in camel case, and the message gets the flag in their place.
  */
 export function asUsageError(error: unknown): unknown {
   if (!(error instanceof TcpSseError)) return error
   const wrong = error.code.startsWith('ERR_OPTION_') || error.code === 'ERR_DETECT_WITHIN_TOO_SMALL'
-  return wrong ? new UsageError(error.message) : error
+  if (!wrong) return error
+  const flag = (error.option ?? '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  const { message } = error
+  return new UsageError(
+    message
+      .replace(`PortGuardOptions.${error.option}`, `--${flag}`)
+      .replace(new RegExp(`^${error.option}\\b`), `--${flag}`),
+  )
 }

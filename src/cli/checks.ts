@@ -59,15 +59,20 @@ function library(): Finding[] {
       'TCP_KEEPINTVL, TCP_KEEPCNT',
       keepAliveDetails,
       'missing',
-      'needs the addon, or a newer Node.js',
+      'needs the addon, or Node.js 24 or later',
     ),
     whether(
       'TCP_RTO_MAX_MS',
       retransmitMax,
       'weaker',
-      'needs Linux 6.15. Without it, a window that was shut for long is probed only every 120 s, and a peer that dies behind it is found later',
+      'needs Linux 6.15 and the addon. Without it, a window that was shut for long is probed only every 120 s, and a peer that dies behind it is found later',
     ),
-    whether('TCP_NOTSENT_LOWAT', notSentLowWater, 'weaker', 'back-pressure shows later'),
+    whether(
+      'TCP_NOTSENT_LOWAT',
+      notSentLowWater,
+      'weaker',
+      'needs Linux and the addon. Without it, back-pressure shows later',
+    ),
   ]
 }
 

@@ -118,7 +118,8 @@ export class TcpSseError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'TcpSseError'
     this.code = code
-    if (details.option !== undefined) this.option = details.option
+    // As its user writes it: without the type of the options object, as in `echo.beat`.
+    if (details.option !== undefined) this.option = details.option.replace(/^[A-Z]\w*\./, '')
     if (details.errno !== undefined) this.errno = details.errno
     if (details.syscall !== undefined) this.syscall = details.syscall
   }

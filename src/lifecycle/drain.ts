@@ -129,7 +129,7 @@ function drainSettings(target: DrainTarget, options: DrainOptions): DrainSetting
       'ERR_OPTION_VALUE',
       'DrainOptions.spreadOver must not be greater than timeout.',
       {
-        option: 'DrainOptions.spreadOver',
+        option: 'spreadOver',
       },
     )
   }

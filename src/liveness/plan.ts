@@ -1,6 +1,13 @@
 // Derives all other numbers from `detectWithin`. docs/liveness.md explains how.
 import { TcpSseError } from '../internal/errors.js'
-import { type Checks, checkOptions, duration, orFalse, wrongType } from '../internal/validate.js'
+import {
+  type Check,
+  type Checks,
+  checkOptions,
+  duration,
+  orFalse,
+  wrongType,
+} from '../internal/validate.js'
 import { kernelKnows } from '../native/binding.js'
 import { LONGEST_RETRANSMIT_MAX } from '../native/kernel-defaults.js'
 import type { KeepAliveOptions } from '../tcp/options.js'
@@ -116,7 +123,10 @@ const SPARING_PROBE_PACE = 600
 /** The smallest lead of TCP_USER_TIMEOUT. A debugger may block the event loop for this long. */
 const LEAST_USER_TIMEOUT = 60_000
 
-const publicChecks: Checks<LivenessOverrides> = { heartbeat: orFalse(duration({ min: 100 })) }
+/** The check of the option `heartbeat`, here and of streams. */
+export const checkHeartbeat: Check<number | false> = orFalse(duration({ min: 100 }))
+
+const publicChecks: Checks<LivenessOverrides> = { heartbeat: checkHeartbeat }
 
 const overrideChecks: Checks<PlanOverrides> = {
   ...publicChecks,
@@ -228,7 +238,7 @@ function checkDetectWithin(value: unknown): void {
     throw new TcpSseError(
       'ERR_DETECT_WITHIN_TOO_SMALL',
       `detectWithin = ${value} ms is too small: keepalive counts in whole seconds, and three probes ` +
-        `must go unanswered. Set it to ${LEAST} or more.`,
+        `must go unanswered. Set it to ${LEAST} ms or more.`,
       { option: 'detectWithin' },
     )
   }

@@ -47,6 +47,9 @@ export type AnyRegistry = Registry<PrometheusContentType> | Registry<OpenMetrics
  * app.get('/metrics', async (req, res) => res.type(register.contentType).send(await register.metrics()))
  */
 export function registerMetrics(registry: AnyRegistry, options: PrometheusOptions = {}): void {
+  if (typeof registry?.registerMetric !== 'function') {
+    throw wrongType('registry', 'a Registry of prom-client', registry)
+  }
   const { prefix = 'tcp_sse_' } = checkOptions(options, checks, 'PrometheusOptions')
   const registers = [registry as Registry]
   for (const row of METRICS) register(row, prefix, registers)

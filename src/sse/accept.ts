@@ -1,4 +1,6 @@
 // Decides whether a request wants an event stream. Proactive negotiation by the Accept field (RFC 9110, 12.5.1).
+import { TcpSseError } from '../internal/errors.js'
+import { wrongType } from '../internal/validate.js'
 
 /** A Node request or a web `Request`. */
 export interface NegotiableRequest {
@@ -34,6 +36,7 @@ const EVENT_STREAM = 'text/event-stream'
  * `Accept: application/json, text/event-stream`.
  *
  * @param alternatives - media types that the endpoint could answer with instead
+ * @throws {TcpSseError} `ERR_NOT_A_REQUEST`; `ERR_OPTION_TYPE`, for `alternatives`
  * @example
  * if (wantsEventStream(req)) createEventStream(req, res).send({ data: 'hello' })
  * else res.writeHead(406, { vary: 'Accept' }).end()
@@ -42,6 +45,15 @@ export function wantsEventStream(
   request: NegotiableRequest,
   alternatives: readonly string[] = [],
 ): boolean {
+  if (typeof request?.headers !== 'object' || request.headers === null) {
+    throw new TcpSseError(
+      'ERR_NOT_A_REQUEST',
+      'wantsEventStream needs a request, with its headers.',
+    )
+  }
+  if (!Array.isArray(alternatives) || alternatives.some((type) => typeof type !== 'string')) {
+    throw wrongType('alternatives', 'an array of media types', alternatives)
+  }
   const ranges = parse(acceptOf(request))
   const stream = preferenceFor(EVENT_STREAM, ranges)
   if (stream.quality === 0) return false

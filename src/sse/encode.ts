@@ -2,6 +2,7 @@
 //
 // Values that a caller passes can never add a field, an event or a comment that the caller did not ask for.
 import { TcpSseError } from '../internal/errors.js'
+import { wrongType } from '../internal/validate.js'
 
 /** An event as an application sends it. */
 export interface EventInput {
@@ -87,12 +88,14 @@ export function isEncoded(event: unknown): event is EncodedEvent {
 /**
  * Encodes an event.
  *
- * @throws {TcpSseError} `ERR_EVENT_INVALID`. Errors of `serialize` pass through.
+ * @throws {TcpSseError} `ERR_EVENT_INVALID`; `ERR_OPTION_TYPE`, for `serialize`. Errors of `serialize` pass through.
  * @example
  * encodeEvent({ event: 'tick', id: 7, data: { n: 1 } }).bytes.toString()
  * // 'event: tick\nid: 7\ndata: {"n":1}\n\n'
  */
 export function encodeEvent(event: EventInput, serialize: Serialize = toJson): EncodedEvent {
+  // `events.map(encodeEvent)` passes an index.
+  if (typeof serialize !== 'function') throw wrongType('serialize', 'a function', serialize)
   return encodeText(eventText(event, serialize), event)
 }
 

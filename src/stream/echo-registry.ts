@@ -18,7 +18,7 @@ export interface Echo {
  * - `heard`: it was counted.
  * - `limited`: it came too soon after another one and was not counted.
  * - `gone`: its stream belonged to this process and has ended.
- * - `foreign`: its stream belongs to another process.
+ * - `foreign`: its stream belongs to another process, or this is not an echo.
  */
 export type EchoOutcome = 'heard' | 'limited' | 'gone' | 'foreign'
 
@@ -73,7 +73,10 @@ export function unregister(token: string): void {
  *   if (acceptEcho(message) === 'heard') process.send?.({ found: message.token })
  * })
  */
-export function acceptEcho({ token, lastEventId }: Echo): EchoOutcome {
+export function acceptEcho(echo: Echo): EchoOutcome {
+  // Other messages can arrive on the same channel.
+  const { token, lastEventId } = (echo ?? {}) as Partial<Echo>
+  if (typeof token !== 'string' || typeof lastEventId !== 'string') return 'foreign'
   const { process, targets } = registry
   const target = targets.get(token)
   if (target !== undefined) return target.onEcho(lastEventId) ? 'heard' : 'limited'

@@ -15,7 +15,12 @@ import {
   orFalse,
   wrongType,
 } from '../internal/validate.js'
-import { type LivenessOverrides, type MonitorPlan, monitorPlan } from '../liveness/plan.js'
+import {
+  checkHeartbeat,
+  type LivenessOverrides,
+  type MonitorPlan,
+  monitorPlan,
+} from '../liveness/plan.js'
 import { encodeEvent, encodePadding, type Serialize } from '../sse/encode.js'
 import { checkNotSentLowWater } from '../tcp/options.js'
 import type { Admission } from './admission.js'
@@ -137,7 +142,7 @@ const pass: Check<never> = (value) => value as never
 /** The table of a stream's options. */
 export const streamChecks: Checks<EventStreamOptions> = {
   detectWithin: pass,
-  heartbeat: pass,
+  heartbeat: checkHeartbeat,
   stallTimeout: orFalse(duration({ min: 1_000 })),
   maxBufferedBytes: integer('bytes', { min: 1, max: Number.MAX_SAFE_INTEGER }),
   maxBufferedEvents: integer('events', { min: 1, max: Number.MAX_SAFE_INTEGER }),

@@ -1,5 +1,6 @@
 // Reads what the kernel knows about a connection.
 import type { Socket } from 'node:net'
+import { TcpSseError } from '../internal/errors.js'
 import { addon, fdOf, handedOf, libuvQueueOf, socketOf } from '../native/binding.js'
 import { COLUMNS, column, readInto, Table } from './record.js'
 
@@ -110,11 +111,14 @@ export function inspectSocket(socket: Socket): SocketSnapshot {
 /**
  * Reads the state of many connections with one native call.
  *
- * @throws {TcpSseError} `ERR_NOT_A_SOCKET` if any value is not a socket; then no socket is read
+ * @throws {TcpSseError} `ERR_NOT_A_SOCKET` if any value is not a socket, or there is no array; then no socket is read
  * @example
  * const waiting = inspectSockets([...sockets]).reduce((bytes, { unsent }) => bytes + (unsent ?? 0), 0)
  */
 export function inspectSockets(sockets: readonly Socket[]): SocketSnapshot[] {
+  if (!Array.isArray(sockets)) {
+    throw new TcpSseError('ERR_NOT_A_SOCKET', 'inspectSockets needs an array of sockets.')
+  }
   const targets = sockets.map(socketOf)
   const table = targets.length === 1 ? single : new Table(COLUMNS.length, targets.length)
   const starts = targets.map((_, index) => index * COLUMNS.length)

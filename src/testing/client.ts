@@ -1,6 +1,7 @@
 // The interface of test clients, the same in a rig and on loopback as far as possible.
 import { TcpSseError } from '../internal/errors.js'
-import { Reader, type Reading, type Received } from './reader.js'
+import { type Checks, checkOptions, integer, wrongType } from '../internal/validate.js'
+import { checkReading, Reader, type Reading, type Received } from './reader.js'
 import { requestFor } from './request.js'
 
 /** A client that misbehaves on request. */
@@ -44,6 +45,30 @@ export interface ConnectOptions {
   body?: number | undefined
 }
 
+const connectChecks: Checks<ConnectOptions> = {
+  path: (value, name) => {
+    if (typeof value !== 'string' || !/^\/\S*$/.test(value)) {
+      throw wrongType(name, "a path, as in '/events?room=1'", value)
+    }
+    return value
+  },
+  headers: (value, name) => {
+    if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value)
+    return value as Readonly<Record<string, string>>
+  },
+  read: checkReading,
+  body: integer('bytes', { min: 0, max: 2 ** 30 }),
+}
+
+/**
+ * Checks options of a connection.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`
+ */
+export function checkConnectOptions(options: ConnectOptions): ConnectOptions {
+  return checkOptions(options, connectChecks, 'ConnectOptions')
+}
+
 /**
  * A client on loopback, in this process. It cannot truly vanish, because it shares its kernel with
  * the server, and that kernel answers for it. See `vanish`.
@@ -71,7 +96,7 @@ export class LoopbackClient implements TestClient {
   }
 
   async read(reading: Reading): Promise<void> {
-    this.#reader.read(reading)
+    this.#reader.read(checkReading(reading, 'reading'))
   }
 
   async stall(): Promise<void> {
@@ -116,15 +141,20 @@ export async function connectClient(
   options: ConnectOptions = {},
 ): Promise<LoopbackClient> {
   const { protocol, hostname, port, pathname, search } = loopbackUrl(url)
+  const {
+    path = pathname + search,
+    headers = {},
+    read = 'all',
+    body,
+  } = checkConnectOptions(options)
   const secure = protocol === 'https:'
   const target = {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port) || (secure ? 443 : 80),
     secure: secure ? ('http/1.1' as const) : undefined,
   }
-  const reader = new Reader(target, options.read ?? 'all')
+  const reader = new Reader(target, read)
   await reader.connected()
-  const { path = pathname + search, headers = {}, body } = options
   reader.socket.write(requestFor(path, headers, body))
   if (body !== undefined) reader.socket.write(Buffer.alloc(body))
   return new LoopbackClient(reader)

@@ -1,6 +1,7 @@
 // The duties of a hub, as tests for any test framework.
 import { randomUUID } from 'node:crypto'
 import type { Hub, Keep } from '../hub/hub.js'
+import { type Checks, callable, checkOptions, wrongType } from '../internal/validate.js'
 import { type OpenFeed, openFeed } from './feed-recorder.js'
 import { absenceCases } from './hub-absence-cases.js'
 import { feedCases } from './hub-feed-cases.js'
@@ -9,11 +10,24 @@ import type { HubContractOptions, Scene } from './hub-scene.js'
 
 export type { HubContractOptions } from './hub-scene.js'
 
+const checks: Checks<HubContractOptions> = {
+  name: (value, name) => {
+    if (typeof value !== 'string') throw wrongType(name, 'a string', value)
+    return value
+  },
+  test: callable(),
+  openHub: callable(),
+  interrupt: callable(),
+  restore: callable(),
+  forget: callable(),
+}
+
 /**
  * Declares the contract tests of a hub: order, each entry once, positions, reading by bounds,
  * pauses, outages, another era. A test takes a fraction of a second. Each of its waits fails after
  * 15 seconds.
  *
+ * @throws {TcpSseError} `ERR_OPTION_*`
  * @example
  * import { test } from 'node:test'
  * import { type Hub, hubContract } from 'tcp-sse/testing'
@@ -22,8 +36,12 @@ export type { HubContractOptions } from './hub-scene.js'
  * hubContract({ name: 'my engine', test, openHub: myHub })
  */
 export function hubContract(options: HubContractOptions): void {
-  const { name, test, openHub } = options
-  for (const [title, run] of [...feedCases, ...readCases, ...absenceCases(options)]) {
+  const given = checkOptions(options, checks, 'HubContractOptions')
+  const { name, test, openHub } = given
+  for (const option of ['name', 'test', 'openHub'] as const) {
+    if (given[option] === undefined) throw wrongType(option, 'given', undefined)
+  }
+  for (const [title, run] of [...feedCases, ...readCases, ...absenceCases(given)]) {
     test(`${name}: ${title}`, () => inScene(openHub, run))
   }
 }

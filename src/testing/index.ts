@@ -10,13 +10,8 @@ export { answer, ChildProcessHandle, startProcess } from './child-process.js'
 export { type ConnectOptions, connectClient, LoopbackClient, type TestClient } from './client.js'
 export { type HubContractOptions, hubContract } from './hub-contract.js'
 export type { Reading, Received } from './reader.js'
-export {
-  createRig,
-  type NarrowLink,
-  Rig,
-  type RigOptions,
-  rigMissing,
-} from './rig.js'
+export { createRig, Rig, rigMissing } from './rig.js'
 export { RigClient } from './rig-client.js'
+export type { NarrowLink, RigOptions } from './rig-options.js'
 export type { Clients, Fault } from './routes.js'
 export type { RigServer } from './server.js'

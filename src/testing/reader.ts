@@ -3,6 +3,14 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import { callEvery } from '../internal/scheduling.js'
+import {
+  type Check,
+  type Checks,
+  checkOptions,
+  duration,
+  integer,
+  wrongType,
+} from '../internal/validate.js'
 
 /**
  * How a client reads: everything, nothing, or a number of bytes per interval. The last form needs
@@ -17,6 +25,29 @@ export type Reading =
       /** Milliseconds between two reads. */
       everyMs: number
     }
+
+/**
+ * Checks a `Reading`.
+ *
+ * @throws {TcpSseError} `ERR_OPTION_*`
+ */
+export const checkReading: Check<Reading> = (value, name) => {
+  if (value === 'all' || value === 'never') return value
+  if (typeof value !== 'object' || value === null) {
+    throw wrongType(name, "'all', 'never' or { bytes, everyMs }", value)
+  }
+  const { bytes, everyMs } = checkOptions(value as Slices, sliceChecks, name)
+  if (bytes === undefined) throw wrongType(`${name}.bytes`, 'a number of bytes', bytes)
+  if (everyMs === undefined) throw wrongType(`${name}.everyMs`, 'a number of milliseconds', everyMs)
+  return { bytes, everyMs }
+}
+
+type Slices = Exclude<Reading, string>
+
+const sliceChecks: Checks<Slices> = {
+  bytes: integer('bytes', { min: 1, max: 65_536 }),
+  everyMs: duration(),
+}
 
 /** What a client has received so far. */
 export interface Received {

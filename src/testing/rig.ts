@@ -4,53 +4,34 @@
 // It works as root, and for other users in a user namespace. The namespaces have no link to the
 // host's network.
 import { existsSync } from 'node:fs'
-import { TcpSseError } from '../internal/errors.js'
 import { wallClockNow } from '../internal/scheduling.js'
-import { boolean, type Check, type Checks, checkOptions, wrongType } from '../internal/validate.js'
 import { type ChildProcessHandle, startProcess } from './child-process.js'
-import type { ConnectOptions } from './client.js'
+import { type ConnectOptions, checkConnectOptions } from './client.js'
 import { busySockets } from './listening.js'
 import { Namespace } from './namespace.js'
 import { RigClient } from './rig-client.js'
 import {
+  checkNarrowLink,
+  checkPort,
+  checkRigOptions,
+  type NarrowLink,
+  type RigOptions,
+} from './rig-options.js'
+import {
   type Clients,
+  checkClient,
+  checkRefusal,
   type Direction,
   type Family,
   type Fault,
   faultLines,
   IPV4,
   IPV6,
-  MOST_CLIENTS,
   narrowLines,
   type Path,
 } from './routes.js'
 import { portOf, type RigServer } from './server.js'
 import { addNarrowLink, type Spaces, wire } from './wiring.js'
-
-/** Options of `createRig`. */
-export interface RigOptions {
-  /**
-   * `net.ipv4.tcp_rmem` of the clients, three numbers of bytes (tcp(7)), for small windows, also
-   * over IPv6. @defaultValue the kernel's
-   */
-  tcpRmem?: string | undefined
-  /** Adds IPv6. Each fault then applies to both families. @defaultValue `false` */
-  ipv6?: boolean | undefined
-}
-
-/** The limits of a narrow link. */
-export interface NarrowLink {
-  /** Bits per second. @defaultValue 256 000 */
-  rate?: number
-  /** Bytes that may queue before the link. Further ones are dropped. @defaultValue 6 000 */
-  queue?: number
-}
-
-const sizes: Check<string> = (value, name) => {
-  if (typeof value === 'string' && /^\d+ \d+ \d+$/.test(value)) return value
-  throw wrongType(name, "three numbers of bytes, as in '4096 16384 16384'", value)
-}
-const rigChecks: Checks<RigOptions> = { tcpRmem: sizes, ipv6: boolean }
 
 /**
  * The namespaces, the processes in them, and the faults between them. Made by `createRig`. Methods
@@ -76,7 +57,7 @@ export class Rig implements Path {
 
   /** @internal */
   constructor(options: RigOptions = {}) {
-    const { tcpRmem, ipv6 = false } = checkOptions(options, rigChecks, 'RigOptions')
+    const { tcpRmem, ipv6 = false } = checkRigOptions(options)
     this.#families = ipv6 ? [IPV4, IPV6] : [IPV4]
     try {
       this.#server = this.#namespace()
@@ -105,9 +86,7 @@ export class Rig implements Path {
    * @throws {TcpSseError} `ERR_OPTION_VALUE`
    */
   clientAddress(index: number, family: 4 | 6 = 4): string {
-    if (!(Number.isInteger(index) && index >= 0 && index < MOST_CLIENTS)) {
-      throw new TcpSseError('ERR_OPTION_VALUE', `client numbers are 0 to ${MOST_CLIENTS - 1}`)
-    }
+    checkClient(index)
     return (family === 4 ? IPV4 : IPV6).client(index)
   }
 
@@ -146,6 +125,8 @@ export class Rig implements Path {
     options: ConnectOptions = {},
     family: 4 | 6 = 4,
   ): Promise<RigClient> {
+    checkPort(port)
+    const checked = checkConnectOptions(options)
     this.#clientProcess ??= this.spawnClients(clientsModule())
     const child = this.#clientProcess
     const number = this.#nextClient++
@@ -155,7 +136,7 @@ export class Rig implements Path {
       addresses: [address],
       host,
       port,
-      ...options,
+      ...checked,
     })
     return new RigClient(number, address, this, child, index)
   }
@@ -205,7 +186,7 @@ export class Rig implements Path {
    * Packets from them are dropped. Lasts until the rig is closed.
    */
   refuse(clients: Clients, how: 'unreachable' | 'prohibit'): Fault {
-    return this.#fault(clients, 'add', how)
+    return this.#fault(clients, 'add', checkRefusal(how, 'how'))
   }
 
   /**
@@ -213,7 +194,8 @@ export class Rig implements Path {
    * server that sends faster loses packets, as on a real bottleneck (tc-tbf(8)). The first call
    * sets the limits.
    */
-  narrow(clients: Clients, { rate = 256_000, queue = 6_000 }: NarrowLink = {}): Fault {
+  narrow(clients: Clients, options: NarrowLink = {}): Fault {
+    const { rate = 256_000, queue = 6_000 } = checkNarrowLink(options)
     if (!this.#narrow) addNarrowLink(this.#spaces(), this.#families, rate, queue)
     this.#narrow = true
     return this.#reroute(clients, 'add')

@@ -5,6 +5,8 @@
 //
 // The same with IPv6, below fd77::/16.
 
+import { oneOf, wrongType, wrongValue } from '../internal/validate.js'
+
 /** When a fault took effect: between these times, in milliseconds as of `Date.now()`. */
 export interface Fault {
   /** The fault did not take effect before this time. */
@@ -84,7 +86,13 @@ export const IPV6: Family = {
 }
 
 /** Numbers for which both families have an address. The rest of 10.78.0.0/16 is unused. */
-export const MOST_CLIENTS = 250 * 250
+const MOST_CLIENTS = 250 * 250
+
+/** @throws {TcpSseError} `ERR_OPTION_VALUE` for a number that no client can have */
+export function checkClient(index: unknown): asserts index is number {
+  if (Number.isInteger(index) && Number(index) >= 0 && Number(index) < MOST_CLIENTS) return
+  throw wrongValue('client', `a number from 0 to ${MOST_CLIENTS - 1}`, index)
+}
 
 /** A cable between the router and another namespace, both ends up. */
 export function linkLines(near: string, far: string, farNamespace: string): string[] {
@@ -127,7 +135,12 @@ export function narrowLines(family: Family, clients: Clients, verb: 'add' | 'del
   )
 }
 
+/** How packets to clients can be refused. */
+export const checkRefusal = oneOf(['unreachable', 'prohibit'])
+
 function rangesOf(family: Family, clients: Clients): readonly string[] {
   if (clients === 'all') return family.halves
+  if (!Array.isArray(clients)) throw wrongType('clients', "an array of numbers or 'all'", clients)
+  for (const index of clients) checkClient(index)
   return clients.map((index) => `${family.client(index)}/${family.hostLength}`)
 }

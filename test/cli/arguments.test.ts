@@ -1,6 +1,7 @@
 // What a command line means, and what is said of one that means nothing.
 import { describe, expect, it } from 'vitest'
 import {
+  asUsageError,
   count,
   duration,
   PORT_FLAGS,
@@ -8,6 +9,7 @@ import {
   portOptions,
   UsageError,
 } from '../../src/cli/arguments.js'
+import { guardPort } from '../../src/index.js'
 
 const options = (...args: string[]) => portOptions(parse(args, PORT_FLAGS))
 
@@ -32,6 +34,25 @@ describe('the command line', () => {
       address: ['10.0.0.0/8'],
       except: ['::1'],
     })
+  })
+
+  it('gets the name of the flag in the errors of the library', () => {
+    const wrong: [Record<string, unknown>, RegExp][] = [
+      [{ port: 80, detectWithin: 2_000 }, /^--detect-within = 2000 ms is too small: .* 4000 ms/],
+      [{ port: 80, detectWithin: Number.NaN }, /^--detect-within must be /],
+      [{ port: 80, address: ['x'] }, /^--address must be /],
+      [{ port: 80, stallTimeout: 1 }, /^--stall-timeout must be /],
+    ]
+    for (const [given, message] of wrong) {
+      let thrown: unknown
+      try {
+        guardPort(given as never)
+      } catch (error) {
+        thrown = asUsageError(error)
+      }
+      expect(thrown).toBeInstanceOf(UsageError)
+      expect((thrown as Error).message).toMatch(message)
+    }
   })
 
   it('takes a time with its unit', () => {

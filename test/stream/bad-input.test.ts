@@ -2,7 +2,16 @@
 import http from 'node:http'
 import { Duplex } from 'node:stream'
 import { describe, expect, it } from 'vitest'
-import { createEventStream, type EventStreamOptions, encodeEvent } from '../../src/index.js'
+import {
+  acceptEcho,
+  createChannel,
+  createEventStream,
+  type EventStreamOptions,
+  encodeEvent,
+  inspectSockets,
+  wantsEventStream,
+} from '../../src/index.js'
+import { registerMetrics } from '../../src/observability/prometheus.js'
 import { EncodedEvent } from '../../src/sse/encode.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { GET, opener } from '../support/open-stream.js'
@@ -48,6 +57,65 @@ describe('options', () => {
       expect([text, names]).toEqual(['other', []])
     })
   }
+})
+
+describe('error.option', () => {
+  const wrong: [EventStreamOptions, string][] = [
+    [{ detectWithin: 1_000 }, 'detectWithin'],
+    [{ heartbeat: 5 }, 'heartbeat'],
+    [{ heartbeat: 'no' as never }, 'heartbeat'],
+    [{ retry: -1 }, 'retry'],
+    [{ echo: { beat: 1 } }, 'echo.beat'],
+    [{ rety: 5 } as never, 'rety'],
+  ]
+  for (const [options, option] of wrong) {
+    it(`is the option as it was written: ${option}`, () => {
+      expect(() => createEventStream({} as never, {} as never, options)).toThrow(
+        expect.objectContaining({ option, message: expect.stringContaining(option) }),
+      )
+    })
+  }
+})
+
+describe('arguments', () => {
+  const calls: [string, () => unknown, string, string?][] = [
+    ['a number for options', () => createChannel(5 as never), 'ERR_OPTION_TYPE'],
+    ['a name for options', () => createChannel('news' as never), 'ERR_OPTION_TYPE'],
+    ['null for options', () => createChannel(null as never), 'ERR_OPTION_TYPE'],
+    ['a name without a hub', () => createChannel({ name: 'x' } as never), 'ERR_OPTION_TYPE', 'hub'],
+    ['no registry', () => registerMetrics(undefined as never), 'ERR_OPTION_TYPE', 'registry'],
+    ['another registry', () => registerMetrics({} as never), 'ERR_OPTION_TYPE', 'registry'],
+    ['an index', () => encodeEvent({ data: 'x' }, 5 as never), 'ERR_OPTION_TYPE', 'serialize'],
+    ['no request', () => wantsEventStream(undefined as never), 'ERR_NOT_A_REQUEST'],
+    ['no headers', () => wantsEventStream({} as never), 'ERR_NOT_A_REQUEST'],
+    [
+      'one alternative',
+      () => wantsEventStream({ headers: {} }, 'text/html' as never),
+      'ERR_OPTION_TYPE',
+      'alternatives',
+    ],
+    ['no array of sockets', () => inspectSockets(5 as never), 'ERR_NOT_A_SOCKET'],
+    ['swapped arguments', () => createEventStream({} as never, {} as never), 'ERR_NOT_A_RESPONSE'],
+  ]
+  for (const [what, call, code, option] of calls) {
+    it(`refuses ${what} with ${code}`, () => {
+      const details = option === undefined ? {} : { option }
+      expect(call).toThrow(expect.objectContaining({ code, ...details }))
+    })
+  }
+
+  it('names what a mock lacks', () => {
+    const mock = { on() {}, off() {}, write() {}, end() {} }
+    expect(() => createEventStream({ headers: {} } as never, mock as never)).toThrow(
+      /res has no flushHeaders, hasHeader, removeHeader, setHeader, writeHead/,
+    )
+  })
+
+  it('takes a message that is no echo for a foreign one', () => {
+    for (const message of [undefined, null, 'x', {}, { token: 5, lastEventId: '' }]) {
+      expect(acceptEcho(message as never)).toBe('foreign')
+    }
+  })
 })
 
 describe('events', () => {

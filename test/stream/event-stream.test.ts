@@ -11,11 +11,14 @@ import {
   createEventStream,
   type EventStream,
   type EventStreamOptions,
+  metrics,
 } from '../../src/index.js'
 import { sharedMonitor } from '../../src/liveness/monitor.js'
 import { getKernelOption } from '../../src/native/binding.js'
 import { cleanup, listen } from '../support/cleanup.js'
+import { listen as listenTo, serverOf } from '../support/framework-servers.js'
 import { fillUp, type OpenStream, opener } from '../support/open-stream.js'
+import { connect } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
 
 /** Of everything that a stream listens to. */
@@ -299,6 +302,36 @@ describe('createEventStream', () => {
     const port = await listen(server)
     expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('x')
   })
+
+  for (const started of [false, true]) {
+    it(`refuses a response that has ended, ${started ? 'with' : 'without'} a head of its own`, async () => {
+      for (const protocol of ['http', 'http2'] as const) {
+        const errors: unknown[] = []
+        const server = serverOf(protocol, (req, res) => {
+          if (started) res.writeHead(200)
+          res.end('x')
+          const opened = metrics().opened
+          const refused = (): unknown => createEventStream(req, res)
+          for (const when of ['at once', 'once it is over']) {
+            const attempt = (): void => {
+              expect(refused, when).toThrow(expect.objectContaining({ code: 'ERR_HEADERS_SENT' }))
+              expect(metrics().opened).toBe(opened)
+              errors.push(when)
+            }
+            if (when === 'at once') attempt()
+            else res.on('close', attempt)
+          }
+        })
+        const { port, close } = await listenTo(server)
+        cleanup.push(close)
+        const client = await connect(protocol, port)
+        cleanup.push(client.leave)
+        expect(await client.end).toBe('end')
+        await waitFor('both', () => errors.length === 2)
+      }
+    })
+  }
+
   it('refuses an event with a newline in its id, and stays open', async () => {
     const { stream } = await open()
     expect(() => stream.send({ id: '1\n2' })).toThrow(

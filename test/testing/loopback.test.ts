@@ -50,6 +50,26 @@ describe('a client on loopback', () => {
     expect(ended).toBe(false)
   })
 
+  const wrong: [object, string, string][] = [
+    [{ raed: 'never' }, 'ERR_OPTION_UNKNOWN', 'raed'],
+    [{ read: 'some' }, 'ERR_OPTION_TYPE', 'read'],
+    [{ read: { bytes: 65_537, everyMs: 3 } }, 'ERR_OPTION_VALUE', 'read.bytes'],
+    [{ read: { bytes: 5 } }, 'ERR_OPTION_TYPE', 'read.everyMs'],
+    [{ body: 'x' }, 'ERR_OPTION_TYPE', 'body'],
+    [{ path: 'events' }, 'ERR_OPTION_TYPE', 'path'],
+    [{ headers: 'x' }, 'ERR_OPTION_TYPE', 'headers'],
+  ]
+  for (const [options, code, option] of wrong) {
+    it(`refuses ${JSON.stringify(options)}`, async () => {
+      await expect(connectClient(url, options)).rejects.toMatchObject({ code, option })
+    })
+  }
+
+  it('refuses another way of reading', async () => {
+    const client = await connected()
+    await expect(client.read('some' as never)).rejects.toMatchObject({ code: 'ERR_OPTION_TYPE' })
+  })
+
   const closings: [string, (client: LoopbackClient) => Promise<void>, CloseInfo['reason']][] = [
     ['closes', (client) => client.close(), 'client-closed'],
     ['half-closes', (client) => client.halfClose(), 'client-closed'],

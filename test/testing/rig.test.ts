@@ -118,6 +118,25 @@ describeWithRig('a rig', () => {
     expect(rig.narrowDrops()).toBeGreaterThan(0)
   })
 
+  it('refuses wrong arguments, and names them', async () => {
+    const made = createRig()
+    rig = made
+    const wrong: [() => unknown, string, string][] = [
+      [() => made.cut('foo' as never), 'ERR_OPTION_TYPE', 'clients'],
+      [() => made.heal([62_500]), 'ERR_OPTION_VALUE', 'client'],
+      [() => made.refuse([0], 'foo' as never), 'ERR_OPTION_VALUE', 'how'],
+      [() => made.narrow([0], { rate: -5 }), 'ERR_OPTION_VALUE', 'rate'],
+      [() => made.narrow([0], { rat: 5 } as never), 'ERR_OPTION_UNKNOWN', 'rat'],
+    ]
+    for (const [call, code, option] of wrong) {
+      expect(call).toThrow(expect.objectContaining({ code, option }))
+    }
+    const code = 'ERR_OPTION_TYPE'
+    await expect(made.connect({} as never)).rejects.toMatchObject({ code, option: 'server.port' })
+    const options = { read: 'some' as never }
+    await expect(made.connect({ port: 80 }, options)).rejects.toMatchObject({ code })
+  })
+
   it('says what became of a server that does not listen', async () => {
     rig = createRig()
     await expect(rig.serve(new URL('./no-server.ts', import.meta.url))).rejects.toMatchObject({
