@@ -30,7 +30,7 @@ export function createChannel(
   if (typeof options !== 'object' || options === null) {
     throw wrongType('ChannelOptions', 'an object', options)
   }
-  // A name is of use with a hub only, so its check names the hub that is missing.
+  // A name without a hub is a mistake. HubChannel throws the error, which says that the hub is missing.
   const { hub, name } = options as Partial<HubChannelOptions>
   return hub !== undefined || name !== undefined
     ? new HubChannel(options as HubChannelOptions)

@@ -20,6 +20,8 @@ export interface Served {
   reason?: string
   /** Milliseconds since the last ACK, at the last look before the close. */
   unheard?: number
+  /** The kernel's timeout on this path at that time, without backoff, ms (RFC 6298). */
+  timeout?: number
   /** Events that the client's kernel is said to have acknowledged; streams only. */
   delivered?: number
 }
@@ -141,8 +143,10 @@ function accept(request: IncomingMessage, response: ServerResponse): void {
 }
 
 function noteEvidence(served: Served, evidence: PeerEvidence | undefined): void {
-  const last = evidence?.tcp?.lastAckReceived
-  if (last !== undefined) served.unheard = last
+  const { lastAckReceived, rtt, rttVariation } = evidence?.tcp ?? {}
+  if (lastAckReceived !== undefined) served.unheard = lastAckReceived
+  if (rtt === undefined || rttVariation === undefined) return
+  served.timeout = rtt + Math.max(200, 4 * rttVariation)
 }
 
 function waiting({ stream, response }: Connection): number {

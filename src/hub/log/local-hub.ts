@@ -21,7 +21,7 @@ import { type KeptLog, LogKeeper } from './log-keeper.js'
  * that can run as one process or as several: channels have the same ids, outcomes and errors as
  * with an engine. A channel without a hub is faster.
  *
- * The logs are in memory. If no channel with a name is open, the log of this name is removed after
+ * The logs are in memory. When the last open channel of a name is closed, its log is removed after
  * the `maxAge` of its history or after an hour, whichever is shorter.
  *
  * @example
