@@ -24,7 +24,7 @@ export interface ChannelOptions {
    * Stores events for clients that reconnect. Two kinds:
    *
    * - limits such as `{ maxEvents: 10_000 }`: the channel uses a `MemoryHistory` with them, and
-   *   gives each event without an `id` one that is unique across channels and restarts.
+   *   gives each event that has no `id` a new id, which is unique across channels and restarts.
    * - a `History` such as `new MemoryHistory()`: it stores the events to which the application
    *   gives ids.
    * @defaultValue none

@@ -15,7 +15,7 @@ export type ErrorCode =
   | 'ERR_OPTION_VALUE'
   /** `detectWithin` is so small that no kernel setting can guarantee it. */
   | 'ERR_DETECT_WITHIN_TOO_SMALL'
-  /** The value is not a `net.Socket`, or has none. */
+  /** The value is not a `net.Socket`. */
   | 'ERR_NOT_A_SOCKET'
   /** The values are not the request and response of a Node server. */
   | 'ERR_NOT_A_RESPONSE'

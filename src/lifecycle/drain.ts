@@ -99,9 +99,9 @@ export interface DrainSettings {
 /**
  * Ends streams without causing all clients to reconnect at once. The ends are spread evenly over
  * `spreadOver`, each client is asked to wait for a different time, and sent data is acknowledged
- * before a stream ends. From the call on, a server, or with `'all'` every server, answers requests
- * for new streams with 503 and `Retry-After`. A channel ends new subscribers' streams. This cannot
- * be undone.
+ * before a stream ends. From the call on, the server (with `'all'`, every server) answers requests
+ * for new streams with 503 and `Retry-After`, and a drained channel ends the streams of new
+ * subscribers. This cannot be undone.
  *
  * Settles when the last stream has ended, at the latest after `timeout`. It does not close the
  * server, and does not keep the process alive.

@@ -56,9 +56,9 @@ export interface LivenessPlan {
   /** Time between heartbeat comments on a quiet stream; `false`: none are sent. */
   readonly heartbeat: number | false
   /**
-   * By how much the monitor keeps TCP_USER_TIMEOUT longer than what the kernel's timers have counted; not the value of
-   * TCP_USER_TIMEOUT itself. Some of these timers continue although the peer answers. With this margin, the kernel ends a
-   * connection by itself only if the event loop has been blocked for longer. `livenessPlan` never returns `false` here.
+   * A margin, not the value of TCP_USER_TIMEOUT itself. Some timers of the kernel continue although the peer answers. The
+   * monitor keeps TCP_USER_TIMEOUT this much above what they have counted, so that the kernel ends a connection by itself
+   * only if the event loop has been blocked for longer. `livenessPlan` never returns `false` here.
    */
   readonly userTimeout: number | false
   /**
@@ -67,9 +67,9 @@ export interface LivenessPlan {
    */
   readonly retransmitMax: number | false
   /**
-   * Without `retransmitMax`: while the peer's window is closed, TCP_USER_TIMEOUT has this lead in place of the lead
-   * `userTimeout`. The time between two probes of the kernel is then at most this long. The cost: if the event loop is blocked for longer, the kernel
-   * may end a living client whose window is closed. `false` with `retransmitMax`, which has no such cost.
+   * Without `retransmitMax`: the margin in place of `userTimeout` while the peer's window is closed. The time between two
+   * probes of the kernel is then at most this long. The cost: if the event loop is blocked for longer, the kernel may end
+   * a living client whose window is closed. `false` with `retransmitMax`, which has no such cost.
    */
   readonly shutWindowLead: number | false
   /** How old the last answer of a peer must be, while it leaves everything unanswered, before it counts as dead. */

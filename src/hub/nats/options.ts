@@ -37,8 +37,8 @@ export interface NatsHubOptions {
    */
   maxAge?: number | undefined
   /**
-   * How long an answer may take, in milliseconds. After this time a publication is sent again,
-   * until the timeout of the call, and a read fails. 100 to 60 000. @defaultValue 2_000
+   * How long an answer may take, in milliseconds. After this time, a read fails. A publication is
+   * sent again, until the timeout of its call. 100 to 60 000. @defaultValue 2_000
    */
   answerWithin?: number | undefined
   /**
