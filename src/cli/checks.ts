@@ -4,7 +4,7 @@ import os from 'node:os'
 import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import { capabilities } from '../native/capabilities.js'
 import { guardPort } from '../port-guard/guard-port.js'
-import { whyNoDestroy, whyNoDump } from '../tcp/diag.js'
+import { whyNoDestroy, whyNoDump, whyNoTaking } from '../tcp/diag.js'
 
 /** The result of one check. */
 export interface Finding {
@@ -78,6 +78,7 @@ function library(): Finding[] {
 
 function outside(): Finding[] {
   const [noDump, noDestroy] = [whyNoDump(), whyNoDestroy()]
+  const noTaking = whyNoTaking()
   const traces = hasCapability(CAP_SYS_PTRACE) && hasCapability(CAP_DAC_READ_SEARCH)
   return [
     whether(
@@ -89,9 +90,9 @@ function outside(): Finding[] {
     whether('end them (SOCK_DESTROY)', noDestroy === undefined, 'missing', noDestroy ?? ''),
     whether(
       'arm them (pidfd_getfd)',
-      traces,
+      traces && noTaking === undefined,
       'weaker',
-      "needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the server's own user. Without them, an idle client is probed only by what its server writes",
+      `${noTaking ?? "needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or the server's own user"}. Without it, an idle client is probed only by what its server writes`,
     ),
   ]
 }

@@ -147,7 +147,7 @@ export class Arming {
     }
     const result = setOptionsOf(held.pid, held.fd, id, settings)
     if (result === -EPERM) {
-      this.#problem = `The guard may not trace process ${held.pid}. Arming needs CAP_SYS_PTRACE (or the same user, if ptrace_scope allows it).`
+      this.#problem = `The guard may not trace process ${held.pid}. Arming needs CAP_SYS_PTRACE (or the same user, if ptrace_scope allows it), and a seccomp profile that allows pidfd_getfd.`
     } else if (result === -ENOSYS) {
       this.#problem = 'This kernel has no pidfd_getfd. Arming needs Linux 5.6 or later.'
     } else if (result !== 0 && !ENDED.has(result)) {

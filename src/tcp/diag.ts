@@ -154,6 +154,18 @@ export function setOptionsOf(
   return set(pid, fd, id.subarray(COOKIE), Int32Array.from(triples), settings.length)
 }
 
+/**
+ * Why pidfd_getfd(2) does not work, whatever the privileges; `undefined` if it does. A seccomp profile can refuse it,
+ * such as Docker's default one. A process may take descriptors of its own without a privilege.
+ */
+export function whyNoTaking(): string | undefined {
+  if (addon === undefined) return addonMissing
+  const result = setOptionsOf(process.pid, 0, new Uint32Array(ID_WORDS), [])
+  if (result === -ENOSYS) return 'This kernel has no pidfd_getfd. It needs Linux 5.6 or later'
+  if (result === -EPERM) return 'A seccomp profile refuses pidfd_getfd'
+  return undefined
+}
+
 /** The id of the socket in a row. */
 export function idOf({ numbers, width }: DiagRows, index: number): SocketId {
   const start = index * width + diagColumn.id
@@ -219,6 +231,7 @@ function refused(what: string, errno: number): TcpSseError {
 }
 
 const EPERM = 1
+const ENOSYS = 38
 const ENOENT = 2
 const EOPNOTSUPP = 95
 const EADDRNOTAVAIL = 99

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The path of a program, built if its source is newer. */
-export function cProgram(name: 'pipe' | 'shrunk-clients'): string {
+export function cProgram(name: 'docker-seccomp' | 'pipe' | 'shrunk-clients'): string {
   const root = packageFolder()
   const source = join(root, 'test/support', `${name}.c`)
   const folder = join(root, 'build/test')
