@@ -155,7 +155,7 @@ export function setOptionsOf(
 }
 
 /**
- * Why pidfd_getfd(2) does not work, whatever the privileges; `undefined` if it does. A seccomp profile can refuse it,
+ * Why pidfd_getfd(2) does not work, with any privileges; `undefined` if it does. A seccomp profile can refuse it,
  * such as Docker's default one. A process may take descriptors of its own without a privilege.
  */
 export function whyNoTaking(): string | undefined {
