@@ -22,8 +22,8 @@ export const entry = {
   client: 'src/client/index.ts',
 }
 
-/** What is started and not imported: the command, and the module of the rig's client process. */
-const programs = { cli: 'src/cli/main.ts', 'testing-clients': 'src/testing/clients.ts' }
+/** What is started and not imported: the module of the rig's client process, beside each copy of the rig. */
+const programs = { 'testing-clients': 'src/testing/clients.ts' }
 
 /** What browsers load: on its own, so that it shares no chunk with what is for Node. */
 const { client, ...node } = entry
@@ -33,8 +33,6 @@ const { client, ...node } = entry
 const compilerOptions = { ignoreDeprecations: '6.0', stripInternal: true }
 
 const forNode: Options = {
-  entry: { ...node, ...programs },
-  format: ['esm', 'cjs'],
   target: 'node20',
   platform: 'node',
   // The entries of one format share their chunks, so `tcp-sse` and `tcp-sse/express` share state.
@@ -61,7 +59,9 @@ export default defineConfig(() => {
   // Not by `clean`: the builds run at the same time, and each would remove what is the others'.
   rmSync('dist', { recursive: true, force: true })
   return [
-    forNode,
+    // The command is started and not imported: one format is enough.
+    { ...forNode, entry: { ...node, ...programs, cli: 'src/cli/main.ts' }, format: 'esm' },
+    { ...forNode, entry: { ...node, ...programs }, format: 'cjs' },
     { ...forBrowsers, entry: { client }, format: ['esm', 'cjs'], dts: { compilerOptions } },
     // For a `<script type="module">` from a CDN.
     { ...forBrowsers, entry: { 'client.min': client }, format: 'esm', minify: true },

@@ -94,6 +94,7 @@ export function createEventResponse(
   const lastEventId = decodeId(request.headers.get('last-event-id'))
   const refusal = transport.over !== undefined ? undefined : refusalOf(settings, transport.socket)
   if (refusal !== undefined) {
+    below?.expectLength()
     const closes = below?.multiplexed === false
     const { head, body } = refusedAnswer(settings.headers, refusal, closes, multiplexed)
     const response = new Response(body, { status: REFUSED_STATUS, headers: headersOf(head) })

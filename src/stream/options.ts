@@ -107,8 +107,8 @@ export interface EventStreamOptions extends LivenessOverrides {
    */
   maxStreamsPerConnection?: number | false | undefined
   /**
-   * Additional response headers. They override the stream's own. `Content-Length`, `Transfer-Encoding` and a name that
-   * occurs twice are rejected with `ERR_OPTION_VALUE`.
+   * Additional response headers. They override the stream's own. `Content-Length`, `Transfer-Encoding`, `Trailer` and a
+   * name that occurs twice are rejected with `ERR_OPTION_VALUE`.
    */
   headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined
 }
@@ -190,7 +190,7 @@ function checkHeaders(value: unknown, name: string): NonNullable<EventStreamOpti
 }
 
 /** Headers that describe the end of a response, which is unknown for a stream. */
-const FRAMING = new Set(['content-length', 'transfer-encoding'])
+const FRAMING = new Set(['content-length', 'trailer', 'transfer-encoding'])
 
 function checkHeader(header: string, content: unknown, option: string): void {
   const values: unknown[] = Array.isArray(content) ? content : [content]

@@ -39,7 +39,11 @@ export function openSource(source: unknown): Puller {
     const iterator = (source as Readable)[Symbol.asyncIterator]()
     return {
       next: () => iterator.next(),
-      stop: () => quietly(() => void destroy.call(source)),
+      stop() {
+        // A Readable that is still opening, such as a missing file, may fail after it was destroyed.
+        quietly(() => (source as Readable).on?.('error', ignore))
+        quietly(() => void destroy.call(source))
+      },
     }
   }
   return new IteratorPuller(iteratorOf(source))
@@ -58,19 +62,25 @@ function openWebStream(stream: ReadableStream): Puller {
       },
     )
   }
-  // A stream that has failed would reject `cancel` with the same error.
-  let over = false
-  const end = (): void => {
-    over = true
-  }
-  reader.closed.then(end, end)
+  // A stream that has failed rejects `cancel` with the same error, and `closed`, too.
+  const failure = reader.closed.then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  )
   return {
     next: () => reader.read() as Promise<Step>,
-    stop: () => {
-      if (!over) quietly(() => reader.cancel())
-    },
+    stop: () =>
+      quietly(async () => {
+        try {
+          await reader.cancel()
+        } catch (error) {
+          if ((await failure)?.error !== error) throw error
+        }
+      }),
   }
 }
+
+function ignore(): void {}
 
 function iteratorOf(source: object): Iterator<unknown> | AsyncIterator<unknown> {
   const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = source as Partial<

@@ -88,7 +88,7 @@ function without(head: OutgoingHttpHeaders, names: object): OutgoingHttpHeaders 
 }
 
 /** Headers of an HTTP/1 connection. HTTP/2 forbids them (RFC 9113, 8.2.2), and Node would throw its own error. */
-const OF_CONNECTION: readonly string[] = [
+export const OF_CONNECTION: readonly string[] = [
   'connection',
   'http2-settings',
   'keep-alive',
@@ -116,6 +116,8 @@ export function takeOff(
     if (res.hasHeader(name)) res.removeHeader(name)
   }
   remove('content-length')
+  // It announces fields after the body, which a stream does not send.
+  remove('trailer')
   if (coding) remove('content-encoding')
   if (version.startsWith('2')) for (const name of OF_CONNECTION) remove(name)
   // If the header was removed from an HTTP/1.1 response, Node would no longer send chunks.

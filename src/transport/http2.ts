@@ -50,6 +50,11 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
   /** Stored here, because a stream that has ended no longer has its session. */
   protected readonly timed: Timed | undefined
 
+  protected override get closing(): boolean {
+    const stream = this.#stream
+    return stream.destroyed || stream.closed || stream.writableEnded
+  }
+
   protected get gone(): boolean {
     return this.#stream.destroyed
   }

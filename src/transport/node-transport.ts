@@ -90,8 +90,13 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
     return undefined
   }
 
+  /** Whether the application has ended or destroyed what carries the response. Its events have not come yet. */
+  protected get closing(): boolean {
+    return this.socket?.destroyed || this.socket?.writableEnded || false
+  }
+
   get writable(): boolean {
-    return !this.res.writableEnded && !this.res.destroyed
+    return !this.res.writableEnded && !this.res.destroyed && !this.closing
   }
 
   /** Does not check the request, which counts as destroyed as soon as its body has been read. */
@@ -146,6 +151,12 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
     if (multiplexed) checkForHttp2(headers)
     // If Node's methods have been overridden, the overriding code may do the encoding.
     takeOff(res, { version: this.req.httpVersion, coding: isBypassable(res) })
+  }
+
+  /** Called after `makeFit` if other code sends a body of a known length in place of a stream. */
+  expectLength(): void {
+    const { res } = this
+    if (res.hasHeader('transfer-encoding')) res.removeHeader('transfer-encoding')
   }
 
   /** Called when other code that writes to the response has made progress. */

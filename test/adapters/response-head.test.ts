@@ -20,7 +20,7 @@ import {
   metrics,
 } from '../../src/index.js'
 import { cleanup } from '../support/cleanup.js'
-import { listen, type Protocol, serverOf } from '../support/framework-servers.js'
+import { listen, type Protocol, serverOf, tls } from '../support/framework-servers.js'
 import { connect, type ProtocolClient } from '../support/protocol-client.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -97,10 +97,7 @@ const koa: Serve = (protocol, { status, headers = {} }, options, onStream) => {
 }
 
 const viaFastify: Serve = async (protocol, { status = 200, headers = {} }, options, onStream) => {
-  const secure =
-    protocol === 'http2'
-      ? { http2: true, https: (await import('../support/framework-servers.js')).tls }
-      : {}
+  const secure = protocol === 'http2' ? { http2: true, https: tls } : {}
   const app = fastify(secure as never)
   await app.register(fastifyStream, options)
   app.setErrorHandler((error, _request, reply) => reply.code(500).headers({}).send(codeOf(error)))
@@ -126,9 +123,25 @@ const hono: Serve = (protocol, { status = 200, headers = {} }, options, onStream
     onStream(stream)
     return response
   })
-  const createServer = protocol === 'http2' ? http2.createServer : http.createServer
-  return serve(createAdaptorServer({ fetch: app.fetch, createServer } as never) as http.Server)
+  const over =
+    protocol === 'http2'
+      ? { createServer: http2.createSecureServer, serverOptions: tls }
+      : { createServer: http.createServer }
+  return serve(createAdaptorServer({ fetch: app.fetch, ...over } as never) as http.Server)
 }
+
+/** The headers are on Node's response, below the adapter. */
+const web: Serve = (_protocol, { headers = {} }, options, onStream) =>
+  serve(
+    createAdaptorServer({
+      fetch(request: Request, env: HttpBindings) {
+        for (const [name, value] of Object.entries(headers)) env.outgoing.setHeader(name, value)
+        const { response, stream } = createEventResponse(request, options, env)
+        onStream(stream)
+        return response
+      },
+    } as never) as http.Server,
+  )
 
 /** Sends one event, and ends. */
 const brief: OnStream = (stream) => {
@@ -147,7 +160,8 @@ const servers: [string, Serve, Protocol[]][] = [
   ['express', viaExpress, ['http']],
   ['koa', koa, ['http', 'http2']],
   ['fastify', viaFastify, ['http', 'http2']],
-  ['hono', hono, ['http']],
+  ['hono', hono, ['http', 'http2']],
+  ['web', web, ['http']],
 ]
 
 const framing: [string, string][] = [
@@ -155,6 +169,7 @@ const framing: [string, string][] = [
   ['Content-Length', '5000'],
   ['Transfer-Encoding', 'identity'],
   ['Content-Encoding', 'gzip'],
+  ['Trailer', 'x-checksum'],
 ]
 
 for (const [name, serveWith, protocols] of servers) {
@@ -187,6 +202,8 @@ for (const [name, serveWith, protocols] of servers) {
         })
       }
 
+      // The status of a web Response is its maker's.
+      if (name === 'web') return
       it('keeps a status that was set before', async () => {
         const port = await serveWith(protocol, { status: 201 }, {}, brief)
         const answer = await client(protocol, port)
@@ -216,6 +233,7 @@ describe('HTTP/2 and the headers of a connection', () => {
       ['node', node],
       ['koa', koa],
       ['fastify', viaFastify],
+      ['hono', hono],
     ] as const) {
       it(`${name}: ${header} in the option is refused, and the client gets the application's answer`, async () => {
         const port = await serveWith('http2', {}, { headers: { [header]: 'x' } }, brief)

@@ -28,6 +28,7 @@ describe('options', () => {
     ['an array with a bad value', { headers: { 'x-ok': ['a', 'b\nc'] } }, 'ERR_OPTION_VALUE'],
     ['a header twice', { headers: { 'X-Ok': 'a', 'x-ok': 'b' } }, 'ERR_OPTION_VALUE'],
     ['a length', { headers: { 'Content-Length': 5 } }, 'ERR_OPTION_VALUE'],
+    ['a trailer', { headers: { Trailer: 'x-checksum' } }, 'ERR_OPTION_VALUE'],
     ['Headers', { headers: new Headers({ 'x-ok': 'a' }) }, 'ERR_OPTION_TYPE'],
     ['a Map', { headers: new Map([['x-ok', 'a']]) }, 'ERR_OPTION_TYPE'],
     ['headers', { headers: 'x' }, 'ERR_OPTION_TYPE'],

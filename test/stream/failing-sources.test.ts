@@ -1,6 +1,7 @@
 // sendAll with sources that fail by themselves: the result says so, and nothing else does.
+import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
-import { ReadableStream } from 'node:stream/web'
+import { ReadableStream, type ReadableStreamDefaultController } from 'node:stream/web'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { EventInput } from '../../src/index.js'
 import { client } from '../support/memory-clients.js'
@@ -112,6 +113,47 @@ describe('sendAll', () => {
     transport.leave()
     expect(await result).toEqual({ sent: 0, reason: 'closed' })
   })
+
+  for (const end of ['close', 'abort', 'signal'] as const) {
+    it(`has nothing to stop where a web stream fails in the tick of ${end}`, async () => {
+      const { stream } = client()
+      const signal = new AbortController()
+      let controller: ReadableStreamDefaultController | undefined
+      const source = new ReadableStream({
+        start(given) {
+          controller = given
+        },
+      })
+      const result = stream.sendAll(source, { signal: signal.signal })
+      await new Promise(setImmediate)
+      controller?.error(problem)
+      if (end === 'signal') signal.abort()
+      else void stream[end]()
+      expect((await result).reason).toBe(end === 'signal' ? 'aborted' : 'closed')
+    })
+  }
+
+  const late: [string, () => Readable][] = [
+    ['a file that does not exist', () => createReadStream('/nonexistent/file')],
+    [
+      'a Readable whose destroy fails',
+      () => new Readable({ read() {}, destroy: (_error, done) => done(problem) }),
+    ],
+  ]
+  for (const [title, make] of late) {
+    for (const how of ['after the end', 'with an aborted signal'] as const) {
+      it(`is no exception where ${title} fails ${how}`, async () => {
+        const { stream } = client()
+        if (how === 'after the end') await stream.close()
+        const options = how === 'after the end' ? {} : { signal: AbortSignal.abort() }
+        const source = make()
+        const over = new Promise((resolve) => source.on('close', resolve))
+        const { reason } = await stream.sendAll(source, options)
+        expect(reason).toBe(how === 'after the end' ? 'closed' : 'aborted')
+        await over
+      })
+    }
+  }
 
   it('does not call return() of an iterator whose next() has thrown, as for await does not', async () => {
     let returned = 0

@@ -1,8 +1,12 @@
 // Whoever has put methods of their own in the place of Node's gets every byte of a stream.
+import { execFile } from 'node:child_process'
 import http, { type IncomingMessage, OutgoingMessage, ServerResponse } from 'node:http'
 import http2, { Http2ServerResponse } from 'node:http2'
+import { createRequire } from 'node:module'
 import net from 'node:net'
 import { Duplex } from 'node:stream'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import express from 'express'
 import { describe, expect, it } from 'vitest'
 import { eventStream } from '../../src/adapters/express.js'
@@ -72,6 +76,24 @@ const plain =
       before(res)
       made({ stream: createEventStream(req, res), res })
     })
+
+/** Runs a server of its own, whose prototypes are replaced before the library is loaded, and returns what a client gets. */
+async function preloaded(protocol: 'http' | 'http2'): Promise<string> {
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+  const program = fileURLToPath(new URL('../support/preloaded-server.ts', import.meta.url))
+  const args = ['--import', tsx, program, protocol]
+  return (await promisify(execFile)(process.execPath, args)).stdout
+}
+
+describe('methods that were replaced before the library was loaded', () => {
+  for (const protocol of ['http', 'http2'] as const) {
+    it(`get every byte over ${protocol}`, async () => {
+      const text = await preloaded(protocol)
+      expect(text).toContain('data: ****** 3')
+      expect(text).not.toContain('secret')
+    })
+  }
+})
 
 const where: [string, Serve][] = [
   ['a subclass', plain({ ServerResponse: Redacting as never })],

@@ -1,9 +1,13 @@
 // The application ends the response itself, behind the stream's back.
 import http from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
 import { describe, expect, it } from 'vitest'
 import { createEventStream, type EventStreamOptions } from '../../src/index.js'
 import { cleanup, listen } from '../support/cleanup.js'
+import { listen as listenTo, serverOf } from '../support/framework-servers.js'
 import { fillUp, opener } from '../support/open-stream.js'
+import { connect } from '../support/protocol-client.js'
+import { waitFor } from '../support/wait-for.js'
 
 describe("after the application's own res.end()", () => {
   it('writable() says false, also to those who wait when the client reads on', async () => {
@@ -17,6 +21,37 @@ describe("after the application's own res.end()", () => {
     expect(await room).toBe(false)
     expect((await stream.closed).reason).toBe('ended')
   })
+
+  const below: ['http' | 'http2', string, (res: never) => void][] = [
+    ['http', 'socket.end()', (res: http.ServerResponse) => void res.socket?.end()],
+    ['http', 'socket.destroy()', (res: http.ServerResponse) => void res.socket?.destroy()],
+    ['http', 'res.destroy()', (res: http.ServerResponse) => void res.destroy()],
+    ['http2', 'stream.end()', (res: Http2ServerResponse) => void res.stream.end()],
+    ['http2', 'stream.close()', (res: Http2ServerResponse) => void res.stream.close()],
+    ['http2', 'stream.destroy()', (res: Http2ServerResponse) => void res.stream.destroy()],
+    ['http2', 'res.destroy()', (res: Http2ServerResponse) => void res.destroy()],
+  ]
+  for (const [protocol, what, end] of below) {
+    for (const fastPath of [true, false]) {
+      it(`nothing is sent after ${what} over ${protocol}, fastPath ${fastPath}`, async () => {
+        const seen: unknown[] = []
+        const server = serverOf(protocol, async (req, res) => {
+          const stream = createEventStream(req, res, { fastPath })
+          stream.send({ data: 'before' })
+          end(res as never)
+          seen.push(stream.send({ data: 'after' }), await stream.writable())
+          const { reason } = await stream.closed
+          seen.push(reason)
+        })
+        const { port, close } = await listenTo(server)
+        cleanup.push(close)
+        const client = await connect(protocol, port).catch(() => undefined)
+        if (client !== undefined) cleanup.push(client.leave)
+        await waitFor('the end', () => seen.length === 3)
+        expect(seen).toEqual(['closed', false, expect.stringMatching(/^(client-closed|ended)$/)])
+      })
+    }
+  }
 
   const options: [string, EventStreamOptions][] = [
     ['a plain stream', {}],

@@ -25,12 +25,28 @@ interface TakenOver extends ServerResponse {
  * Node's own methods at the time when this library was loaded. They are taken from the prototypes that define them, so
  * an override on a subclass, another prototype or an object is a different function.
  */
-const HTTP1: Written = methodsOf(OutgoingMessage.prototype)
-const HTTP2: Written = methodsOf(Http2ServerResponse.prototype as Written)
-const socketWrite = Writable.prototype.write
+const HTTP1: Written = methodsOf(OutgoingMessage.prototype, 'write_(this,', '[kCorked]')
+const HTTP2: Written = methodsOf(
+  Http2ServerResponse.prototype as Written,
+  'this[kState]',
+  'this[kState]',
+)
+const socketWrite = nodesOwn(Writable.prototype.write, '_write(this,')
 
-function methodsOf({ write, end }: Written): Written {
-  return { write, end }
+function methodsOf({ write, end }: Written, inWrite: string, inEnd: string): Written {
+  return { write: nodesOwn(write, inWrite), end: nodesOwn(end, inEnd) }
+}
+
+/**
+ * The method, if it is Node's own; otherwise a function that no object has, so that nothing is bypassed. A method can
+ * have been replaced before this library was loaded, for example by instrumentation that is preloaded.
+ *
+ * @param mark - a use of a private variable of Node, in the source of the method since Node.js 20. A replacement cannot
+ * have that variable
+ */
+function nodesOwn<T extends (...args: never[]) => unknown>(method: T, mark: string): T {
+  const isNodes = Function.prototype.toString.call(method).includes(mark)
+  return isNodes ? method : ((() => undefined) as unknown as T)
 }
 
 /** Whether this library itself is reading a method, to compare and not to call it. */
