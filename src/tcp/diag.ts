@@ -155,8 +155,8 @@ export function setOptionsOf(
 }
 
 /**
- * Why pidfd_getfd(2) does not work, with any privileges; `undefined` if it does. A seccomp profile can refuse it,
- * such as Docker's default one. A process may take descriptors of its own without a privilege.
+ * Why pidfd_getfd(2) works for no process here; `undefined` if it works for a process with the privilege. A seccomp
+ * profile can refuse it, such as Docker's default one. A process may take descriptors of its own without a privilege.
  */
 export function whyNoTaking(): string | undefined {
   if (addon === undefined) return addonMissing
