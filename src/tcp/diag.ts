@@ -155,8 +155,9 @@ export function setOptionsOf(
 }
 
 /**
- * Why pidfd_getfd(2) works for no process here; `undefined` if it works for a process with the privilege. A seccomp
- * profile can refuse it, such as Docker's default one. A process may take descriptors of its own without a privilege.
+ * The reason why no process can use pidfd_getfd(2) here, even with all privileges; `undefined` if a process with
+ * CAP_SYS_PTRACE can use it. A seccomp profile can refuse it, such as Docker's default one. A process may take
+ * descriptors of its own without a privilege.
  */
 export function whyNoTaking(): string | undefined {
   if (addon === undefined) return addonMissing
