@@ -20,16 +20,24 @@ export async function clusterFleet(servers: number): Promise<Fleet> {
   const waiting = new Map<number, { resolve(): void; reject(error: unknown): void }>()
   let reads = 0
   let kills = 0
-  const next = <K extends keyof Answer>(key: K, many = 1): Promise<Answer[K]> =>
-    new Promise((resolve) => {
-      let count = 0
+  // Otherwise answers would be awaited for ever.
+  const ended = new Promise<never>((_, reject) => {
+    primary.once('exit', (code, signal) =>
+      reject(new Error(`the primary ended: ${code ?? signal}`)),
+    )
+  })
+  ended.catch(() => {})
+  const next = (fits: (answer: Answer) => boolean): Promise<Answer> => {
+    const found = new Promise<Answer>((resolve) => {
       const listener = (answer: Answer): void => {
-        if (answer[key] === undefined || ++count < many) return
+        if (!fits(answer)) return
         primary.off('message', listener)
-        resolve(answer[key])
+        resolve(answer)
       }
       primary.on('message', listener)
     })
+    return Promise.race([found, ended])
+  }
   primary.on('message', ({ published, code, reads: more }: Answer) => {
     if (more !== undefined) reads = more
     if (published === undefined) return
@@ -38,14 +46,7 @@ export async function clusterFleet(servers: number): Promise<Fleet> {
     if (code === undefined) asked?.resolve()
     else asked?.reject(Object.assign(new Error(code), { code }))
   })
-  // Otherwise its answers would be awaited for ever.
-  const ended = new Promise<never>((_, reject) => {
-    primary.once('exit', (code, signal) =>
-      reject(new Error(`the primary ended: ${code ?? signal}`)),
-    )
-  })
-  ended.catch(() => {})
-  const ports = (await Promise.race([next('ports'), ended])) ?? []
+  const { ports = [] } = await next((answer) => answer.ports !== undefined)
   return {
     ports: () => ports,
     publish: (n) =>
@@ -57,21 +58,15 @@ export async function clusterFleet(servers: number): Promise<Fleet> {
     async killOne() {
       // Numbered: on a busy machine the next server is killed before the last one has been replaced.
       const kill = ++kills
-      const done = new Promise<void>((resolve) => {
-        const listener = ({ killed }: Answer): void => {
-          if (killed !== kill) return
-          primary.off('message', listener)
-          resolve()
-        }
-        primary.on('message', listener)
-        primary.send({ kill })
-      })
-      await Promise.race([done, ended])
+      const killed = next((answer) => answer.killed === kill)
+      primary.send({ kill })
+      await killed
     },
     async reads() {
-      const all = next('reads', servers)
+      let left = servers
+      const all = next((answer) => answer.reads !== undefined && --left === 0)
       primary.send({ reads: true })
-      await Promise.race([all, ended])
+      await all
       return reads
     },
     async stop() {

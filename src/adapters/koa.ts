@@ -14,8 +14,9 @@ declare module 'koa' {
 
 /**
  * Middleware that answers with an event stream and puts it on `ctx.eventStream`. Headers that were
- * set on `ctx` before are sent, and so is the status; 404, Koa's default, becomes 200. Koa does not end the response itself (`ctx.respond = false`). If a
- * later middleware throws, the stream ends with the reason `error`.
+ * set on `ctx` before are sent, and so is the status; 404, Koa's default, becomes 200. Koa does not
+ * end the response itself (`ctx.respond = false`). If a later middleware throws, the stream ends
+ * with the reason `error`.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`, when the middleware is made
  * @example

@@ -22,8 +22,8 @@ export type { NodeRequest, NodeResponse } from '../transport/node-transport.js'
  * if the request is refused with 503, because of `drain`, `admission` or `maxStreamsPerConnection`.
  *
  * Headers of the response that describe another body (`Content-Length`, `Transfer-Encoding`,
- * `Trailer`, `Content-Encoding`) are removed. `Content-Encoding` stays if a compressor has replaced methods of
- * the response.
+ * `Trailer`, `Content-Encoding`) are removed. `Content-Encoding` stays if a compressor has replaced
+ * methods of the response.
  *
  * @throws {TcpSseError} `ERR_OPTION_*`, `ERR_DETECT_WITHIN_TOO_SMALL`; `ERR_NOT_A_RESPONSE`;
  * `ERR_HEADERS_SENT`; `ERR_STATUS_WITHOUT_BODY`. In these cases nothing has been sent

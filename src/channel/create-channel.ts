@@ -1,5 +1,4 @@
 // The function that makes channels.
-import { wrongType } from '../internal/validate.js'
 import { Channel } from './channel.js'
 import { HubChannel } from './hub-channel.js'
 import type { HubChannelOptions } from './hub-options.js'
@@ -27,11 +26,8 @@ export function createChannel(options: HubChannelOptions): HubChannel
 export function createChannel(
   options: ChannelOptions | HubChannelOptions = {},
 ): Channel | HubChannel {
-  if (typeof options !== 'object' || options === null) {
-    throw wrongType('ChannelOptions', 'an object', options)
-  }
   // A name without a hub is a mistake. HubChannel throws the error, which says that the hub is missing.
-  const { hub, name } = options as Partial<HubChannelOptions>
+  const { hub, name } = (options ?? {}) as Partial<HubChannelOptions>
   return hub !== undefined || name !== undefined
     ? new HubChannel(options as HubChannelOptions)
     : new Channel(options as ChannelOptions)

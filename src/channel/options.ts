@@ -6,6 +6,7 @@ import {
   callable,
   checkOptions,
   duration,
+  string,
   wrongType,
 } from '../internal/validate.js'
 import type { EncodedEvent, Serialize } from '../sse/encode.js'
@@ -132,10 +133,7 @@ export const channelChecks: Checks<ChannelOptions> = {
 
 export const subscribeChecks: Checks<SubscribeOptions> = {
   filter: callable<NonNullable<SubscribeOptions['filter']>>(),
-  lastEventId: (value, name) => {
-    if (typeof value !== 'string') throw wrongType(name, 'a string', value)
-    return value
-  },
+  lastEventId: string,
 }
 
 export const broadcastChecks: Checks<BroadcastOptions> = {

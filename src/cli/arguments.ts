@@ -104,10 +104,6 @@ export function asUsageError(error: unknown): unknown {
   const wrong = error.code.startsWith('ERR_OPTION_') || error.code === 'ERR_DETECT_WITHIN_TOO_SMALL'
   if (!wrong) return error
   const flag = (error.option ?? '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-  const { message } = error
-  return new UsageError(
-    message
-      .replace(`PortGuardOptions.${error.option}`, `--${flag}`)
-      .replace(new RegExp(`^${error.option}\\b`), `--${flag}`),
-  )
+  const name = new RegExp(`^(?:PortGuardOptions\\.)?${error.option}\\b`)
+  return new UsageError(error.message.replace(name, `--${flag}`))
 }

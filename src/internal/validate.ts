@@ -74,6 +74,19 @@ export function oneOf<const T extends string>(words: readonly T[]): Check<T> {
   }
 }
 
+/** Any string. */
+export const string: Check<string> = (value, name) => {
+  if (typeof value !== 'string') throw wrongType(name, 'a string', value)
+  return value
+}
+
+/** A TCP port. */
+export const tcpPort: Check<number> = (value, name) => {
+  if (typeof value !== 'number') throw wrongType(name, 'a TCP port', value)
+  if (Number.isInteger(value) && value >= 1 && value <= 65_535) return value
+  throw wrongValue(name, 'a TCP port, 1 to 65535', value)
+}
+
 /** Any function. */
 export function callable<T>(): Check<T> {
   return (value, name) => {

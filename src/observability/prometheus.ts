@@ -11,7 +11,7 @@ import {
   type PrometheusContentType,
   type Registry,
 } from 'prom-client'
-import { type Checks, checkOptions, wrongType } from '../internal/validate.js'
+import { type Checks, checkOptions, string, wrongType } from '../internal/validate.js'
 import { METRICS, type MetricRow } from './metric-table.js'
 import { type HistogramSnapshot, type Metrics, metrics } from './metrics.js'
 
@@ -22,10 +22,7 @@ export interface PrometheusOptions {
 }
 
 const checks: Checks<PrometheusOptions> = {
-  prefix: (value, name) => {
-    if (typeof value !== 'string') throw wrongType(name, 'a string', value)
-    return value
-  },
+  prefix: string,
 }
 
 /** A registry of `prom-client`, of either content type. */

@@ -10,8 +10,8 @@ import {
   duration,
   orFalse,
   pass,
+  tcpPort,
   wrongType,
-  wrongValue,
 } from '../internal/validate.js'
 import type { PeerEvidence } from '../liveness/evidence.js'
 import { type MonitorPlan, monitorPlan } from '../liveness/plan.js'
@@ -131,11 +131,6 @@ export interface Network {
 /** More than this is a mistake, and the kernel's filter has a limit. */
 const MOST_PORTS = 64
 
-const checkPort: Check<number> = (value, name) => {
-  if (typeof value !== 'number') throw wrongType(name, 'a TCP port', value)
-  if (Number.isInteger(value) && value >= 1 && value <= 65_535) return value
-  throw wrongValue(name, 'a TCP port, 1 to 65535', value)
-}
 const checkPorts: Check<number | readonly number[]> = (value, name) => {
   const ports = Array.isArray(value) ? value : [value]
   if (ports.length === 0 || ports.length > MOST_PORTS) {
@@ -143,7 +138,7 @@ const checkPorts: Check<number | readonly number[]> = (value, name) => {
       option: name,
     })
   }
-  return ports.map((port) => checkPort(port, name))
+  return ports.map((port) => tcpPort(port, name))
 }
 
 const checkNetworks: Check<readonly string[]> = (value, name) => {

@@ -23,7 +23,8 @@ export function copyRow(
  * the peer soon after that. On a connection without keepalive, the last answer may be hours old
  * when the server writes again. Its silence therefore counts from at most `asking` before that
  * write, as if the peer had been probed. It does not count from before the guard's start. On a
- * connection that was just armed, it counts from the arming. Earlier silence is hidden by treating data as received at that time.
+ * connection that was just armed, it counts from the arming. Earlier silence is hidden by treating
+ * data as received at that time.
  *
  * @param age - how long ago the record was made, in milliseconds
  * @param asking - the quiet time after which the plan probes a peer, in milliseconds

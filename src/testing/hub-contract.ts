@@ -1,7 +1,7 @@
 // The duties of a hub, as tests for any test framework.
 import { randomUUID } from 'node:crypto'
 import type { Hub, Keep } from '../hub/hub.js'
-import { type Checks, callable, checkOptions, wrongType } from '../internal/validate.js'
+import { type Checks, callable, checkOptions, string } from '../internal/validate.js'
 import { type OpenFeed, openFeed } from './feed-recorder.js'
 import { absenceCases } from './hub-absence-cases.js'
 import { feedCases } from './hub-feed-cases.js'
@@ -11,10 +11,7 @@ import type { HubContractOptions, Scene } from './hub-scene.js'
 export type { HubContractOptions } from './hub-scene.js'
 
 const checks: Checks<HubContractOptions> = {
-  name: (value, name) => {
-    if (typeof value !== 'string') throw wrongType(name, 'a string', value)
-    return value
-  },
+  name: string,
   test: callable(),
   openHub: callable(),
   interrupt: callable(),
@@ -39,7 +36,7 @@ export function hubContract(options: HubContractOptions): void {
   const given = checkOptions(options, checks, 'HubContractOptions')
   const { name, test, openHub } = given
   for (const option of ['name', 'test', 'openHub'] as const) {
-    if (given[option] === undefined) throw wrongType(option, 'given', undefined)
+    checks[option](given[option], option)
   }
   for (const [title, run] of [...feedCases, ...readCases, ...absenceCases(given)]) {
     test(`${name}: ${title}`, () => inScene(openHub, run))

@@ -37,9 +37,10 @@ export const checkReading: Check<Reading> = (value, name) => {
     throw wrongType(name, "'all', 'never' or { bytes, everyMs }", value)
   }
   const { bytes, everyMs } = checkOptions(value as Slices, sliceChecks, name)
-  if (bytes === undefined) throw wrongType(`${name}.bytes`, 'a number of bytes', bytes)
-  if (everyMs === undefined) throw wrongType(`${name}.everyMs`, 'a number of milliseconds', everyMs)
-  return { bytes, everyMs }
+  return {
+    bytes: sliceChecks.bytes(bytes, `${name}.bytes`),
+    everyMs: sliceChecks.everyMs(everyMs, `${name}.everyMs`),
+  }
 }
 
 type Slices = Exclude<Reading, string>

@@ -47,9 +47,3 @@ export function checkRigOptions(options: RigOptions): RigOptions {
 export function checkNarrowLink(options: NarrowLink): NarrowLink {
   return checkOptions(options, narrowChecks, 'NarrowLink')
 }
-
-/** @throws {TcpSseError} `ERR_OPTION_TYPE` */
-export function checkPort(port: unknown): asserts port is number {
-  const fits = Number.isInteger(port) && Number(port) >= 1 && Number(port) <= 65_535
-  if (!fits) throw wrongType('server.port', 'a TCP port, 1 to 65535', port)
-}

@@ -5,6 +5,7 @@
 // host's network.
 import { existsSync } from 'node:fs'
 import { wallClockNow } from '../internal/scheduling.js'
+import { tcpPort } from '../internal/validate.js'
 import { type ChildProcessHandle, startProcess } from './child-process.js'
 import { type ConnectOptions, checkConnectOptions } from './client.js'
 import { busySockets } from './listening.js'
@@ -12,7 +13,6 @@ import { Namespace } from './namespace.js'
 import { RigClient } from './rig-client.js'
 import {
   checkNarrowLink,
-  checkPort,
   checkRigOptions,
   type NarrowLink,
   type RigOptions,
@@ -125,7 +125,7 @@ export class Rig implements Path {
     options: ConnectOptions = {},
     family: 4 | 6 = 4,
   ): Promise<RigClient> {
-    checkPort(port)
+    tcpPort(port, 'server.port')
     const checked = checkConnectOptions(options)
     this.#clientProcess ??= this.spawnClients(clientsModule())
     const child = this.#clientProcess

@@ -1,16 +1,15 @@
 // The command as a process: exit statuses, signals, what goes where.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import net from 'node:net'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { diagColumn, dumpSockets, TIMER_KEEPALIVE } from '../../src/tcp/diag.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
+import { tsx } from '../support/tsx.js'
 import { waitFor } from '../support/wait-for.js'
 
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const command = ['--import', tsx, cli]
 

@@ -4,11 +4,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http, { type IncomingMessage } from 'node:http'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { cleanup } from '../support/cleanup.js'
+import { tsx } from '../support/tsx.js'
 import { waitFor } from '../support/wait-for.js'
 import { blocksOf, pages, root, type Snippet } from './snippets.js'
 
@@ -26,7 +25,6 @@ const PRINTS = /console\.log\(.*\) \/\/ (.+)$/gm
 const runnable = pages()
   .flatMap(blocksOf)
   .filter(({ marks }) => marks.includes('runnable'))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 
 interface Run {
   child: ChildProcess

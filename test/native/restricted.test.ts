@@ -1,14 +1,13 @@
 // What a container allows: Docker's default seccomp profile, and an unprivileged user namespace. Every option works there,
 // or its absence is a sentence.
 import { execFile, spawnSync } from 'node:child_process'
-import { createRequire } from 'node:module'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { cProgram } from '../support/c-program.js'
+import { tsx } from '../support/tsx.js'
 
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const program = fileURLToPath(new URL('../support/restricted-server.ts', import.meta.url))
 const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const run = promisify(execFile)

@@ -2,15 +2,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
-import { createRequire } from 'node:module'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { cleanup } from '../support/cleanup.js'
+import { tsx } from '../support/tsx.js'
 import { waitFor } from '../support/wait-for.js'
 
 const CLIENTS = 2_000
@@ -60,7 +60,6 @@ async function startRecipe(): Promise<{ child: ChildProcess; port: number; outpu
   cleanup.push(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'recipe.mts')
   writeFileSync(file, recipe())
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
   const child = spawn(process.execPath, ['--import', tsx, file], {
     cwd: fileURLToPath(root),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -2,16 +2,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { describe } from 'vitest'
 import { capabilities } from '../../src/index.js'
 import { createRig, type Rig } from '../../src/testing/index.js'
 import { describeWithRig } from '../support/describe-with-rig.js'
+import { tsx } from '../support/tsx.js'
 import { waitFor } from '../support/wait-for.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 /** A `describe` with a rig; skipped, loudly, without the addon: there is nothing to see then, and the command says so. */

@@ -2,10 +2,9 @@
 import { execFile } from 'node:child_process'
 import http, { type IncomingMessage, OutgoingMessage, ServerResponse } from 'node:http'
 import http2, { Http2ServerResponse } from 'node:http2'
-import { createRequire } from 'node:module'
 import net from 'node:net'
 import { Duplex } from 'node:stream'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import express from 'express'
 import { describe, expect, it } from 'vitest'
@@ -13,18 +12,9 @@ import { eventStream } from '../../src/adapters/express.js'
 import { createEventStream, type EventStream } from '../../src/index.js'
 import { cleanup } from '../support/cleanup.js'
 import { listenOn } from '../support/ports.js'
+import { type Method, redacting } from '../support/redacting.js'
+import { tsx } from '../support/tsx.js'
 import { waitFor } from '../support/wait-for.js'
-
-type Method = (this: unknown, ...args: unknown[]) => unknown
-
-/** Writes `secret` as `******`, as an application would that redacts what it sends. */
-function redacting(inner: Method): Method {
-  return function (this: unknown, chunk: unknown, ...rest: unknown[]) {
-    const isText = typeof chunk === 'string' || chunk instanceof Uint8Array
-    const redacted = isText ? Buffer.from(chunk).toString().replaceAll('secret', '******') : chunk
-    return inner.call(this, redacted, ...rest)
-  }
-}
 
 /** Replaces methods of a prototype until the test is over. */
 function replace(
@@ -79,7 +69,6 @@ const plain =
 
 /** Runs a server of its own, whose prototypes are replaced before the library is loaded, and returns what a client gets. */
 async function preloaded(protocol: 'http' | 'http2'): Promise<string> {
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
   const program = fileURLToPath(new URL('../support/preloaded-server.ts', import.meta.url))
   const args = ['--import', tsx, program, protocol]
   return (await promisify(execFile)(process.execPath, args)).stdout

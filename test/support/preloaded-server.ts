@@ -3,19 +3,13 @@
 import http, { OutgoingMessage } from 'node:http'
 import http2, { Http2ServerResponse } from 'node:http2'
 import type { AddressInfo, Server } from 'node:net'
+import { type Method, redacting } from './redacting.js'
 
 const protocol = process.argv[2]
 const prototype: object =
   protocol === 'http' ? OutgoingMessage.prototype : Http2ServerResponse.prototype
-const methods = prototype as Record<string, (...args: unknown[]) => unknown>
-for (const name of ['write', 'end']) {
-  const inner = methods[name] as (...args: unknown[]) => unknown
-  methods[name] = function (this: unknown, chunk: unknown, ...rest: unknown[]) {
-    const isText = typeof chunk === 'string' || chunk instanceof Uint8Array
-    const redacted = isText ? Buffer.from(chunk).toString().replaceAll('secret', '******') : chunk
-    return inner.call(this, redacted, ...rest)
-  }
-}
+const methods = prototype as Record<string, Method>
+for (const name of ['write', 'end']) methods[name] = redacting(methods[name] as Method)
 
 const { createChannel, createEventStream } = await import('../../src/index.js')
 const channel = createChannel()
