@@ -113,7 +113,7 @@ function answer(reply: FastifyReply, options: EventStreamOptions): EventStream {
   // anything is set on its response.
   const settings = streamSettings(options)
   refuseBodyless(reply.statusCode)
-  if (raw instanceof Http2ServerResponse) checkForHttp2(settings.headers)
+  if (raw instanceof Http2ServerResponse) checkForHttp2(settings.headers, reply.getHeaders())
   raw.statusCode = reply.statusCode
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     if (value !== undefined && !raw.headersSent) raw.setHeader(name, value)

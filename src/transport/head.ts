@@ -104,6 +104,13 @@ interface Headed {
   removeHeader(name: string): void
 }
 
+/** Headers that describe another body, such as an upstream's. */
+const OF_ANOTHER_BODY: readonly string[] = [
+  'content-length',
+  // It announces fields after the body, which a stream does not send.
+  'trailer',
+]
+
 /**
  * Removes headers that a stream, or the 503 that replaces it, cannot have: those that describe another body, such as an
  * upstream's, and those that the protocol forbids.
@@ -115,9 +122,7 @@ export function takeOff(
   const remove = (name: string): void => {
     if (res.hasHeader(name)) res.removeHeader(name)
   }
-  remove('content-length')
-  // It announces fields after the body, which a stream does not send.
-  remove('trailer')
+  for (const name of OF_ANOTHER_BODY) remove(name)
   if (coding) remove('content-encoding')
   if (version.startsWith('2')) for (const name of OF_CONNECTION) remove(name)
   // If the header was removed from an HTTP/1.1 response, Node would no longer send chunks.
@@ -142,19 +147,35 @@ export function refuseBodyless(status: number, cause?: unknown): void {
 const SINGLE =
   /^(access-control-(allow-credentials|max-age|request-method)|age|(proxy-)?authorization|content-(encoding|language|location|md5|range|type)|date|dnt|etag|expires|from|host|if-.*|last-modified|location|max-forwards|range|referer|retry-after|tk|upgrade-insecure-requests|user-agent|x-content-type-options)$/
 
+function hasTooManyValues(lower: string, value: unknown): boolean {
+  return Array.isArray(value) && value.length !== 1 && SINGLE.test(lower)
+}
+
 /**
- * Checks the `headers` option for HTTP/2.
+ * Checks the `headers` option, and the headers that are on the response already, for HTTP/2.
  *
  * @throws {TcpSseError} `ERR_OPTION_VALUE`
  */
-export function checkForHttp2(own: OwnHeaders = {}): void {
+export function checkForHttp2(own: OwnHeaders = {}, already: object = {}): void {
+  const overridden = new Set(Object.keys(HEADERS))
   for (const [name, value] of Object.entries(own)) {
     const lower = name.toLowerCase()
+    overridden.add(lower)
     if (lower !== 'connection' && OF_CONNECTION.includes(lower)) {
       throw badHeader(name, 'describes an HTTP/1 connection and is forbidden in HTTP/2: remove it')
     }
-    if (Array.isArray(value) && value.length !== 1 && SINGLE.test(lower)) {
+    if (hasTooManyValues(lower, value)) {
       throw badHeader(name, 'must have a single value over HTTP/2')
+    }
+  }
+  for (const [name, value] of Object.entries(already)) {
+    const lower = name.toLowerCase()
+    if (overridden.has(lower) || OF_ANOTHER_BODY.includes(lower)) continue
+    if (hasTooManyValues(lower, value)) {
+      throw new TcpSseError(
+        'ERR_OPTION_VALUE',
+        `The response's header ${name} must have a single value over HTTP/2.`,
+      )
     }
   }
 }

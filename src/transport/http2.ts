@@ -3,7 +3,7 @@ import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 
 import type { Socket } from 'node:net'
 import { StallClock } from '../liveness/stall-clock.js'
 import { resetConnection } from '../native/binding.js'
-import { isBypassable, isTakenOver, takeOver } from './fast/hooks.js'
+import { flushBefore, isBypassable, isTakenOver, takeOver } from './fast/hooks.js'
 import type { Timed } from './idle-timer.js'
 import { NodeTransport } from './node-transport.js'
 import type { TransportSample } from './transport.js'
@@ -26,6 +26,8 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
   #pendingBefore = 0
   /** The rest of a large event. */
   #rest: Buffer | undefined
+  /** Whether the stream's `write` is called by `#writeSlice`, which keeps the rest, and not by other code. */
+  #slicing = false
 
   constructor(res: Http2ServerResponse, socket: Socket | undefined) {
     super(res, socket)
@@ -87,15 +89,16 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
       return room
     }
     if (!isTakenOver(this.res)) takeOver(this.res, this)
+    flushBefore(this.#stream, this)
     this.#rest = bytes
     this.#writeSlice()
     return false
   }
 
-  /** Writes the waiting slices at once, because the application writes to the response itself or ends it. */
+  /** Writes the waiting slices at once, because the application writes to the response or its stream itself, or ends it. */
   flush(): void {
     const rest = this.#rest
-    if (rest === undefined) return
+    if (rest === undefined || this.#slicing) return
     this.#rest = undefined
     this.#stream.write(rest, this.#onSent)
   }
@@ -140,12 +143,19 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
     const rest = this.#rest
     if (rest === undefined || !this.writable) return
     this.#rest = rest.length > SLICE ? rest.subarray(SLICE) : undefined
-    this.#stream.write(rest.subarray(0, SLICE), (error) => {
-      this.#onSent()
-      if (error || this.#stream.destroyed) return
-      if (this.#rest !== undefined) this.#writeSlice()
-      else if (this.#stream.writableNeedDrain) this.awaitDrain()
-      else this.listener?.onDrain()
-    })
+    this.#slicing = true
+    try {
+      this.#stream.write(rest.subarray(0, SLICE), this.#onSliceSent)
+    } finally {
+      this.#slicing = false
+    }
+  }
+
+  readonly #onSliceSent = (error?: Error | null): void => {
+    this.#onSent()
+    if (error || this.#stream.destroyed) return
+    if (this.#rest !== undefined) this.#writeSlice()
+    else if (this.#stream.writableNeedDrain) this.awaitDrain()
+    else this.listener?.onDrain()
   }
 }

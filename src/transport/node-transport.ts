@@ -138,7 +138,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
   /**
    * Checks the response and removes headers that a stream cannot have. If this throws, the response is unchanged.
    *
-   * @throws {TcpSseError} `ERR_HEADERS_SENT`; `ERR_OPTION_VALUE` for a header that the protocol forbids
+   * @throws {TcpSseError} `ERR_HEADERS_SENT`; `ERR_OPTION_VALUE` for a header that the protocol forbids, or its values
    */
   makeFit({ headers }: TransportSettings): void {
     const { res, multiplexed } = this
@@ -148,7 +148,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
         'The response has already been started or ended. Create the stream before anything is written.',
       )
     }
-    if (multiplexed) checkForHttp2(headers)
+    if (multiplexed) checkForHttp2(headers, res.getHeaders())
     // If Node's methods have been overridden, the overriding code may do the encoding.
     takeOff(res, { version: this.req.httpVersion, coding: isBypassable(res) })
   }

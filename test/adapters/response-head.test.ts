@@ -26,7 +26,7 @@ import { waitFor } from '../support/wait-for.js'
 
 interface Head {
   readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string | string[]>>
 }
 
 type OnStream = (stream: EventStream) => void
@@ -87,6 +87,7 @@ const koa: Serve = (protocol, { status, headers = {} }, options, onStream) => {
       if (status !== undefined) ctx.status = status
       await next()
     } catch (error) {
+      for (const name of Object.keys(headers)) ctx.remove(name)
       ctx.status = 500
       ctx.body = codeOf(error)
     }
@@ -100,7 +101,10 @@ const viaFastify: Serve = async (protocol, { status = 200, headers = {} }, optio
   const secure = protocol === 'http2' ? { http2: true, https: tls } : {}
   const app = fastify(secure as never)
   await app.register(fastifyStream, options)
-  app.setErrorHandler((error, _request, reply) => reply.code(500).headers({}).send(codeOf(error)))
+  app.setErrorHandler((error, _request, reply) => {
+    for (const name of Object.keys(headers)) reply.removeHeader(name)
+    return reply.code(500).send(codeOf(error))
+  })
   app.get('/', (_request, reply) => {
     reply.code(status).headers(headers)
     onStream(reply.eventStream())
@@ -118,7 +122,7 @@ const hono: Serve = (protocol, { status = 200, headers = {} }, options, onStream
   })
   app.get('/', (c) => {
     c.status(status as 200)
-    for (const [name, value] of Object.entries(headers)) c.header(name, value)
+    for (const [name, value] of Object.entries(headers)) c.header(name, String(value))
     const { response, stream } = honoStream(c, options)
     onStream(stream)
     return response
@@ -225,6 +229,34 @@ for (const [name, serveWith, protocols] of servers) {
     })
   }
 }
+
+describe('HTTP/2 and headers with a single value', () => {
+  // Koa and the Node adapter set them on Node's response, Fastify on its own.
+  for (const [name, serveWith] of [
+    ['node', node],
+    ['koa', koa],
+    ['fastify', viaFastify],
+  ] as const) {
+    for (const options of [{}, { headers: { 'x-own': 'yes' } }]) {
+      it(`${name}: several values on the response are refused (${JSON.stringify(options)})`, async () => {
+        const before = metrics().opened
+        const port = await serveWith('http2', { headers: { etag: ['"a"', '"b"'] } }, options, brief)
+        const { status, end, text } = await client('http2', port)
+        expect(await end).toBe('end')
+        expect([status, text()]).toEqual([500, 'ERR_OPTION_VALUE'])
+        expect(metrics().opened).toBe(before)
+      })
+    }
+
+    it(`${name}: the option may override them`, async () => {
+      const head = { headers: { etag: ['"a"', '"b"'] } }
+      const port = await serveWith('http2', head, { headers: { ETag: '"c"' } }, brief)
+      const { status, headers, end } = await client('http2', port)
+      expect(await end).toBe('end')
+      expect([status, headers.etag]).toEqual([200, '"c"'])
+    })
+  }
+})
 
 describe('HTTP/2 and the headers of a connection', () => {
   const ofConnection = ['Keep-Alive', 'Proxy-Connection', 'Upgrade', 'TE', 'HTTP2-Settings']

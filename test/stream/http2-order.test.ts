@@ -69,6 +69,46 @@ it("the application's own end comes after the whole of a large event", async () 
   expect((await stream.closed).reason).toBe('ended')
 })
 
+it("the application's own write to the HTTP/2 stream comes after a large event", async () => {
+  const { stream, res, text } = await open()
+  stream.send({ data: LARGE })
+  res.stream.write('data: own\n\n')
+  stream.send({ data: 'after' })
+  await waitFor('the last event', () => text().includes('after'))
+  expect(text().endsWith(`data: ${LARGE}\n\ndata: own\n\ndata: after\n\n`)).toBe(true)
+})
+
+it("the application's own end of the HTTP/2 stream comes after the whole of a large event", async () => {
+  const { stream, res, text, ended } = await open()
+  stream.send({ data: LARGE })
+  res.stream.end('data: last\n\n')
+  await waitFor('the end', ended)
+  expect(text().endsWith(`data: ${LARGE}\n\ndata: last\n\n`)).toBe(true)
+  await stream.closed
+})
+
+it('an override of the HTTP/2 stream sees all bytes of a large event, before and after it', async () => {
+  const { stream, res, text } = await open()
+  const seen: string[] = []
+  const override = () => {
+    const write = res.stream.write.bind(res.stream) as (...args: unknown[]) => boolean
+    res.stream.write = (...args: unknown[]) => {
+      seen.push(String(args[0]))
+      return write(...args)
+    }
+  }
+  override()
+  stream.send({ data: LARGE })
+  await waitFor('the event', () => text().endsWith('x\n\n'))
+  expect(seen.join('')).toBe(`data: ${LARGE}\n\n`)
+  seen.length = 0
+  override()
+  stream.send({ data: LARGE })
+  res.stream.write('data: own\n\n')
+  await waitFor('the own event', () => text().endsWith('own\n\n'))
+  expect(text().split(LARGE).length).toBe(3)
+})
+
 it('writable() says false while the application has ended the response itself', async () => {
   const { stream, res } = await open()
   stream.send({ data: LARGE })

@@ -186,6 +186,23 @@ function flushAndEnd(this: TakenOver, ...args: unknown[]): ServerResponse {
   return Object.getPrototypeOf(this).end.apply(this, args)
 }
 
+/**
+ * The same for a stream below the response. It keeps an override that it already has, because the transport calls it
+ * too.
+ */
+export function flushBefore(stream: Written, transport: Held): void {
+  const taken = stream as unknown as TakenOver
+  if (taken[FAST] !== undefined) return
+  taken[FAST] = transport
+  for (const name of ['write', 'end'] as const) {
+    const method: (...args: never[]) => unknown = stream[name]
+    stream[name] = function (this: Written, ...args: never[]) {
+      transport.flush()
+      return method.apply(this, args)
+    }
+  }
+}
+
 /** Whether the kernel may accept the bytes later: its buffer is full or memory is short. */
 export function isTransient(errno: number): boolean {
   return TRANSIENT.has(getSystemErrorName(errno))
