@@ -68,10 +68,10 @@ describeOutside('an ASGI application whose clients vanish', () => {
         await scene.serve(PORT, SERVERS[server])
         const guard = await scene.guard('--port', `${PORT}`, '--detect-within', `${D}ms`, ...flags)
         await open(kind, rest)
+        await guard.sees(CLIENTS)
         const gone = range(0, CLIENTS / 2)
         const { startedAt, doneAt } = scene.rig.cut(gone)
-        await waitFor('the ends', () => guard.closes().length >= gone.length, D + 5_000)
-        const ends = guard.closes()
+        const ends = await guard.ends(gone.length, D + 5_000)
         console.log(
           `${server}, ${kind}: ended after ${ends
             .map(({ at }) => at - startedAt)

@@ -44,9 +44,9 @@ describeOutside('a guarded port', () => {
       await scene.rig.connect(at(8_000), {}, 6),
       await scene.rig.connect(at(8_001)),
     ]
-    await waitFor('all', () => scene.established(8_000) === 4 && scene.established(8_001) === 2)
+    await guard.sees(6)
     const { doneAt } = scene.rig.cut([...gone, other].map(({ number }) => number))
-    await waitFor('the ends', () => guard.closes().length >= gone.length, D + 5_000)
+    await guard.ends(gone.length, D + 5_000)
     await delay(D)
     const ends = guard.closes()
     expect(ends.map(({ address }) => address).sort()).toEqual(
@@ -81,12 +81,11 @@ while True: kept.append(s.accept())`
     const guard = await scene.guard('--port', '8000', '--detect-within', `${D}ms`, '--arm')
     const clients = [early]
     for (let i = 0; i < 19; i++) clients.push(await scene.rig.connect(at(8_000)))
-    await waitFor('all', () => scene.established(8_000) === 20)
-    // Idle, with nothing written to them: only the kernel asks. A look must have seen them.
-    await delay(2_000)
+    // Idle, with nothing written to them: only the kernel asks.
+    await waitFor('keepalive on all', () => guard.metric('armed') === 20)
     const gone = clients.slice(0, 10)
     const { doneAt } = scene.rig.cut(gone.map(({ number }) => number))
-    await waitFor('the ends', () => guard.closes().length >= gone.length, D + 5_000)
+    await guard.ends(gone.length, D + 5_000)
     for (const { at } of guard.closes()) expect(at - doneAt).toBeLessThanOrEqual(D + 1_000)
     await delay(D)
     expect(
@@ -104,6 +103,7 @@ while True: kept.append(s.accept())`
     const guard = await scene.guard('--port', '8000', '--detect-within', `${D}ms`)
     const clients = []
     for (let i = 0; i < 20; i++) clients.push(await scene.rig.connect(at(8_000)))
+    await guard.sees(20)
     const churn = scene.start([
       process.execPath,
       '-e',
@@ -123,7 +123,7 @@ while True: kept.append(s.accept())`
     churn.stdout?.on('data', (text) => (errors += text))
     const gone = clients.slice(0, 10)
     const { doneAt } = scene.rig.cut(gone.map(({ number }) => number))
-    await waitFor('the ends', () => guard.closes().length >= gone.length, D + 5_000)
+    await guard.ends(gone.length, D + 5_000)
     for (const { at } of guard.closes()) expect(at - doneAt).toBeLessThanOrEqual(D + 1_000)
     await waitFor('the churn', () => churn.exitCode !== null, 60_000)
     await delay(D)
@@ -144,7 +144,7 @@ while True: kept.append(s.accept())`
     const clients = []
     for (let i = 0; i < 20; i++) clients.push(await scene.rig.connect(at(8_000)))
     const everybody = clients.map(({ number }) => number)
-    await delay(2_000)
+    await guard.sees(20)
     // Out for a part of D that is granted; the guard sees the beginning and the time after the end.
     scene.rig.cut(everybody)
     await delay(2_000)
@@ -161,7 +161,7 @@ while True: kept.append(s.accept())`
     await delay(2_000)
     guard.child.kill('SIGKILL')
     const second = await scene.guard('--port', '8000', '--detect-within', `${D}ms`)
-    await waitFor('the ends', () => second.closes().length >= 10, D + 5_000)
+    await second.ends(10, D + 5_000)
     await delay(D)
     expect(
       second
@@ -232,8 +232,10 @@ while True: kept.append(s.accept())`
       two,
     )
     const dry = await scene.guard(...within, '--dry-run', '--address', four)
+    await guard.sees(2)
+    await dry.sees(1)
     scene.rig.cut(range(0, 4))
-    await waitFor('the ends', () => guard.closes().length === 2, D + 5_000)
+    await guard.ends(2, D + 5_000)
     await waitFor(
       'the dry run',
       () => dry.lines.some(({ outcome }) => outcome === 'dry-run'),

@@ -64,12 +64,16 @@ describeOutside('a proxy with its default settings, and a guard beside it', () =
           })
         }
         await waitFor('all responses', () => scene.live(9_000) === ALL)
-        // Caddy sets keepalive of its own on what it accepts: two dumps show it, and it is set anew.
-        await delay(5_000)
+        // Caddy sets keepalive of its own on what it accepts, and the guard sets it anew.
+        await waitFor('keepalive of the guard', () =>
+          [8_000, 8_443]
+            .flatMap((port) => scene.keepAliveTimers(port))
+            .every((timer) => timer <= 2_000),
+        )
+        await guard.sees(ALL)
         const gone = range(0, ALL).filter((n) => n % 2 === 0)
         const { startedAt, doneAt } = rig.cut(gone)
-        await waitFor('the ends', () => guard.closes().length >= gone.length, D + 5_000)
-        const ends = guard.closes()
+        const ends = await guard.ends(gone.length, D + 5_000)
         for (const [index, { kind, protocol }] of KINDS.entries()) {
           const mine = range(index * EACH, (index + 1) * EACH).map((n) => rig.clientAddress(n))
           const times = ends

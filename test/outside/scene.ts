@@ -38,12 +38,27 @@ export interface Line {
   closed?: Record<string, number>
 }
 
+/** A client that was ended. */
+export interface End {
+  readonly address: string
+  readonly at: number
+}
+
+/** Where the command serves its metrics. */
+const METRICS_PORT = 19_100
+
 /** The command, running. */
 export interface Command {
   readonly child: ChildProcess
   readonly lines: Line[]
   /** Those that were ended, and when: `Date.now()`. */
-  closes(): { address: string; at: number }[]
+  closes(): End[]
+  /** The sum of one of the guard's metrics over its labels. */
+  metric(name: string): number
+  /** Waits until the guard has seen so many connections. Before that, it cannot know that one of them falls silent. */
+  sees(count: number): Promise<unknown>
+  /** Waits for so many ends. The error says what the guard knows. */
+  ends(count: number, within: number): Promise<readonly End[]>
   /** SIGTERM, and the exit status. */
   stop(): Promise<number | null>
 }
@@ -97,7 +112,9 @@ export class Scene {
 
   /** Starts `tcp-sse guard`, and waits until it says so. */
   async guard(...args: string[]): Promise<Command> {
-    const child = this.start([process.execPath, '--import', tsx, cli, 'guard', '--json', ...args])
+    const port = METRICS_PORT + this.#children.length
+    const flags = ['guard', '--json', '--metrics-port', `${port}`, ...args]
+    const child = this.start([process.execPath, '--import', tsx, cli, ...flags])
     const lines: Line[] = []
     let rest = ''
     let complaints = ''
@@ -111,16 +128,32 @@ export class Scene {
       if (child.exitCode !== null) throw new Error(complaints)
       return lines.length > 0
     })
+    const metrics = (): string => this.run('curl', '-s', `http://127.0.0.1:${port}/metrics`)
+    const metric = (name: string): number =>
+      [...metrics().matchAll(new RegExp(`^tcp_sse_port_guard_${name}\\S* (\\d+)$`, 'gm'))].reduce(
+        (sum, [, value]) => sum + Number(value),
+        0,
+      )
+    const closes = (): End[] =>
+      lines
+        .filter(({ event, outcome }) => event === 'close' && outcome === 'ended')
+        .map(({ remoteAddress = '', time }) => ({ address: remoteAddress, at: Date.parse(time) }))
     return {
       child,
       lines,
-      closes: () =>
-        lines
-          .filter(({ event, outcome }) => event === 'close' && outcome === 'ended')
-          .map(({ remoteAddress = '', time }) => ({
-            address: remoteAddress,
-            at: Date.parse(time),
-          })),
+      closes,
+      metric,
+      sees: (count) =>
+        waitFor(`${count} connections seen`, () => metric('connections') >= count, 10_000),
+      async ends(count, within) {
+        try {
+          await waitFor('the ends', () => closes().length >= count, within)
+        } catch (cause) {
+          const state = `exit ${child.exitCode}, ${complaints}, ${JSON.stringify(lines)}, ${metrics()}`
+          throw new Error(`${closes().length} of ${count} ended: ${state}`, { cause })
+        }
+        return closes()
+      },
       async stop() {
         const exit = once(child, 'exit')
         child.kill('SIGTERM')
@@ -136,6 +169,23 @@ export class Scene {
       .split('\n')
       .map((line) => line.trim().split(/\s+/))
       .filter(([, local, , state]) => local?.endsWith(sign) && state === '01').length
+  }
+
+  /**
+   * Milliseconds until keepalive next asks each peer of a port, where that is the kernel's next timer: it is another one
+   * while data is in flight.
+   */
+  keepAliveTimers(port: number): number[] {
+    const lines = this.run('ss', '-Htno', 'state', 'established', `sport = :${port}`).split('\n')
+    return lines.flatMap((line) => {
+      const [, time = ''] = /timer:\(keepalive,([^,]+),/.exec(line) ?? []
+      const [, seconds, unit] = /^([\d.]+)(ms|sec)$/.exec(time) ?? []
+      if (time === '') return []
+      // ss writes 1.180ms for 1180 ms, and nothing of this kind for minutes.
+      if (unit === undefined) return [Number.POSITIVE_INFINITY]
+      const isMilliseconds = unit === 'ms' && !seconds?.includes('.')
+      return [Number(seconds) * (isMilliseconds ? 1 : 1_000)]
+    })
   }
 
   /** How many responses the Python application has under way. */
