@@ -87,7 +87,7 @@ function isLossy(questions: number, unanswered: number, rtt: number): boolean {
  * often as is necessary on a path that loses a fifth of its segments each way. While at most one loss is known, the
  * number is limited to what fits into the silence.
  */
-export function idleQuestions(table: Table, reading: number, plan: MonitorPlan): number {
+function idleQuestions(table: Table, reading: number, plan: MonitorPlan): number {
   const questions = table.get(reading, column.questions)
   const unanswered = table.get(reading, column.unanswered)
   const needed = questionsNeeded(questions, unanswered)

@@ -71,10 +71,18 @@ export function questionsNeeded(questions: number, unanswered: number): number {
   return Math.min(MOST_QUESTIONS, Math.max(LEAST_QUESTIONS, needed))
 }
 
-/**
- * Shares of lost questions that a path may have before anything is known about it, up to 20 % of the segments each way.
- */
-const POSSIBLE_SHARES: readonly number[] = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.36]
+/** The logarithms of the probabilities that a question is lost, and that it is answered. */
+interface PossiblePath {
+  readonly lost: number
+  readonly answered: number
+}
+
+/** Paths that are possible before anything is known, which lose up to 20 % of the segments each way. */
+const POSSIBLE_PATHS: readonly PossiblePath[] = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.36].map(pathOf)
+
+function pathOf(share: number): PossiblePath {
+  return { lost: Math.log(share), answered: Math.log(1 - share) }
+}
 
 /** The largest result of `questionsInDoubt`. */
 export const MOST_IN_DOUBT: number = questionsInDoubt(0, 0)
@@ -85,17 +93,18 @@ export const MOST_IN_DOUBT: number = questionsInDoubt(0, 0)
  * million. The result is 16 without a record, 8 after 20 answers without a loss, and 3 in the end.
  */
 export function questionsInDoubt(questions: number, unanswered: number): number {
-  const likeliest = logLikelihood(questions, unanswered, unanswered / questions)
+  const likeliest = logLikelihood(questions, unanswered, pathOf(unanswered / questions))
   let needed = LEAST_QUESTIONS
-  for (const share of POSSIBLE_SHARES) {
-    const record = logLikelihood(questions, unanswered, share) - likeliest
-    needed = Math.max(needed, Math.ceil((LOG_CHANCE - record) / Math.log(share)))
+  for (const path of POSSIBLE_PATHS) {
+    const record = logLikelihood(questions, unanswered, path) - likeliest
+    needed = Math.max(needed, Math.ceil((LOG_CHANCE - record) / path.lost))
   }
   return needed
 }
 
-function logLikelihood(questions: number, unanswered: number, share: number): number {
-  const lost = unanswered > 0 ? unanswered * Math.log(share) : 0
+function logLikelihood(questions: number, unanswered: number, path: PossiblePath): number {
   const answered = questions - unanswered
-  return lost + (answered > 0 ? answered * Math.log(1 - share) : 0)
+  return (
+    (unanswered > 0 ? unanswered * path.lost : 0) + (answered > 0 ? answered * path.answered : 0)
+  )
 }

@@ -6,7 +6,7 @@ import type { Table } from '../tcp/record.js'
 import { evidenceOf, evidenceWithoutKernel, type PeerEvidence } from './evidence.js'
 import type { Kernel } from './kernel.js'
 import { retransmitMaxFor, userTimeoutFor } from './kernel-clocks.js'
-import { idleQuestions, observe } from './observe.js'
+import { observe } from './observe.js'
 import { ANSWER_PACE, extraPathTime, retransmitAfter } from './path.js'
 import type { MonitorPlan } from './plan.js'
 import { column, isIdle, isWindowShut } from './reading.js'
@@ -281,8 +281,8 @@ function quietFor(current: number, plan: MonitorPlan): number {
   const { keepAlive, quietPace, probePace } = plan
   if (keepAlive === false) return quietPace
   const step = Math.max(ANSWER_PACE, probePace)
-  const spare =
-    quietPace / step - keepAlive.idle / keepAlive.interval - idleQuestions(table, current, plan)
+  const needed = table.get(current, column.needed)
+  const spare = quietPace / step - keepAlive.idle / keepAlive.interval - needed
   const slower = 1 / step - 1 / keepAlive.interval
   const latest = slower > 0 ? spare / slower : quietPace
   return Math.min(quietPace, Math.max(keepAlive.idle + probePace, latest))
