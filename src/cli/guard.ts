@@ -111,11 +111,14 @@ function startText(guard: PortGuard, ports: readonly number[], dryRun: boolean):
   const { verdicts, listening } = guard.stats()
   const connections = Object.values(verdicts).reduce((sum, count) => sum + count, 0)
   const what = dryRun ? 'dry run, watching' : 'guarding'
-  return `${what} port ${ports.join(', ')}: ${connections} connections, ${listening} listening sockets`
+  return `${what} port ${ports.join(', ')}: ${counted(connections, 'connection')}, ${counted(listening, 'listening socket')}`
 }
 
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 function closeDetails({ evidence, ...info }: PortCloseInfo): object {
-  return { ...info, silentFor: Math.round(evidence.silentFor) }
+  const { silentFor, asked, needed } = evidence
+  return { ...info, silentFor: Math.round(silentFor), asked, needed }
 }
 
 const WORDS = { ended: 'ended', 'dry-run': 'would end', failed: 'could not end' }

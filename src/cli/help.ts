@@ -8,7 +8,8 @@ Usage: tcp-sse <command> [options]
   top      shows which clients are alive, slow, congested, half-closed or dead; ends nothing
   doctor   shows what works on this system, and why the rest does not
 
-'tcp-sse <command> --help' lists the options. Manual: docs/outside.md.
+'tcp-sse <command> --help' lists the options, 'tcp-sse --version' prints the version. Manual:
+docs/outside.md.
 `
 
 const PORT_OPTIONS = `  -p, --port PORT            the server's port; for several, use commas or repeat --port

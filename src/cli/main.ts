@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command `tcp-sse`: package.json, "bin".
 import { TcpSseError } from '../internal/errors.js'
+import { VERSION } from '../internal/shared.js'
 import { UsageError } from './arguments.js'
 import { doctor } from './doctor.js'
 import { guard } from './guard.js'
@@ -20,6 +21,10 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
     const stream = name === undefined ? io.stderr : io.stdout
     stream.write(HELP)
     return name === undefined ? 2 : 0
+  }
+  if (name === '--version') {
+    io.stdout.write(`${VERSION}\n`)
+    return 0
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   try {

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { VERSION } from '../../src/internal/shared.js'
 import { diagColumn, dumpSockets, TIMER_KEEPALIVE } from '../../src/tcp/diag.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
@@ -40,6 +41,10 @@ async function listener(): Promise<number> {
   await once(client, 'connect')
   return port
 }
+
+it('prints its version', () => {
+  expect(run('--version')).toEqual({ status: 0, stderr: '', stdout: `${VERSION}\n` })
+})
 
 it('prints its help, and that of each command', () => {
   expect(run('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('doctor') })

@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Kernel } from '../../src/liveness/kernel.js'
 import { Monitor } from '../../src/liveness/monitor.js'
-import { planFor } from '../../src/liveness/plan.js'
+import { type MonitorPlan, planFor } from '../../src/liveness/plan.js'
+import { portGuardSettings } from '../../src/port-guard/options.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { write } from '../support/readings.js'
 import { type Course, SimulatedTcp } from '../support/simulated-tcp.js'
@@ -33,6 +34,11 @@ function closedAt(
   hasRetransmitMax: boolean,
   until: number,
 ): number {
+  return closedBy(planFor(detectWithin, {}, hasRetransmitMax), course, until)
+}
+
+/** The same with any plan. */
+function closedBy(plan: MonitorPlan, course: Course, until: number): number {
   const clock = new FakeClock()
   const tcp = new SimulatedTcp(course)
   const monitor = new Monitor(clock, kernelOver(tcp, clock))
@@ -41,7 +47,7 @@ function closedAt(
     at = Math.min(at, clock.time)
   }
   monitor.watch(new Socket(), {
-    plan: planFor(detectWithin, {}, hasRetransmitMax),
+    plan,
     onPeerDead: close,
     onPeerGone: close,
     onSample: () => NEVER,
@@ -121,6 +127,26 @@ describe('the promise', () => {
           },
         ),
         { numRuns: 100 },
+      )
+    })
+  }
+})
+
+describe('the promise of a guard of ports, which samples less often', () => {
+  // Behind a shut window its bound depends on the kernel: docs/outside.md.
+  const { 'behind a shut window': _, ...others } = phases
+  for (const [phase, doing] of Object.entries(others)) {
+    it(`closes a peer that vanishes within D + 1 s, and none in an outage that is tolerated: ${phase}`, () => {
+      fc.assert(
+        fc.property(fc.record(settings), ({ detectWithin, rtt, at, detail }) => {
+          const { armedPlan } = portGuardSettings({ port: 80, detectWithin })
+          const course = { rtt, ...doing(at, detail), cutAt: at, healAt: NEVER }
+          const closed = closedBy(armedPlan, course, at + detectWithin * 3)
+          expect(closed - at).toBeLessThanOrEqual(detectWithin + 1_000 - 150)
+          const healAt = at + Math.max(0, armedPlan.toleratedOutage - rtt)
+          expect(closedBy(armedPlan, { ...course, healAt }, at + 150_000)).toBe(NEVER)
+        }),
+        { numRuns: 150 },
       )
     })
   }
