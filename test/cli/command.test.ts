@@ -84,7 +84,7 @@ describeWithDestroy('tcp-sse', () => {
     expect(JSON.parse(guard.out())).toMatchObject({ event: 'start', port: [port], dryRun: false })
     const text = await (await fetch('http://127.0.0.1:19464/metrics')).text()
     expect(text).toContain('tcp_sse_port_guard_connections{verdict="alive"} 1\n')
-    const exit = once(guard, 'exit')
+    const exit = once(guard, 'close')
     guard.kill('SIGTERM')
     expect(await exit).toEqual([0, null])
     expect(guard.out()).toContain('"event":"stop","closed":{"peer-dead":0,"stalled":0}')
@@ -139,7 +139,7 @@ describeWithDestroy('tcp-sse', () => {
     const rows = dumpSockets([port], 1 << 1)
     const timer = (): number => rows.numbers[diagColumn.timer] as number
     expect([rows.count, timer()]).toEqual([1, TIMER_KEEPALIVE])
-    const exit = once(child, 'exit')
+    const exit = once(child, 'close')
     child.kill('SIGINT')
     expect(await exit).toEqual([0, null])
     expect(out).not.toContain('problem')

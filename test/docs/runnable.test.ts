@@ -87,12 +87,12 @@ describe('blocks marked runnable', () => {
       if (block.code.includes(PORT)) {
         const [port] = (await Promise.race([
           once(child, 'message'),
-          once(child, 'exit').then(() => Promise.reject(new Error(complaints()))),
+          once(child, 'close').then(() => Promise.reject(new Error(complaints()))),
         ])) as [number]
         await visit(port)
         await waitFor(`${wanted.length} lines`, () => printed().length >= wanted.length, 10_000)
       } else {
-        const [code] = await once(child, 'exit')
+        const [code] = await once(child, 'close')
         if (code !== 0) throw new Error(complaints())
       }
       expect(printed()).toHaveLength(wanted.length)

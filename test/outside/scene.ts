@@ -10,7 +10,8 @@ import { describeWithRig } from '../support/describe-with-rig.js'
 import { tsx } from '../support/tsx.js'
 import { waitFor } from '../support/wait-for.js'
 
-const here = fileURLToPath(new URL('.', import.meta.url))
+/** The programs of servers are there. */
+const servers = fileURLToPath(new URL('./servers/', import.meta.url))
 const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 /** A `describe` with a rig; skipped, loudly, without the addon: there is nothing to see then, and the command says so. */
@@ -90,7 +91,7 @@ export class Scene {
     const [program = '', ...args] = [...this.#prefix, 'setpriv', '--pdeathsig', 'KILL', ...command]
     // A process group of its own: servers have workers, which a killed master leaves behind.
     const stdio = ['ignore', 'pipe', 'pipe'] as const
-    const child = spawn(program, args, { cwd: here, stdio: [...stdio], detached: true })
+    const child = spawn(program, args, { cwd: servers, stdio: [...stdio], detached: true })
     this.#children.push(child)
     return child
   }
@@ -155,7 +156,8 @@ export class Scene {
         return closes()
       },
       async stop() {
-        const exit = once(child, 'exit')
+        // Unlike 'exit', 'close' comes after all output.
+        const exit = once(child, 'close')
         child.kill('SIGTERM')
         return (await exit)[0]
       },
@@ -188,7 +190,7 @@ export class Scene {
     })
   }
 
-  /** How many responses the Python application has under way. */
+  /** How many responses the application has under way. */
   live(port: number): number {
     return Number(this.run('curl', '-s', `http://127.0.0.1:${port}/live`))
   }

@@ -1,0 +1,66 @@
+// The incident that this library began with: clients of a server that nobody can change vanish, and the command is beside
+// it.
+import { expect } from 'vitest'
+import type { Reading } from '../../src/testing/index.js'
+import { delay } from '../support/delay.js'
+import { waitFor } from '../support/wait-for.js'
+import { range, type Scene } from './scene.js'
+
+export const D = 8_000
+export const PORT = 8_000
+export const CLIENTS = 30
+
+/** Clients 0 to CLIENTS - 1; the second half may read otherwise. */
+export async function open(scene: Scene, kind: string, rest: Reading = 'all'): Promise<void> {
+  const clients = scene.rig.spawnClients(new URL('../../src/testing/clients.ts', import.meta.url))
+  const [half, rig] = [CLIENTS / 2, scene.rig]
+  const target = { host: rig.serverAddress, port: PORT, path: `/events?kind=${kind}` }
+  const addresses = (from: number, to: number): string[] =>
+    range(from, to).map((n) => rig.clientAddress(n))
+  await clients.call('open', { ...target, addresses: addresses(0, half) })
+  await clients.call('open', { ...target, addresses: addresses(half, CLIENTS), read: rest })
+  await waitFor('all responses', () => scene.live(PORT) === CLIENTS)
+}
+
+/** What the clients of a server do. */
+export interface Incident {
+  /** What the server's program sends: idle, ticks, busy or flood. */
+  readonly kind: string
+  /** How the clients that stay read. */
+  readonly rest?: Reading
+  /** More flags of the guard. */
+  readonly flags?: readonly string[]
+}
+
+/** Half of the clients vanish. The guard ends their connections in time, and no other one; the server learns of it. */
+export async function halfVanish(
+  scene: Scene,
+  name: string,
+  command: readonly string[],
+  { kind, rest = 'all', flags = [] }: Incident,
+): Promise<void> {
+  await scene.serve(PORT, command)
+  const guard = await scene.guard('--port', `${PORT}`, '--detect-within', `${D}ms`, ...flags)
+  await open(scene, kind, rest)
+  await guard.sees(CLIENTS)
+  const gone = range(0, CLIENTS / 2)
+  const { startedAt, doneAt } = scene.rig.cut(gone)
+  const ends = await guard.ends(gone.length, D + 5_000)
+  const last = Math.max(...ends.map(({ at }) => at))
+  console.log(`${name}, ${kind}: ended after ${last - startedAt} ms`)
+  for (const { at } of ends) expect(at - doneAt).toBeLessThanOrEqual(D + 1_000)
+  expect(ends.map(({ address }) => address).sort()).toEqual(
+    gone.map((n) => scene.rig.clientAddress(n)).sort(),
+  )
+  // The application has been told: its responses have ended, and only those.
+  await waitFor('the responses', () => scene.live(PORT) === CLIENTS / 2, 5_000)
+  // For as long again nobody else is ended.
+  await delay(D + 2_000)
+  expect(guard.closes()).toHaveLength(gone.length)
+  expect(scene.live(PORT)).toBe(CLIENTS / 2)
+  expect(await guard.stop()).toBe(0)
+  expect(guard.lines.at(-1)).toMatchObject({
+    event: 'stop',
+    closed: { 'peer-dead': gone.length, stalled: 0 },
+  })
+}
