@@ -5,7 +5,7 @@ import { type Channel, createChannel, MemoryHistory } from '../../src/index.js'
 import type { EventStream } from '../../src/stream/event-stream.js'
 import type { LiveStream } from '../../src/stream/live-stream.js'
 import { dispatchedIdsOf, idsOf } from '../support/chunked.js'
-import { type Client, client, withClients } from '../support/memory-clients.js'
+import { type Client, client, slowDown, withClients } from '../support/memory-clients.js'
 
 describe('Channel', () => {
   it('sends to all subscribers, encodes once, and counts', async () => {
@@ -119,6 +119,7 @@ describe('Channel', () => {
 
   it('gives the event loop its turn, and keeps the order of broadcasts', async () => {
     const [channel, clients] = withClients(3_000, { sliceBudget: 1 })
+    slowDown(clients[1_500] as Client)
     let turns = 0
     const count = (): void => {
       turns += 1
@@ -135,7 +136,8 @@ describe('Channel', () => {
   })
 
   it('who comes during a broadcast gets the next one', async () => {
-    const [channel] = withClients(3_000, { sliceBudget: 1 })
+    const [channel, clients] = withClients(3_000, { sliceBudget: 1 })
+    slowDown(clients[1_500] as Client)
     const first = channel.broadcast({ id: 1, data: 'x' })
     const late = client()
     channel.subscribe(late.stream)

@@ -1,7 +1,7 @@
 // Fake timers of a test runner, for the time of one test: what was begun under them goes on after, and while they last.
 import { describe, expect, it } from 'vitest'
 import { cleanup } from '../support/cleanup.js'
-import { withClients } from '../support/memory-clients.js'
+import { type Client, slowDown, withClients } from '../support/memory-clients.js'
 import { opener } from '../support/open-stream.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -46,6 +46,7 @@ describe('after fake timers', () => {
 
   it('a large broadcast that was begun under them is finished, and the next one too', async () => {
     const [channel, clients] = withClients(3_000, { sliceBudget: 1 })
+    slowDown(clients[1_500] as Client)
     const tally = underFakes(() => channel.broadcast({ id: 1, data: 'x' }))
     expect(await tally).toMatchObject({ sent: 3_000 })
     expect(await channel.broadcast({ id: 2, data: 'x' })).toMatchObject({ sent: 3_000 })

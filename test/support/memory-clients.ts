@@ -25,3 +25,16 @@ export function withClients(count: number, options?: ChannelOptions): [Channel, 
   for (const { stream } of clients) channel.subscribe(stream)
   return [channel, clients]
 }
+
+/**
+ * Each write to the client takes longer than a turn's budget of 1 ms: a broadcast pauses behind it, however fast the
+ * machine is.
+ */
+export function slowDown({ transport }: Client): void {
+  const write = transport.write.bind(transport)
+  transport.write = (bytes) => {
+    const until = performance.now() + 2
+    while (performance.now() < until);
+    return write(bytes)
+  }
+}
