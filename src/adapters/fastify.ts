@@ -3,6 +3,7 @@ import { Http2ServerResponse } from 'node:http2'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { EventStream } from '../stream/event-stream.js'
 import { type EventStreamOptions, streamSettings } from '../stream/options.js'
+import { isBypassable } from '../transport/fast/hooks.js'
 import { checkForHttp2, refuseBodyless } from '../transport/head.js'
 import type { NodeRequest } from '../transport/node-transport.js'
 import { EchoRoute, type EchoRouteOptions, echoHead, isEcho, readBody } from './echo.js'
@@ -113,7 +114,9 @@ function answer(reply: FastifyReply, options: EventStreamOptions): EventStream {
   // anything is set on its response.
   const settings = streamSettings(options)
   refuseBodyless(reply.statusCode)
-  if (raw instanceof Http2ServerResponse) checkForHttp2(settings.headers, reply.getHeaders())
+  if (raw instanceof Http2ServerResponse) {
+    checkForHttp2(settings.headers, reply.getHeaders(), { coding: isBypassable(raw) })
+  }
   raw.statusCode = reply.statusCode
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     if (value !== undefined && !raw.headersSent) raw.setHeader(name, value)

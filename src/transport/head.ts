@@ -104,6 +104,16 @@ interface Headed {
   removeHeader(name: string): void
 }
 
+/** How a response is made fit for a stream. */
+export interface Fit {
+  /** The version of HTTP, as in `req.httpVersion`. */
+  readonly version: string
+  /** Whether `Content-Encoding` is removed: no other code does the encoding. */
+  readonly coding: boolean
+  /** Whether a 503 replaces the stream. */
+  readonly refused?: boolean
+}
+
 /** Headers that describe another body, such as an upstream's. */
 const OF_ANOTHER_BODY: readonly string[] = [
   'content-length',
@@ -115,10 +125,7 @@ const OF_ANOTHER_BODY: readonly string[] = [
  * Removes headers that a stream, or the 503 that replaces it, cannot have: those that describe another body, such as an
  * upstream's, and those that the protocol forbids.
  */
-export function takeOff(
-  res: Headed,
-  { version, coding }: { version: string; coding: boolean },
-): void {
+export function takeOff(res: Headed, { version, coding }: Fit): void {
   const remove = (name: string): void => {
     if (res.hasHeader(name)) res.removeHeader(name)
   }
@@ -147,31 +154,33 @@ export function refuseBodyless(status: number, cause?: unknown): void {
 const SINGLE =
   /^(access-control-(allow-credentials|max-age|request-method)|age|(proxy-)?authorization|content-(encoding|language|location|md5|range|type)|date|dnt|etag|expires|from|host|if-.*|last-modified|location|max-forwards|range|referer|retry-after|tk|upgrade-insecure-requests|user-agent|x-content-type-options)$/
 
-function hasTooManyValues(lower: string, value: unknown): boolean {
-  return Array.isArray(value) && value.length !== 1 && SINGLE.test(lower)
-}
-
 /**
- * Checks the `headers` option, and the headers that are on the response already, for HTTP/2.
+ * Checks the `headers` option, and the headers that are on the response already and stay there, for HTTP/2.
  *
  * @throws {TcpSseError} `ERR_OPTION_VALUE`
  */
-export function checkForHttp2(own: OwnHeaders = {}, already: object = {}): void {
-  const overridden = new Set(Object.keys(HEADERS))
+export function checkForHttp2(
+  own: OwnHeaders = {},
+  already: object = {},
+  { coding, refused }: Pick<Fit, 'coding' | 'refused'> = { coding: true },
+): void {
+  const replaced = new Set([...Object.keys(HEADERS), ...OF_ANOTHER_BODY])
+  if (coding) replaced.add('content-encoding')
+  if (refused) replaced.add('retry-after')
   for (const [name, value] of Object.entries(own)) {
     const lower = name.toLowerCase()
-    overridden.add(lower)
+    replaced.add(lower)
     if (lower !== 'connection' && OF_CONNECTION.includes(lower)) {
       throw badHeader(name, 'describes an HTTP/1 connection and is forbidden in HTTP/2: remove it')
     }
-    if (hasTooManyValues(lower, value)) {
+    if (Array.isArray(value) && value.length !== 1 && SINGLE.test(lower)) {
       throw badHeader(name, 'must have a single value over HTTP/2')
     }
   }
   for (const [name, value] of Object.entries(already)) {
     const lower = name.toLowerCase()
-    if (overridden.has(lower) || OF_ANOTHER_BODY.includes(lower)) continue
-    if (hasTooManyValues(lower, value)) {
+    // Node omits a header without values.
+    if (Array.isArray(value) && value.length > 1 && SINGLE.test(lower) && !replaced.has(lower)) {
       throw new TcpSseError(
         'ERR_OPTION_VALUE',
         `The response's header ${name} must have a single value over HTTP/2.`,

@@ -26,7 +26,7 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
   #pendingBefore = 0
   /** The rest of a large event. */
   #rest: Buffer | undefined
-  /** Whether the stream's `write` is called by `#writeSlice`, which keeps the rest, and not by other code. */
+  /** Whether a slice is on its way to the stream, possibly through an override of its `write`. */
   #slicing = false
 
   constructor(res: Http2ServerResponse, socket: Socket | undefined) {
@@ -98,9 +98,17 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
   /** Writes the waiting slices at once, because the application writes to the response or its stream itself, or ends it. */
   flush(): void {
     const rest = this.#rest
+    // An override that writes before it passes a slice on decides itself what comes first.
     if (rest === undefined || this.#slicing) return
     this.#rest = undefined
-    this.#stream.write(rest, this.#onSent)
+    // Node ends the stream when it or its client resets it.
+    if (!this.#stream.closed) this.#stream.write(rest, this.#onSent)
+  }
+
+  isOwnWrite(): boolean {
+    const isOwn = this.#slicing
+    this.#slicing = false
+    return isOwn
   }
 
   protected override drained(): void {
@@ -129,6 +137,7 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
   }
 
   destroy(entirely: boolean): void {
+    this.#rest = undefined
     // `close` alone would keep the waiting bytes in memory for as long as the client reads none of them.
     this.#stream.close(HTTP2_CANCEL)
     this.#stream.destroy()

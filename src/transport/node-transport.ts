@@ -128,7 +128,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
 
   /** Answers with 503 instead of a stream. */
   refuse(settings: TransportSettings, refusal: Refusal): void {
-    this.makeFit(settings)
+    this.makeFit(settings, true)
     const { multiplexed } = this
     const { head, body } = refusedAnswer(settings.headers, refusal, !multiplexed, multiplexed)
     ;(this.res as ServerResponse).writeHead(REFUSED_STATUS, head)
@@ -140,7 +140,7 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
    *
    * @throws {TcpSseError} `ERR_HEADERS_SENT`; `ERR_OPTION_VALUE` for a header that the protocol forbids, or its values
    */
-  makeFit({ headers }: TransportSettings): void {
+  makeFit({ headers }: TransportSettings, refused = false): void {
     const { res, multiplexed } = this
     if (res.headersSent || res.writableEnded) {
       throw new TcpSseError(
@@ -148,9 +148,10 @@ export abstract class NodeTransport<Req extends NodeRequest, Res extends NodeRes
         'The response has already been started or ended. Create the stream before anything is written.',
       )
     }
-    if (multiplexed) checkForHttp2(headers, res.getHeaders())
     // If Node's methods have been overridden, the overriding code may do the encoding.
-    takeOff(res, { version: this.req.httpVersion, coding: isBypassable(res) })
+    const fit = { version: this.req.httpVersion, coding: isBypassable(res), refused }
+    if (multiplexed) checkForHttp2(headers, res.getHeaders(), fit)
+    takeOff(res, fit)
   }
 
   /** Called after `makeFit` if other code sends a body of a known length in place of a stream. */

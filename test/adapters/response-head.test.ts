@@ -248,6 +248,14 @@ describe('HTTP/2 and headers with a single value', () => {
       })
     }
 
+    it(`${name}: what the stream removes, and a header without values, is not refused`, async () => {
+      const head = { headers: { 'content-encoding': ['gzip', 'br'], 'last-modified': [] } }
+      const port = await serveWith('http2', head, {}, brief)
+      const { status, headers, end } = await client('http2', port)
+      expect(await end).toBe('end')
+      expect([status, headers['content-encoding']]).toEqual([200, undefined])
+    })
+
     it(`${name}: the option may override them`, async () => {
       const head = { headers: { etag: ['"a"', '"b"'] } }
       const port = await serveWith('http2', head, { headers: { ETag: '"c"' } }, brief)

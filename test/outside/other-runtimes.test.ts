@@ -5,12 +5,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, it } from 'vitest'
 import { halfVanish, type Incident, PORT } from './incident.js'
 import { describeOutside, missing, Scene } from './scene.js'
 
 const servers = fileURLToPath(new URL('./servers/', import.meta.url))
-const folder = mkdtempSync(join(tmpdir(), 'tcp-sse-runtimes-'))
+let folder = ''
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tcp-sse-runtimes-'))
+})
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 interface Runtime {

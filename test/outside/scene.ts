@@ -56,7 +56,7 @@ export interface Command {
   closes(): End[]
   /** The sum of one of the guard's metrics over its labels. */
   metric(name: string): number
-  /** Waits until the guard has seen so many connections. Before that, it cannot know that one of them falls silent. */
+  /** Waits until the guard watches just so many connections. Before that, it cannot know that one of them falls silent. */
   sees(count: number): Promise<unknown>
   /** Waits for so many ends. The error says what the guard knows. */
   ends(count: number, within: number): Promise<readonly End[]>
@@ -145,7 +145,7 @@ export class Scene {
       closes,
       metric,
       sees: (count) =>
-        waitFor(`${count} connections seen`, () => metric('connections') >= count, 10_000),
+        waitFor(`${count} connections seen`, () => metric('connections') === count, 10_000),
       async ends(count, within) {
         try {
           await waitFor('the ends', () => closes().length >= count, within)

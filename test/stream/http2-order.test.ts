@@ -10,6 +10,7 @@ interface Exchange {
   readonly res: http2.Http2ServerResponse
   readonly text: () => string
   readonly ended: () => boolean
+  readonly client: http2.ClientHttp2Stream
 }
 
 async function open(options: EventStreamOptions = {}): Promise<Exchange> {
@@ -33,7 +34,7 @@ async function open(options: EventStreamOptions = {}): Promise<Exchange> {
     () => session.destroy(),
   )
   const { stream, res } = await waitFor('the stream', () => opened)
-  return { stream, res, text: () => text, ended: () => ended }
+  return { stream, res, client, text: () => text, ended: () => ended }
 }
 
 const LARGE = 'x'.repeat(40_000)
@@ -107,6 +108,50 @@ it('an override of the HTTP/2 stream sees all bytes of a large event, before and
   res.stream.write('data: own\n\n')
   await waitFor('the own event', () => text().endsWith('own\n\n'))
   expect(text().split(LARGE).length).toBe(3)
+  // Both overrides saw both events.
+  expect(seen.join('').split('data: ').length - 1).toBe(4)
+  expect(seen.join('')).toHaveLength(2 * `data: ${LARGE}\n\ndata: own\n\n`.length)
+})
+
+it('an override of the HTTP/2 stream that ends the response cuts no event', async () => {
+  const { stream, res, text, ended } = await open()
+  const write = res.stream.write.bind(res.stream) as (...args: unknown[]) => boolean
+  res.stream.write = (...args: unknown[]) => {
+    const room = write(...args)
+    res.end()
+    return room
+  }
+  stream.send({ data: LARGE })
+  await waitFor('the end', ended)
+  expect(text().endsWith(`data: ${LARGE}\n\n`)).toBe(true)
+})
+
+it("Node's own method that was put back is taken over again", async () => {
+  const { stream, res, text } = await open()
+  const { write } = res.stream
+  stream.send({ data: LARGE })
+  await waitFor('the event', () => text().endsWith('x\n\n'))
+  res.stream.write = write
+  stream.send({ data: LARGE })
+  res.stream.write('data: own\n\n')
+  await waitFor('the own event', () => text().includes('own'))
+  expect(text().endsWith(`data: ${LARGE}\n\ndata: own\n\n`)).toBe(true)
+})
+
+it('a large event to a client that resets the stream is dropped', async () => {
+  const { stream, res, client } = await open()
+  let bytes = 0
+  const write = res.stream.write.bind(res.stream) as (...args: unknown[]) => boolean
+  res.stream.write = (...args: unknown[]) => {
+    bytes += (args[0] as Buffer).length
+    return write(...args)
+  }
+  client.pause()
+  stream.send({ data: 'x'.repeat(400_000) })
+  const before = bytes
+  client.close(http2.constants.NGHTTP2_CANCEL)
+  expect((await stream.closed).reason).toMatch(/^client-/)
+  expect(bytes - before).toBeLessThan(300_000)
 })
 
 it('writable() says false while the application has ended the response itself', async () => {

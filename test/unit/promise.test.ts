@@ -132,7 +132,7 @@ describe('the promise', () => {
   }
 })
 
-describe('the promise of a guard of ports, which samples less often', () => {
+describe('the promise of a guard of ports that arms, which samples less often', () => {
   // Behind a shut window its bound depends on the kernel: docs/outside.md.
   const { 'behind a shut window': _, ...others } = phases
   for (const [phase, doing] of Object.entries(others)) {
@@ -142,6 +142,7 @@ describe('the promise of a guard of ports, which samples less often', () => {
           const { armedPlan } = portGuardSettings({ port: 80, detectWithin })
           const course = { rtt, ...doing(at, detail), cutAt: at, healAt: NEVER }
           const closed = closedBy(armedPlan, course, at + detectWithin * 3)
+          expect(closed).toBeGreaterThan(at)
           expect(closed - at).toBeLessThanOrEqual(detectWithin + 1_000 - 150)
           const healAt = at + Math.max(0, armedPlan.toleratedOutage - rtt)
           expect(closedBy(armedPlan, { ...course, healAt }, at + 150_000)).toBe(NEVER)

@@ -186,19 +186,28 @@ function flushAndEnd(this: TakenOver, ...args: unknown[]): ServerResponse {
   return Object.getPrototypeOf(this).end.apply(this, args)
 }
 
+/** Holds bytes, and writes them through a stream's own methods. */
+interface Slicing extends Held {
+  /** Whether the present call writes the transport's own bytes, and not those of other code. Asked once for each call. */
+  isOwnWrite(): boolean
+}
+
 /**
  * The same for a stream below the response. It keeps an override that it already has, because the transport calls it
- * too.
+ * too. Called again, it does nothing unless Node's own method is back.
  */
-export function flushBefore(stream: Written, transport: Held): void {
+export function flushBefore(stream: Written, transport: Slicing): void {
   const taken = stream as unknown as TakenOver
-  if (taken[FAST] !== undefined) return
+  const isFirst = taken[FAST] === undefined
   taken[FAST] = transport
   for (const name of ['write', 'end'] as const) {
     const method: (...args: never[]) => unknown = stream[name]
+    const isPrototypes = method === Object.getPrototypeOf(stream)[name]
+    if (!isFirst && !isPrototypes) continue
     stream[name] = function (this: Written, ...args: never[]) {
-      transport.flush()
-      return method.apply(this, args)
+      if (!transport.isOwnWrite()) transport.flush()
+      const now = isPrototypes ? Object.getPrototypeOf(this)[name] : method
+      return now.apply(this, args)
     }
   }
 }
