@@ -179,22 +179,19 @@ export function portGuardSettings(options: PortGuardOptions): PortGuardSettings 
  * TCP_USER_TIMEOUT is in neither plan. The guard could not turn it off in time behind a shut
  * window, and it would end slow readers. Both plans have the same `silence`. Without keepalive the
  * time counts from a write of the server, so a quiet connection need not be checked more often than
- * with keepalive. A dump reads all connections, whichever of them are due, so connections in good
- * health are sampled half as often as in a process. Six samples of these fit into D.
+ * with keepalive.
  */
 function plansFor(
   detectWithin: number | undefined,
 ): Pick<PortGuardSettings, 'armedPlan' | 'plainPlan'> {
   const { retransmitMax } = monitorPlan(detectWithin, { heartbeat: false })
   const withoutTimeouts = monitorPlan(detectWithin, { userTimeout: false, heartbeat: false })
-  const { keepAlive } = withoutTimeouts
-  const pace = 2 * withoutTimeouts.pace
-  const paces = { pace, checkPace: Math.max(pace, withoutTimeouts.checkPace) }
   // Only while a window is shut: see `retransmitMaxFor`.
-  const armedPlan = { ...withoutTimeouts, retransmitMax, ...paces }
+  const armedPlan = { ...withoutTimeouts, retransmitMax }
+  const { keepAlive, checkPace } = armedPlan
   const heartbeat = keepAlive === false ? keepAlive : keepAlive.idle
   const off = { userTimeout: false, keepAlive: false, retransmitMax: false } as const
-  const plainPlan = { ...monitorPlan(detectWithin, { ...off, heartbeat }), ...paces }
+  const plainPlan = { ...monitorPlan(detectWithin, { ...off, heartbeat }), checkPace }
   return { armedPlan, plainPlan }
 }
 

@@ -132,7 +132,7 @@ describe('the promise', () => {
   }
 })
 
-describe('the promise of a guard of ports that arms, which samples less often', () => {
+describe('the promise of a guard of ports that arms', () => {
   // Behind a shut window its bound depends on the kernel: docs/outside.md.
   const { 'behind a shut window': _, ...others } = phases
   for (const [phase, doing] of Object.entries(others)) {
