@@ -113,12 +113,13 @@ function answer(reply: FastifyReply, options: EventStreamOptions): EventStream {
   // If the stream is refused, Fastify must still be able to answer with an error. Check before
   // anything is set on its response.
   const settings = streamSettings(options)
+  const headers = reply.getHeaders()
   refuseBodyless(reply.statusCode)
   if (raw instanceof Http2ServerResponse) {
-    checkForHttp2(settings.headers, reply.getHeaders(), { coding: isBypassable(raw) })
+    checkForHttp2(settings.headers, headers, { coding: isBypassable(raw) })
   }
   raw.statusCode = reply.statusCode
-  for (const [name, value] of Object.entries(reply.getHeaders())) {
+  for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined && !raw.headersSent) raw.setHeader(name, value)
   }
   const stream = answerWithStream(request.raw, raw, settings)

@@ -1,7 +1,7 @@
 // Hono, on all its runtimes. Its context has what `createEventResponse` needs.
 import type { Context, MiddlewareHandler } from 'hono'
 import { TcpSseError } from '../internal/errors.js'
-import { OF_CONNECTION, REFUSED_STATUS, refuseBodyless } from '../transport/head.js'
+import { OF_CONNECTION, ofAnotherBody, REFUSED_STATUS, refuseBodyless } from '../transport/head.js'
 import type { EchoRouteOptions } from './echo.js'
 import {
   createEventResponse,
@@ -33,7 +33,7 @@ export function eventStream(c: Context, options: EventResponseOptions = {}): Eve
   try {
     // Hono adds the status and headers of its context only to a Response that it makes itself.
     const answer = c.newResponse(body, init)
-    for (const name of OF_ANOTHER_BODY) answer.headers.delete(name)
+    for (const name of REMOVED) answer.headers.delete(name)
     if (isHttp2(c.env)) for (const name of OF_CONNECTION) answer.headers.delete(name)
     return { response: answer, stream }
   } catch (error) {
@@ -63,8 +63,8 @@ export function echo(options: EchoRouteOptions = {}): MiddlewareHandler {
   }
 }
 
-/** Headers of the context that describe another body, for example that of an upstream. */
-const OF_ANOTHER_BODY = ['content-length', 'transfer-encoding', 'content-encoding', 'trailer']
+/** Headers of the context that describe another body, for example that of an upstream, or its framing. */
+const REMOVED = [...ofAnotherBody({ coding: true }), 'transfer-encoding']
 
 /** Whether @hono/node-server has put a request over HTTP/2 into the context. */
 function isHttp2(env: unknown): boolean {

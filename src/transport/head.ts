@@ -115,22 +115,24 @@ export interface Fit {
 }
 
 /** Headers that describe another body, such as an upstream's. */
-const OF_ANOTHER_BODY: readonly string[] = [
-  'content-length',
-  // It announces fields after the body, which a stream does not send.
-  'trailer',
-]
+export function ofAnotherBody({ coding }: Pick<Fit, 'coding'>): readonly string[] {
+  return coding ? OF_ENCODED_BODY : OF_BODY
+}
+
+/** `Trailer` announces fields after the body, which a stream does not send. */
+const OF_BODY: readonly string[] = ['content-length', 'trailer']
+const OF_ENCODED_BODY: readonly string[] = [...OF_BODY, 'content-encoding']
 
 /**
  * Removes headers that a stream, or the 503 that replaces it, cannot have: those that describe another body, such as an
  * upstream's, and those that the protocol forbids.
  */
-export function takeOff(res: Headed, { version, coding }: Fit): void {
+export function takeOff(res: Headed, fit: Fit): void {
+  const { version } = fit
   const remove = (name: string): void => {
     if (res.hasHeader(name)) res.removeHeader(name)
   }
-  for (const name of OF_ANOTHER_BODY) remove(name)
-  if (coding) remove('content-encoding')
+  for (const name of ofAnotherBody(fit)) remove(name)
   if (version.startsWith('2')) for (const name of OF_CONNECTION) remove(name)
   // If the header was removed from an HTTP/1.1 response, Node would no longer send chunks.
   if (version !== '1.1') remove('transfer-encoding')
@@ -162,11 +164,10 @@ const SINGLE =
 export function checkForHttp2(
   own: OwnHeaders = {},
   already: object = {},
-  { coding, refused }: Pick<Fit, 'coding' | 'refused'> = { coding: true },
+  fit: Pick<Fit, 'coding' | 'refused'> = { coding: true },
 ): void {
-  const replaced = new Set([...Object.keys(HEADERS), ...OF_ANOTHER_BODY])
-  if (coding) replaced.add('content-encoding')
-  if (refused) replaced.add('retry-after')
+  const replaced = new Set([...Object.keys(HEADERS), ...ofAnotherBody(fit)])
+  if (fit.refused) replaced.add('retry-after')
   for (const [name, value] of Object.entries(own)) {
     const lower = name.toLowerCase()
     replaced.add(lower)

@@ -95,7 +95,9 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
     return false
   }
 
-  /** Writes the waiting slices at once, because the application writes to the response or its stream itself, or ends it. */
+  /**
+   * Writes the waiting slices at once, because the application writes to the response or its stream itself, or ends it.
+   */
   flush(): void {
     const rest = this.#rest
     // An override that writes before it passes a slice on decides itself what comes first.
@@ -105,7 +107,7 @@ export class Http2Transport extends NodeTransport<Http2ServerRequest, Http2Serve
     if (!this.#stream.closed) this.#stream.write(rest, this.#onSent)
   }
 
-  isOwnWrite(): boolean {
+  takeOwnWrite(): boolean {
     const isOwn = this.#slicing
     this.#slicing = false
     return isOwn

@@ -188,8 +188,11 @@ function flushAndEnd(this: TakenOver, ...args: unknown[]): ServerResponse {
 
 /** Holds bytes, and writes them through a stream's own methods. */
 interface Slicing extends Held {
-  /** Whether the present call writes the transport's own bytes, and not those of other code. Asked once for each call. */
-  isOwnWrite(): boolean
+  /**
+   * Whether the present call writes a slice of the transport's own. The answer is used up: what follows within the same
+   * call is other code's.
+   */
+  takeOwnWrite(): boolean
 }
 
 /**
@@ -205,7 +208,7 @@ export function flushBefore(stream: Written, transport: Slicing): void {
     const isPrototypes = method === Object.getPrototypeOf(stream)[name]
     if (!isFirst && !isPrototypes) continue
     stream[name] = function (this: Written, ...args: never[]) {
-      if (!transport.isOwnWrite()) transport.flush()
+      if (!transport.takeOwnWrite()) transport.flush()
       const now = isPrototypes ? Object.getPrototypeOf(this)[name] : method
       return now.apply(this, args)
     }
