@@ -122,18 +122,23 @@ function questionsSinceAnswer(table: Table, reading: number): number {
   // Every ACK resets the count of probes. Only an ACK of new data resets the count of timeouts. In a time without an
   // ACK, though, there were at least as many timeouts as it has timeouts of the present length, which has only grown.
   const timeouts = Math.floor(told(column.lastAckReceived) / told(column.rto))
-  return Math.max(told(column.probes), inFlight + Math.min(told(column.retransmits), timeouts))
+  // Probes were sent before the data in flight: see `questionsBetween`.
+  return told(column.probes) + inFlight + Math.min(told(column.retransmits), timeouts)
 }
 
 /**
  * The number of questions sent between two readings without an answer: timeouts, probes or new data. New segments count
  * as one, however many they are, because a burst is lost as a whole. While new segments keep being sent, the kernel
- * does not retransmit, because each of them postpones its loss probe (tcp_schedule_loss_probe).
+ * does not retransmit, because each of them postpones its loss probe (tcp_schedule_loss_probe). The kernel sends no
+ * probe while data is in flight (tcp_keepalive_timer, tcp_probe_timer), so the probes came before the data.
  */
 function questionsBetween(table: Table, previous: number, current: number): number {
-  const more = (of: number): number => table.get(current, of) - table.get(previous, of)
+  const more = (of: number): number => Math.max(0, table.get(current, of) - table.get(previous, of))
+  const timeouts = more(column.retransmits)
+  const first = isIdle(table, previous) && table.get(current, column.unackedSegments) > 0 ? 1 : 0
+  // Data that is sent again is in both counts.
   const sent = more(column.dataSegmentsSent) > 0 ? 1 : 0
-  return Math.max(sent, more(column.retransmits), more(column.probes), 0)
+  return more(column.probes) + Math.max(first + timeouts, sent)
 }
 
 /**

@@ -132,6 +132,9 @@ describe('the promise', () => {
   }
 })
 
+/** A keepalive probe, an event and its first timeout come between two samples, and are three questions. */
+const UNSEEN = { detectWithin: 4_000, rtt: 122, at: 51_717, detail: 1_403, hasRetransmitMax: false }
+
 describe('the promise of a guard of ports that arms', () => {
   // Behind a shut window its bound depends on the kernel: docs/outside.md.
   const { 'behind a shut window': _, ...others } = phases
@@ -147,7 +150,7 @@ describe('the promise of a guard of ports that arms', () => {
           const healAt = at + Math.max(0, armedPlan.toleratedOutage - rtt)
           expect(closedBy(armedPlan, { ...course, healAt }, at + 150_000)).toBe(NEVER)
         }),
-        { numRuns: 150 },
+        { numRuns: 150, examples: [[UNSEEN]] },
       )
     })
   }
