@@ -84,6 +84,7 @@ constexpr Field kTcpInfo[] = {
     {"dataSegmentsSent", 156, 4},                // 4.6, retransmitted ones too
     {"deliveryRate", 160, 8},                    // 4.9, bytes a second
     {"windowLimited", 176, 8, kMicroseconds},    // 4.10
+    {"reportedDuplicates", 216, 4},              // 4.19, segments
     {"sendWindow", 228, 4},                      // 5.4, bytes
 };
 constexpr std::size_t kTcpInfoCount = sizeof kTcpInfo / sizeof kTcpInfo[0];

@@ -155,6 +155,13 @@ const REMEMBERED = 256
 /** The largest weight of the data of one sample. */
 const WEIGHT = 64
 
+/**
+ * The part of a retransmit that does not count if the peer reports that it had the segment already (DSACK, RFC 2883).
+ * Then the answer was lost, or it was late: on a short path, the kernel's loss probe waits for a few milliseconds only.
+ * All other losses count twice, because answers get lost too (`questionsNeeded`); these are such answers.
+ */
+const DUPLICATE = 0.5
+
 /** The buffer of a peer with a smaller window may overflow from the first burst, bytes. */
 const SMALL_WINDOW = 32_768
 
@@ -177,6 +184,9 @@ function recordPath(
   }
   const sent = recorded(column.recordedSegments, column.dataSegmentsSent)
   const resent = recorded(column.recordedRetransmits, column.totalRetransmits)
+  const doubled = answered
+    ? told(column.reportedDuplicates) || 0
+    : before(column.recordedDuplicates)
   let questions = before(column.questions)
   let unanswered = before(column.unanswered)
   if (previous !== undefined && answered && !(before(column.asked) > OUTAGE)) {
@@ -184,8 +194,10 @@ function recordPath(
     if (segments > 0 && tellsOfPath(table, previous, current)) {
       const weight = Math.min(segments, WEIGHT)
       const retransmits = resent - before(column.recordedRetransmits)
+      const duplicates = doubled - before(column.recordedDuplicates)
+      const lost = retransmits - DUPLICATE * duplicates
       questions += weight
-      unanswered += weight * Math.min(1, retransmits / segments)
+      unanswered = Math.max(0, unanswered + weight * Math.min(1, lost / segments))
     }
     if (before(column.unackedSegments) === 0) {
       const lost = overdueProbes(table, previous, plan)
@@ -196,6 +208,7 @@ function recordPath(
   const fade = questions > REMEMBERED ? 2 : 1
   table.set(current, column.recordedSegments, sent)
   table.set(current, column.recordedRetransmits, resent)
+  table.set(current, column.recordedDuplicates, doubled)
   table.set(current, column.questions, questions / fade)
   table.set(current, column.unanswered, unanswered / fade)
 }

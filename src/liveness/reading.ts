@@ -13,6 +13,7 @@ const DERIVED = [
   'unanswered', // Number of these that went unanswered
   'recordedSegments', // The part of `dataSegmentsSent` that is in the record
   'recordedRetransmits', // The part of `totalRetransmits` that is in the record
+  'recordedDuplicates', // The part of `reportedDuplicates` that is in the record
 ] as const
 
 const NAMES = [...COLUMNS, ...DERIVED] as const

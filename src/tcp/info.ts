@@ -73,6 +73,11 @@ export interface TcpSnapshot {
   readonly lost?: number | undefined
   /** Segments retransmitted during the life of the connection. */
   readonly totalRetransmits?: number | undefined
+  /**
+   * Segments that the peer reported as received before, during the life of the connection (DSACK, RFC 2883). These
+   * retransmits were not necessary. Linux >= 4.19.
+   */
+  readonly reportedDuplicates?: number | undefined
   /** Bytes that the peer's kernel has acknowledged during the life of the connection. Linux >= 4.1. */
   readonly bytesAcked?: number | undefined
   /** Bytes received during the life of the connection. Linux >= 4.1. */
@@ -203,6 +208,7 @@ function snapshotOf(table: Table, start: number, pending: number): SocketSnapsho
     congestionWindow: read(column.congestionWindow),
     lost: read(column.lost),
     totalRetransmits: read(column.totalRetransmits),
+    reportedDuplicates: read(column.reportedDuplicates),
     bytesAcked: read(column.bytesAcked),
     bytesReceived: read(column.bytesReceived),
     deliveryRate: read(column.deliveryRate),

@@ -31,6 +31,7 @@ export const COLUMNS = [
   'dataSegmentsSent', // Segments with data sent during the life of the connection, including retransmits
   'deliveryRate', // Bytes per second, the latest measurement
   'windowLimited', // Time for which the peer's window limited sending, during the life of the connection
+  'reportedDuplicates', // Segments that the peer reported as received before (DSACK), during the life of the connection
   'sendWindow', // The window that the peer advertises, bytes
 ] as const
 

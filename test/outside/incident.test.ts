@@ -26,6 +26,7 @@ const CASES: readonly (Incident & { server: keyof typeof SERVERS })[] = [
   { server: 'gunicorn', kind: 'idle', flags: ['--arm'] },
   { server: 'uvicorn', kind: 'ticks' },
   { server: 'gunicorn', kind: 'busy' },
+  { server: 'uvicorn', kind: 'busy', first: 'never', flags: ['--arm'] },
   // The living ones read 16 KB a second: for them the window is shut nearly all the time.
   { server: 'uvicorn', kind: 'flood', rest: { bytes: 16_384, everyMs: 1_000 } },
 ]
@@ -46,7 +47,7 @@ const run = absent !== undefined && process.env.CI !== 'true' ? it.skip : it
 describeOutside('an ASGI application whose clients vanish', () => {
   for (const { server, ...incident } of CASES) {
     run(
-      `under ${server}, ${incident.kind}: the vanished are ended within D + 1 s, and no other client`,
+      `under ${server}, ${incident.kind}${incident.first ? ', window shut' : ''}: the vanished are ended within D + 1 s, and no other client`,
       async () => {
         scene = new Scene()
         await halfVanish(scene, server, SERVERS[server], incident)
@@ -57,7 +58,7 @@ describeOutside('an ASGI application whose clients vanish', () => {
   run('keeps them all without a guard', async () => {
     scene = new Scene()
     await scene.serve(PORT, SERVERS.uvicorn)
-    await open(scene, 'ticks')
+    await open(scene, { kind: 'ticks' })
     scene.rig.cut(range(0, CLIENTS / 2))
     await delay(D + 5_000)
     expect(scene.live(PORT)).toBe(CLIENTS)

@@ -54,8 +54,8 @@ export interface Command {
   readonly lines: Line[]
   /** Those that were ended, and when: `Date.now()`. */
   closes(): End[]
-  /** The sum of one of the guard's metrics over its labels. */
-  metric(name: string): number
+  /** One of the guard's metrics: the sum over all labels, or the value for one. */
+  metric(name: string, label?: string): number
   /** Waits until the guard watches just so many connections. Before that, it cannot know that one of them falls silent. */
   sees(count: number): Promise<unknown>
   /** Waits for so many ends. The error says what the guard knows. */
@@ -130,11 +130,10 @@ export class Scene {
       return lines.length > 0
     })
     const metrics = (): string => this.run('curl', '-s', `http://127.0.0.1:${port}/metrics`)
-    const metric = (name: string): number =>
-      [...metrics().matchAll(new RegExp(`^tcp_sse_port_guard_${name}\\S* (\\d+)$`, 'gm'))].reduce(
-        (sum, [, value]) => sum + Number(value),
-        0,
-      )
+    const metric = (name: string, label = '[^}]*'): number => {
+      const line = new RegExp(`^tcp_sse_port_guard_${name}(?:\\{${label}\\})? (\\d+)$`, 'gm')
+      return [...metrics().matchAll(line)].reduce((sum, [, value]) => sum + Number(value), 0)
+    }
     const closes = (): End[] =>
       lines
         .filter(({ event, outcome }) => event === 'close' && outcome === 'ended')

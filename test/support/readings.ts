@@ -22,6 +22,7 @@ export const healthy: Numbers = {
   lastDataReceived: 10,
   lost: 0,
   totalRetransmits: 0,
+  reportedDuplicates: 0,
   dataSegmentsSent: 100,
   bytesAcked: 1_000,
   windowLimited: 0,

@@ -19,6 +19,13 @@ export interface Course {
   readonly random?: () => number
 }
 
+/** An answer on its way. `isDuplicate`: it says that the segment had been received before (DSACK). */
+interface Arrival {
+  readonly at: number
+  readonly acknowledges: number
+  readonly isDuplicate: boolean
+}
+
 /** A Linux peer answers no more than one probe in so many milliseconds (net.ipv4.tcp_invalid_ratelimit). */
 const INVALID_RATELIMIT = 500
 
@@ -32,7 +39,7 @@ export class SimulatedTcp {
   #now = 0
   #answeredAt = 0
   /** Answers that are on their way, by arrival. */
-  #arrivals: { at: number; acknowledges: number }[] = []
+  #arrivals: Arrival[] = []
   /** Segments with data: sent for the first time, acknowledged, all that were sent. */
   #sent = 0
   #acknowledged = 0
@@ -41,6 +48,7 @@ export class SimulatedTcp {
   #probes = 0
   #retransmits = 0
   #totalRetransmits = 0
+  #duplicates = 0
   #backoff = 0
   #timerAt = NEVER
   #timer: 'loss-probe' | 'retransmit' | 'window-probe' | undefined
@@ -101,6 +109,7 @@ export class SimulatedTcp {
       lastAckReceived: time - this.#answeredAt,
       lastDataReceived: time,
       totalRetransmits: this.#totalRetransmits,
+      reportedDuplicates: this.#duplicates,
       dataSegmentsSent: this.#segments,
       bytesAcked: this.#acknowledged,
       windowLimited: shut ? Math.max(1, this.#limited) : this.#limited,
@@ -132,6 +141,8 @@ export class SimulatedTcp {
     const { rtt } = this.#course
     const there = this.#now + rtt / 2
     if (!this.#passes(this.#now, there)) return
+    const isDuplicate =
+      segment !== undefined && (segment <= this.#contiguous || this.#received.has(segment))
     if (segment === undefined) {
       if (there - this.#probeAnsweredAt < INVALID_RATELIMIT) return
       this.#probeAnsweredAt = there
@@ -140,7 +151,9 @@ export class SimulatedTcp {
       while (this.#received.delete(this.#contiguous + 1)) this.#contiguous += 1
     }
     const at = this.#now + rtt
-    if (this.#passes(there, at)) this.#arrivals.push({ at, acknowledges: this.#contiguous })
+    if (this.#passes(there, at)) {
+      this.#arrivals.push({ at, acknowledges: this.#contiguous, isDuplicate })
+    }
   }
 
   #passes(from: number, to: number): boolean {
@@ -150,7 +163,8 @@ export class SimulatedTcp {
   }
 
   #onAnswer(): void {
-    const { acknowledges } = this.#arrivals.shift() as { at: number; acknowledges: number }
+    const { acknowledges, isDuplicate } = this.#arrivals.shift() as Arrival
+    if (isDuplicate) this.#duplicates += 1
     this.#answeredAt = this.#now
     this.#probes = 0
     if (acknowledges > this.#acknowledged) {

@@ -177,6 +177,26 @@ describe('a path that needs more', () => {
     expect(judged(all)).toBe('congested')
   })
 
+  it('counts half of a retransmit that the peer reports as received before', () => {
+    // As on a short path and a busy machine: the kernel's loss probe is sent, and then the answer comes.
+    const sentAgain = (reportedDuplicates: (resent: number) => number): number => {
+      const samples = Array.from({ length: 10 }, (_, index) => ({
+        dataSegmentsSent: 100 + index * 10,
+        totalRetransmits: index,
+        reportedDuplicates: reportedDuplicates(index),
+        unackedSegments: 1,
+      }))
+      return numberOf(observed(samples).at(-1) as number, 'unanswered')
+    }
+    // Linux before 4.19 does not tell.
+    const all = sentAgain(() => Number.NaN)
+    expect(all).toBeGreaterThan(7)
+    expect(sentAgain(() => 0)).toBe(all)
+    expect(sentAgain((resent) => resent)).toBeCloseTo(all / 2, 0)
+    // A path may deliver a segment twice that was sent once.
+    expect(sentAgain((resent) => resent * 5)).toBe(0)
+  })
+
   it('is asked more often where keepalive probes went unanswered before', () => {
     const probes = Array.from({ length: 12 }, (_, index) =>
       index % 2 === 0 ? { probes: 1, lastAckReceived: 2_500, lastDataReceived: 1e6 } : {},
