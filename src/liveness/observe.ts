@@ -66,10 +66,17 @@ function questionsFor(table: Table, reading: number, plan: MonitorPlan): number 
   if (isIdle(table, reading)) return idleQuestions(table, reading, plan)
   const questions = table.get(reading, column.questions)
   const unanswered = table.get(reading, column.unanswered)
-  const needed = questionsNeeded(questions, unanswered)
+  const least = isQueueing(table, reading) ? QUEUE_QUESTIONS : 0
+  const needed = Math.max(least, questionsNeeded(questions, unanswered))
   const lossy = isLossy(questions, unanswered, table.get(reading, column.rtt))
   return lossy ? Math.max(needed, questionsInDoubt(questions, unanswered)) : needed
 }
+
+/**
+ * The least number of questions while segments wait in a queue on the path. Others may keep the queue full, and it then
+ * drops what is sent into it, again and again.
+ */
+const QUEUE_QUESTIONS = 5
 
 /** This many losses on a connection say nothing about its path yet. */
 const CHANCE_LOSSES = 1

@@ -51,13 +51,19 @@ const MOST_QUESTIONS = 40
 /**
  * Milliseconds within which a vanished client must be closed (docs/liveness.md, "Paths that need more"): D + 1 s, or seven
  * round trips and 2 s where that is longer: three questions, which are a timeout and a doubled timeout apart, and the
- * time that an answer takes. On a path that loses packets more questions may be needed, a pause apart.
+ * time that an answer takes. With a queue on the path, two more questions. On a path that loses packets more questions
+ * may be needed, a pause apart.
  */
 export function boundOf({ detectWithin, shape }: Claim): number {
   const roundTrip = longestRoundTrip(shape)
   const bound = Math.max(detectWithin + 1_000, 7 * roundTrip + 2_000)
   const pause = Math.max(intervalOf(detectWithin), 2 * roundTrip)
-  return bound + questionsFor(shape) * pause
+  return bound + questionsFor(shape) * pause + (shape.queue === undefined ? 0 : 2 * pause)
+}
+
+/** The same where the round trip varies, so that the kernel's timeouts are longer. */
+export function boundByTimeout({ shape }: Claim, timeout: number): number {
+  return (shape.queue === undefined ? 5 : 9) * timeout + 2_000
 }
 
 /** More questions than a path without losses needs: the share of those that are lost one way or the other, doubled. */

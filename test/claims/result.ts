@@ -1,6 +1,6 @@
 // What came of a claim, and the table of all. Pure.
 import { nameOf } from '../support/shape.js'
-import { boundOf, type Claim, titleOf, tolerated } from './claim.js'
+import { boundByTimeout, boundOf, type Claim, titleOf, tolerated } from './claim.js'
 import type { Served } from './server.js'
 
 /** One line of the table. Times in seconds. */
@@ -62,9 +62,8 @@ export function judgeClaim(claim: Claim, release: string, sight: Sight): Result 
   const killed = [...early, ...living.filter(({ closedAt }) => closedAt !== undefined)]
   const found = vanished.filter((each) => !early.includes(each))
   const times = found.map(({ closedAt = Infinity }) => closedAt - since).sort((a, b) => a - b)
-  // Where the round trip varies, the kernel's timeouts are longer (docs/liveness.md, "Paths that need more").
   const isLate = ({ closedAt = Infinity, timeout = 0 }: Served): boolean =>
-    closedAt - since > Math.max(bound, 5 * timeout + 2_000)
+    closedAt - since > Math.max(bound, boundByTimeout(claim, timeout))
   const seconds = (time: number | undefined): number | null | undefined =>
     time === Number.POSITIVE_INFINITY ? null : time && Number((time / 1000).toFixed(2))
   const open = served.map(({ openedAt, closedAt = watchedUntil }) => closedAt - openedAt)

@@ -127,8 +127,9 @@ describe('judge', () => {
 
 describe('a path that needs more', () => {
   it('gets the time that an answer takes on it, however long the silence has been', () => {
-    const slow = (second: number): Numbers => ({ ...retransmitted(second), rtt: 8_000 })
-    const all = observed([{ rtt: 8_000 }, ...unanswered(9, slow).slice(1)])
+    const far = { rtt: 8_000, minRtt: 8_000 }
+    const slow = (second: number): Numbers => ({ ...retransmitted(second), ...far })
+    const all = observed([far, ...unanswered(9, slow).slice(1)])
     const current = all.at(-1) as number
     expect(numberOf(current, 'asked')).toBeGreaterThanOrEqual(3)
     expect(silentFor(readings, current)).toBeGreaterThan(plan.silence)
@@ -175,6 +176,20 @@ describe('a path that needs more', () => {
     const current = all.at(-1) as number
     expect(numberOf(current, 'needed')).toBeGreaterThan(9)
     expect(judged(all)).toBe('congested')
+  })
+
+  it('is asked five times while segments wait in a queue, which may drop what is sent into it', () => {
+    const queueing = { rtt: 900, minRtt: 40 }
+    const all = observed([
+      queueing,
+      ...unanswered(9, (second) => ({ ...retransmitted(second), ...queueing })).slice(1),
+    ])
+    const provedAt = all.map((reading) => numberOf(reading, 'provedAt'))
+    // The data is sent, and sent again, in the first second.
+    expect(provedAt.findIndex((at) => !Number.isNaN(at))).toBe(4)
+    const empty = observed(unanswered(9, retransmitted))
+    const sooner = empty.map((reading) => numberOf(reading, 'provedAt'))
+    expect(sooner.findIndex((at) => !Number.isNaN(at))).toBe(2)
   })
 
   it('counts half of a retransmit that the peer reports as received before', () => {
