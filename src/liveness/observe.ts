@@ -28,6 +28,8 @@ export function observe(
   now: number,
 ): void {
   const told = (of: number): number => table.get(current, of)
+  const before = (of: number): number =>
+    previous === undefined ? Number.NaN : table.get(previous, of)
   const answeredAt = now - Math.min(told(column.lastAckReceived), told(column.lastDataReceived))
   table.set(current, column.at, now)
   table.set(current, column.answeredAt, answeredAt)
@@ -37,16 +39,23 @@ export function observe(
   if (isOutstanding(table, current)) {
     asked = answered
       ? questionsSinceAnswer(table, current)
-      : table.get(previous, column.asked) + questionsBetween(table, previous, current)
+      : before(column.asked) + questionsBetween(table, previous, current)
   }
   if (isIdle(table, current)) asked = Math.min(asked, answerableProbes(table, current, plan))
   table.set(current, column.asked, asked)
+  const overflowed = answered ? hasOverflowed(table, current) : before(column.overflowed)
+  table.set(current, column.overflowed, overflowed)
   // A silence is judged by the path before it, so the path's record grows only with answers.
   const needed = questionsFor(table, current, plan)
   table.set(current, column.needed, needed)
-  const before =
-    previous === undefined || answered ? Number.NaN : table.get(previous, column.provedAt)
-  table.set(current, column.provedAt, asked >= needed && Number.isNaN(before) ? now : before)
+  const provedBefore = answered ? Number.NaN : before(column.provedAt)
+  const isNew = asked >= needed && Number.isNaN(provedBefore)
+  table.set(current, column.provedAt, isNew ? now : provedBefore)
+}
+
+/** Whether a full queue has dropped segments that are not repaired yet: 1 or 0. */
+function hasOverflowed(table: Table, reading: number): number {
+  return isQueueing(table, reading) && table.get(reading, column.lost) > 0 ? 1 : 0
 }
 
 /**
@@ -66,17 +75,17 @@ function questionsFor(table: Table, reading: number, plan: MonitorPlan): number 
   if (isIdle(table, reading)) return idleQuestions(table, reading, plan)
   const questions = table.get(reading, column.questions)
   const unanswered = table.get(reading, column.unanswered)
-  const least = isQueueing(table, reading) ? QUEUE_QUESTIONS : 0
+  const least = table.get(reading, column.overflowed) === 1 ? OVERFLOW_QUESTIONS : 0
   const needed = Math.max(least, questionsNeeded(questions, unanswered))
   const lossy = isLossy(questions, unanswered, table.get(reading, column.rtt))
   return lossy ? Math.max(needed, questionsInDoubt(questions, unanswered)) : needed
 }
 
 /**
- * The least number of questions while segments wait in a queue on the path. Others may keep the queue full, and it then
- * drops what is sent into it, again and again.
+ * The least number of questions after a queue on the path has overflowed. Others may keep the queue full, and it then
+ * drops what is sent again, too. The kernel sends no loss probe during a repair, only timeouts follow.
  */
-const QUEUE_QUESTIONS = 5
+const OVERFLOW_QUESTIONS = 5
 
 /** This many losses on a connection say nothing about its path yet. */
 const CHANCE_LOSSES = 1

@@ -9,6 +9,7 @@ const DERIVED = [
   'asked', // Number of questions since then that are known to be unanswered
   'needed', // Number of questions that must go unanswered on this path
   'provedAt', // Time of the sample that first found that many; NaN before
+  'overflowed', // 1 if a queue on the path had overflowed before the last answer, and the losses were not yet repaired
   'questions', // The path's record: questions during the connection's life; older ones count less
   'unanswered', // Number of these that went unanswered
   'recordedSegments', // The part of `dataSegmentsSent` that is in the record
