@@ -63,7 +63,7 @@ export function boundOf({ detectWithin, shape }: Claim): number {
 
 /** The same where the round trip varies, so that the kernel's timeouts are longer. */
 export function boundByTimeout({ shape }: Claim, timeout: number): number {
-  return (shape.queue === undefined ? 5 : 9) * timeout + 2_000
+  return (shape.queue === undefined ? 5 : 13) * timeout + 2_000
 }
 
 /** More questions than a path without losses needs: the share of those that are lost one way or the other, doubled. */
