@@ -44,6 +44,7 @@ export class SimulatedTcp {
   #sent = 0
   #acknowledged = 0
   #segments = 0
+  #sentAt = 0
   #written = 0
   #probes = 0
   #retransmits = 0
@@ -108,6 +109,7 @@ export class SimulatedTcp {
       probes: this.#probes,
       lastAckReceived: time - this.#answeredAt,
       lastDataReceived: time,
+      lastDataSent: time - this.#sentAt,
       totalRetransmits: this.#totalRetransmits,
       reportedDuplicates: this.#duplicates,
       dataSegmentsSent: this.#segments,
@@ -140,6 +142,7 @@ export class SimulatedTcp {
   #ask(segment?: number): void {
     const { rtt } = this.#course
     const there = this.#now + rtt / 2
+    if (segment !== undefined) this.#sentAt = this.#now
     if (!this.#passes(this.#now, there)) return
     const isDuplicate =
       segment !== undefined && (segment <= this.#contiguous || this.#received.has(segment))

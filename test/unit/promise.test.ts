@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest'
 import type { Kernel } from '../../src/liveness/kernel.js'
 import { Monitor } from '../../src/liveness/monitor.js'
 import { type MonitorPlan, planFor } from '../../src/liveness/plan.js'
+import { Connection } from '../../src/port-guard/connections.js'
 import { portGuardSettings } from '../../src/port-guard/options.js'
+import { readRow } from '../../src/port-guard/reading.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { write } from '../support/readings.js'
 import { type Course, SimulatedTcp } from '../support/simulated-tcp.js'
@@ -37,11 +39,16 @@ function closedAt(
   return closedBy(planFor(detectWithin, {}, hasRetransmitMax), course, until)
 }
 
-/** The same with any plan. */
-function closedBy(plan: MonitorPlan, course: Course, until: number): number {
+/** The same with any plan, and with a kernel that is asked in another way. */
+function closedBy(
+  plan: MonitorPlan,
+  course: Course,
+  until: number,
+  kernelOf: typeof kernelOver = kernelOver,
+): number {
   const clock = new FakeClock()
   const tcp = new SimulatedTcp(course)
-  const monitor = new Monitor(clock, kernelOver(tcp, clock))
+  const monitor = new Monitor(clock, kernelOf(tcp, clock))
   let at = NEVER
   const close = (): void => {
     at = Math.min(at, clock.time)
@@ -151,6 +158,51 @@ describe('the promise of a guard of ports that arms', () => {
           expect(closedBy(armedPlan, { ...course, healAt }, at + 150_000)).toBe(NEVER)
         }),
         { numRuns: 150, examples: [[UNSEEN]] },
+      )
+    })
+  }
+})
+
+describe('the promise of a guard of ports that does not arm', () => {
+  const { plainPlan } = portGuardSettings({ port: 80, detectWithin: 10_000 })
+  /** The plan's keepalive, as if it had asked: see `readRow`. */
+  const asking = (plan: MonitorPlan): number => plan.heartbeat || 0
+
+  /** The guard reads what the monitor's own sample would, and hides a silence before a write. */
+  const plainKernel =
+    (plan: MonitorPlan): typeof kernelOver =>
+    (tcp, clock) => {
+      const connection = new Connection(new Uint32Array(14), 1, { firstSeen: 0, unseenAt: 0 }, 0, 1)
+      return {
+        ...kernelOver(tcp, clock),
+        sample(_sockets, table, [start]) {
+          write(table, start as number, tcp.sample(clock.time))
+          readRow(connection, table, start as number, 0, clock.time, asking(plan))
+        },
+      }
+    }
+
+  it('never closes an idle client: nothing asks it', () => {
+    const course = { rtt: 50, writes: [100], shutAt: NEVER, cutAt: 1_000, healAt: NEVER }
+    expect(closedBy(plainPlan, course, 400_000, plainKernel(plainPlan))).toBe(NEVER)
+  })
+
+  for (const phase of ['busy', 'with a heartbeat now and then', 'sent an event after it']) {
+    const doing = phases[phase] as NonNullable<(typeof phases)[string]>
+    it(`closes a peer within D + 1 s of the first write that goes unanswered, and none in an outage that is tolerated: ${phase}`, () => {
+      fc.assert(
+        fc.property(fc.record(settings), ({ detectWithin, rtt, at, detail }) => {
+          const { plainPlan: plan } = portGuardSettings({ port: 80, detectWithin })
+          const course = { rtt, ...doing(at, detail), cutAt: at, healAt: NEVER }
+          const first = course.writes.find((time) => time + rtt >= at) as number
+          const kernel = plainKernel(plan)
+          const closed = closedBy(plan, course, first + detectWithin * 3, kernel)
+          expect(closed).toBeGreaterThan(first)
+          expect(closed - first).toBeLessThanOrEqual(detectWithin + 1_000 - 150)
+          const healAt = at + Math.max(0, plan.toleratedOutage - rtt)
+          expect(closedBy(plan, { ...course, healAt }, at + 150_000, kernel)).toBe(NEVER)
+        }),
+        { numRuns: 150 },
       )
     })
   }

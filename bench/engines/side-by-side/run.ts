@@ -1,0 +1,128 @@
+// `npm run bench:side-by-side [-- --clients 2000 --trials 3]`: one channel over Redis on two
+// processes, with this library, with Socket.IO and its adapter for Redis streams, and with
+// better-sse and pub/sub by hand. How long until the last client has a message, what it costs, and
+// what is lost while Redis is killed and started again.
+import { parseArgs } from 'node:util'
+import { startProcess } from '../../../src/testing/index.js'
+import { startRedis } from '../../../test/support/engine-servers.js'
+import { freePort } from '../../../test/support/ports.js'
+import { waitFor } from '../../../test/support/wait-for.js'
+import { commandLine, describeMachine, machine } from '../../report/machine.js'
+import { markdownTable } from '../../report/table.js'
+import { NAMES, type Name } from './contestants.js'
+
+const { values } = parseArgs({
+  options: {
+    clients: { type: 'string', default: '2000' },
+    trials: { type: 'string', default: '3' },
+  },
+})
+const clientCount = Math.min(Number(values.clients), 10_000)
+const PROCESSES = 2
+/** Messages a second: the clients' process must have time left, for it measures. */
+const RATE = 10
+const WARM_UP = 30
+const MEASURED = 200
+/** Published while Redis is killed after 5 s, is away for 1 s, and comes back. */
+const DISTURBED = 150
+const RESTART_AFTER = 5_000
+const AWAY = 1_000
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+type Arrivals = [n: number, { count: number; lastAt: number }][]
+
+interface Outcome {
+  /** From publish to the last client, ms. */
+  readonly times: number[]
+  /** Microseconds for each message and client, both processes together. */
+  readonly cpu: number
+  /** Messages of a client that never came. */
+  readonly lost: number
+  /** Messages for which the library reported an error to its caller. */
+  readonly refused: number
+}
+
+async function trial(name: Name): Promise<Outcome> {
+  const redis = await startRedis()
+  const servers = Array.from({ length: PROCESSES }, () =>
+    startProcess(new URL('./server.ts', import.meta.url)),
+  )
+  const clients = startProcess(new URL('./clients.ts', import.meta.url))
+  try {
+    const ports = await Promise.all(servers.map(() => freePort()))
+    const url = `redis://127.0.0.1:${redis.port}`
+    await Promise.all(servers.map((server, n) => server.call('start', name, url, ports[n])))
+    await clients.call('open', name === 'socket.io' ? name : 'sse', ports, clientCount)
+    await waitFor('all clients', async () => {
+      const sizes = await Promise.all(servers.map((server) => server.call<number>('size')))
+      const there = sizes.reduce((sum, size) => sum + size, 0)
+      return there === clientCount && (await clients.call('connected')) === clientCount
+    })
+    const [publisher] = servers as [(typeof servers)[number]]
+    const publish = (first: number, count: number): Promise<number[]> =>
+      publisher.call('publish', first, count, RATE)
+    await publish(1, WARM_UP)
+    await Promise.all(servers.map((server) => server.call('resetCpu')))
+    const published = await publish(WARM_UP + 1, MEASURED)
+    await pause(500)
+    const used = await Promise.all(servers.map((server) => server.call<number>('cpu')))
+    const first = WARM_UP + MEASURED + 1
+    const [, refused] = await Promise.all([
+      pause(RESTART_AFTER)
+        .then(() => redis.kill())
+        .then(() => pause(AWAY))
+        .then(() => redis.start()),
+      publish(first, DISTURBED).then(() => pause(5_000).then(() => publisher.call('refused'))),
+    ])
+    const arrivals = new Map(await clients.call<Arrivals>('arrivals'))
+    const reached = (n: number): number => arrivals.get(n)?.count ?? 0
+    const lost = Array.from({ length: DISTURBED }, (_, n) => clientCount - reached(first + n))
+    const times = published.map((at, n) => (arrivals.get(WARM_UP + 1 + n)?.lastAt ?? NaN) - at)
+    return {
+      times: times.sort((a, b) => a - b),
+      cpu: used.reduce((sum, each) => sum + each, 0) / MEASURED / clientCount,
+      lost: lost.reduce((sum, each) => sum + each, 0),
+      refused: refused as number,
+    }
+  } finally {
+    clients.stop()
+    for (const server of servers) server.stop()
+    await redis.stop()
+  }
+}
+
+const median = (numbers: readonly number[]): number =>
+  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] as number
+
+const outcomes = new Map<Name, Outcome[]>(NAMES.map((name) => [name, []]))
+for (let n = 0; n < Number(values.trials); n++) {
+  for (const name of NAMES) outcomes.get(name)?.push(await trial(name))
+}
+const rows = [...outcomes].map(([name, all]) => {
+  const quantile = (of: number): string =>
+    median(all.map(({ times }) => times[Math.floor(times.length * of)] as number)).toFixed(1)
+  return [
+    name,
+    quantile(0.5),
+    quantile(0.99),
+    median(all.map(({ cpu }) => cpu)).toFixed(2),
+    all.map(({ lost }) => lost).join(', '),
+    all.map(({ refused }) => refused).join(', '),
+  ]
+})
+console.log(`${describeMachine(machine(commandLine('bench:side-by-side')))}\n`)
+console.log(
+  markdownTable(
+    [
+      'library',
+      'to the last client, p50, ms',
+      'p99, ms',
+      'CPU of a message and client, µs',
+      `lost of ${DISTURBED * clientCount}, by trial`,
+      `refused of ${DISTURBED}`,
+    ],
+    rows,
+  ),
+)
+process.exit()

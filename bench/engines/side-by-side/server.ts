@@ -1,0 +1,44 @@
+// One of two server processes of a contestant.
+import { answer } from '../../../src/testing/index.js'
+import { contestants, type Name, type Service } from './contestants.js'
+
+let service: Service
+let before = process.cpuUsage()
+let refused = 0
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+answer({
+  async start(name: Name, url: string, port: number) {
+    service = await contestants[name](url, port)
+  },
+  size: () => service.size(),
+  /**
+   * Publishes messages at an even rate, numbered from `first`.
+   *
+   * @returns when each was published, ms since the epoch
+   */
+  async publish(first: number, count: number, perSecond: number): Promise<number[]> {
+    const text = 'x'.repeat(100)
+    const times: number[] = []
+    const began = performance.now()
+    for (let n = first; n < first + count; n++) {
+      await pause(Math.max(0, began + (times.length * 1_000) / perSecond - performance.now()))
+      times.push(performance.timeOrigin + performance.now())
+      service.publish({ n, text })?.catch(() => {
+        refused += 1
+      })
+    }
+    return times
+  },
+  /** Messages of which the library has said that they may not have been taken. */
+  refused: () => refused,
+  resetCpu: () => {
+    before = process.cpuUsage()
+  },
+  /** Microseconds since `resetCpu`. */
+  cpu(): number {
+    const { user, system } = process.cpuUsage(before)
+    return user + system
+  },
+})
