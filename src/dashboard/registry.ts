@@ -8,6 +8,7 @@ import type { Verdict } from '../liveness/verdict.js'
 import type { CloseReason } from '../stream/close-info.js'
 import type { EventStream } from '../stream/event-stream.js'
 import type { StreamMessages } from '../stream/instrumentation.js'
+import { Channels } from './channels.js'
 import { shortened } from './text.js'
 
 /** A live stream in the registry. */
@@ -38,6 +39,7 @@ export type Describe = (stream: EventStream) => string
 
 export class Registry {
   readonly live = new Map<EventStream, Entry>()
+  readonly channels = new Channels()
   /** The last streams that ended, oldest first. */
   readonly ended: Ended[] = []
   /** How many streams have ended, by reason. */
@@ -77,6 +79,7 @@ export class Registry {
     unsubscribe('tcp-sse:stream:open', this.#onOpen)
     unsubscribe('tcp-sse:stream:verdict', this.#onVerdict)
     unsubscribe('tcp-sse:stream:close', this.#onClose)
+    this.channels.close()
     this.live.clear()
   }
 

@@ -3,6 +3,7 @@ import { systemClock } from '../internal/clock.js'
 import { wallClockNow } from '../internal/scheduling.js'
 import type { Verdict } from '../liveness/verdict.js'
 import type { EventStream } from '../stream/event-stream.js'
+import type { ChannelsSample } from './channels.js'
 import type { Describe, Ended, Entry, Registry } from './registry.js'
 import { shortened } from './text.js'
 
@@ -33,6 +34,8 @@ export interface DashboardSample {
   /** The streams that are shown. */
   readonly rows: readonly Row[]
   readonly reasons: Registry['reasons']
+  /** Channels with a hub, if there are any. */
+  readonly channels: ChannelsSample | undefined
   /** Present only if it has changed since the previous sample. */
   readonly ended?: readonly Ended[] | undefined
 }
@@ -67,7 +70,9 @@ export function takeSample(
   const rows = chosen
     .sort(([, a], [, b]) => a.id - b.id)
     .map(([stream, entry]) => row(stream, entry, now, describe))
-  return { at: wallClockNow(), live: registry.live.size, verdicts, rows, reasons: registry.reasons }
+  const { live, reasons, channels } = registry
+  const at = wallClockNow()
+  return { at, live: live.size, verdicts, rows, reasons, channels: channels.sample() }
 }
 
 function row(stream: EventStream, { id, openedAt }: Entry, now: number, describe: Describe): Row {

@@ -125,14 +125,19 @@ export function metrics(): Metrics {
     timeToDetect: counters.timeToDetect.snapshot(),
     queueDepth: queueDepth.snapshot(),
     broadcasts: counters.broadcasts,
-    hub: {
-      channels: byReason(FEED_STATES, counters.feeds),
-      published: byReason(PUBLISHED, counters.published),
-      resumed: byReason(RESUMED, counters.resumed),
-      reads: counters.hubReads,
-      gaps: counters.gaps,
-    },
+    hub: hubMetrics(),
     guardClosed: byReason(GUARD_CLOSE_REASONS, guardClosed),
+  }
+}
+
+/** Returns the part of the counters that concerns channels with a hub. */
+export function hubMetrics(): HubMetrics {
+  return {
+    channels: byReason(FEED_STATES, counters.feeds),
+    published: byReason(PUBLISHED, counters.published),
+    resumed: byReason(RESUMED, counters.resumed),
+    reads: counters.hubReads,
+    gaps: counters.gaps,
   }
 }
 

@@ -2,7 +2,13 @@
 import { channel } from 'node:diagnostics_channel'
 import http from 'node:http'
 import express from 'express'
-import { createEventStream, type EventStream, type TcpSseError } from 'tcp-sse'
+import {
+  createChannel,
+  createEventStream,
+  type EventStream,
+  localHub,
+  type TcpSseError,
+} from 'tcp-sse'
 import { type DashboardHandler, type DashboardOptions, dashboard } from 'tcp-sse/dashboard'
 import { connectClient } from 'tcp-sse/testing'
 import { describe, expect, it, vi } from 'vitest'
@@ -26,6 +32,11 @@ interface Look {
   rows: { id: number; label: string; verdict: string; delivered?: string }[]
   ended?: { id: number; reason: string; verdict: string; label: string }[]
   reasons: Record<string, number>
+  channels?: {
+    channels: Record<string, number>
+    published: Record<string, number>
+    changes: { channel: string; state: string; cause: string }[]
+  }
 }
 
 /** Watches, and returns what has come. */
@@ -175,6 +186,34 @@ describe('the dashboard', () => {
     expect(act).not.toHaveBeenCalled()
     expect((await post('id=1&action=act', own)).status).toBe(200)
     expect(act).toHaveBeenCalledOnce()
+  })
+
+  it('shows channels with a hub: their states, what came of broadcasts, and the last changes', async () => {
+    const samples = await watched(eventsOf(await listening(made({ interval: 250 }))))
+    const last = async (): Promise<Look['channels']> => (await samples()).at(-1)?.channels
+    await waitFor('a sample', async () => (await samples()).length > 0)
+    // A process without such a channel gets nothing to look at.
+    expect(await last()).toBeUndefined()
+    const news = createChannel({ hub: localHub(), name: 'news' })
+    await news.broadcast({ data: 'x' })
+    await waitFor('it is live', async () => (await last())?.channels.live === 1)
+    expect((await last())?.published.taken).toBe(1)
+    expect((await last())?.changes).toEqual([expect.objectContaining({ state: 'live' })])
+    const cause = new Error('connect ECONNREFUSED')
+    for (let n = 0; n < 30; n++) {
+      const message = { name: `c${n}`, state: 'down', previous: 'live', cause }
+      channel('tcp-sse:channel:state').publish(message)
+    }
+    channel('tcp-sse:channel:gap').publish({ name: 'news', after: 'a.7', next: 'a.9' })
+    const changes = await waitFor('the gap', async () => {
+      const seen = (await last())?.changes ?? []
+      return seen.at(-1)?.state === 'gap' ? seen : undefined
+    })
+    // A bounded number: an engine that comes and goes changes every channel's state.
+    expect(changes.length).toBe(20)
+    expect(changes[0]).toMatchObject({ channel: 'c11', cause: 'connect ECONNREFUSED' })
+    expect(changes.at(-1)?.cause).toBe('after a.7, continues after a.9')
+    await news.close()
   })
 
   it("shows real streams, open and ended, and never the dashboard's", async () => {

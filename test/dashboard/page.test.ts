@@ -40,6 +40,18 @@ describeWithChromium('the page of the dashboard', () => {
     const label = page.locator('#live tbody tr td[data-column=label]').first()
     expect(await label.textContent()).toBe(HOSTILE)
     expect(await page.locator('td img, td script').count()).toBe(0)
+    const channels = page.locator('#channels')
+    expect(await channels.isVisible()).toBe(false)
+    const message = { name: HOSTILE, state: 'down', cause: new Error(HOSTILE) }
+    channel('tcp-sse:channel:state').publish(message)
+    await waitFor('channels', () => channels.isVisible())
+    expect(await channels.locator('tbody td').allTextContents()).toEqual([
+      HOSTILE,
+      'down',
+      HOSTILE,
+      expect.stringMatching(/ ago$/),
+    ])
+    expect(await page.locator('td img, td script').count()).toBe(0)
     await clients[0]?.close()
     await waitFor('one row', async () => (await page.locator('#live tbody tr').count()) === 1)
     const ended = page.locator('#ended tbody tr')

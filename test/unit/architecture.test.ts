@@ -22,7 +22,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   adapters: ['stream', 'transport', 'native', 'internal'],
   cli: ['port-guard', 'liveness', 'tcp', 'native', 'internal'],
   testing: ['hub', 'internal'],
-  dashboard: ['adapters', 'stream', 'liveness', 'sse', 'internal'],
+  dashboard: ['adapters', 'observability', 'channel', 'stream', 'liveness', 'sse', 'internal'],
   // What browsers load: nothing of ours, and nothing of Node.
   client: [],
 }

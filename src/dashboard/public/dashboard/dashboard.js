@@ -8,6 +8,7 @@ const SVG = 'http://www.w3.org/2000/svg'
 const byId = (id) => document.getElementById(id)
 const liveBody = document.querySelector('#live tbody')
 const endedBody = document.querySelector('#ended tbody')
+const channelsBody = document.querySelector('#channels tbody')
 
 /** The rows that are shown, by the connection's number. */
 const rows = new Map()
@@ -77,6 +78,7 @@ function draw(sample) {
     fill(row, each)
   }
   for (const id of [...rows.keys()]) if (!seen.has(id)) forget(id)
+  drawChannels(sample)
   drawEnded(sample)
 }
 
@@ -172,6 +174,30 @@ function drawEnded({ ended, reasons, at }) {
     return tr
   })
   endedBody.replaceChildren(...lines)
+}
+
+/** Channels with a hub: how many are in which state, what came of their work, and the last changes. */
+function drawChannels({ channels, at }) {
+  byId('channels').hidden = channels === undefined
+  if (channels === undefined) return
+  const { published, resumed, reads, gaps, changes } = channels
+  setText(byId('channel-states'), counts(channels.channels))
+  const done = [`broadcasts: ${counts(published)}`, `replays: ${counts(resumed)}`]
+  setText(byId('channel-counts'), [...done, `reads: ${reads}`, `gaps: ${gaps}`].join(' | '))
+  const lines = [...changes].reverse().map((each) => {
+    const tr = document.createElement('tr')
+    tr.append(element('td', each.channel, 'label'), element('td', each.state))
+    tr.append(element('td', each.cause, 'error'))
+    tr.append(element('td', `${duration(Math.max(0, at - each.at))} ago`, 'number'))
+    return tr
+  })
+  channelsBody.replaceChildren(...lines)
+}
+
+/** `live 3 · down 1`: those that are not 0. */
+function counts(all) {
+  const some = Object.entries(all).filter(([, count]) => count > 0)
+  return some.map(([name, count]) => `${name} ${count}`).join(' · ') || 'none'
 }
 
 function setVerdict(td, verdict) {
