@@ -14,7 +14,7 @@ namespace tcp_sse {
 
 // Increased whenever the meaning of a function below changes. The TypeScript side rejects any other
 // number.
-constexpr int kAbi = 6;
+constexpr int kAbi = 7;
 
 // The options that can be set or read, by their kernel names. Callers pass the index.
 std::size_t OptionCount();

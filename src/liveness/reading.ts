@@ -9,12 +9,13 @@ const DERIVED = [
   'asked', // Number of questions since then that are known to be unanswered
   'needed', // Number of questions that must go unanswered on this path
   'provedAt', // Time of the sample that first found that many; NaN before
-  'overflowed', // 1 if a queue on the path had overflowed before the last answer, and the losses were not yet repaired
+  'recovering', // 1 if lost segments were being sent again at the last answer, else 0
   'questions', // The path's record: questions during the connection's life; older ones count less
   'unanswered', // Number of these that went unanswered
   'recordedSegments', // The part of `dataSegmentsSent` that is in the record
   'recordedRetransmits', // The part of `totalRetransmits` that is in the record
-  'recordedDuplicates', // The part of `reportedDuplicates` that is in the record
+  'recordedDuplicates', // The part of `reportedDuplicates` that belongs to `recordedRetransmits`
+  'unreported', // Retransmits since the answer before that are in the record and that no report belongs to
 ] as const
 
 const NAMES = [...COLUMNS, ...DERIVED] as const

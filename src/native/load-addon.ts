@@ -71,7 +71,7 @@ export interface Addon {
 const HERE: string | undefined = import.meta.url
 
 /** `kAbi` of native/tcp.h. */
-const ABI = 6
+const ABI = 7
 
 /** The addon, or the reason why it is missing, in one sentence. */
 export type Loaded =

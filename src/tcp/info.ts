@@ -74,8 +74,8 @@ export interface TcpSnapshot {
   /** Segments retransmitted during the life of the connection. */
   readonly totalRetransmits?: number | undefined
   /**
-   * Segments that the peer reported as received before, during the life of the connection (DSACK, RFC 2883). These
-   * retransmits were not necessary. Linux >= 4.19.
+   * Segments that the peer reported as received before, during the life of the connection (DSACK, RFC 2883). Linux >=
+   * 4.19.
    */
   readonly reportedDuplicates?: number | undefined
   /** Bytes that the peer's kernel has acknowledged during the life of the connection. Linux >= 4.1. */

@@ -49,6 +49,11 @@ describe.runIf(addon !== undefined)('the record of TCP_INFO', () => {
     expect(addon?.diagFields.slice(0, COLUMNS.length)).toEqual(COLUMNS)
   })
 
+  it('has a number of its own for this set of columns, so that a stale build is refused', () => {
+    // A new column: raise kAbi in native/tcp.h and ABI in src/native/load-addon.ts, then the numbers here.
+    expect([addon?.abi, COLUMNS.length]).toEqual([7, 26])
+  })
+
   it('is written to the row that was named, and nothing around it', async () => {
     const sockets = [await accepted(), await accepted()]
     const table = new Table(COLUMNS.length, 4)

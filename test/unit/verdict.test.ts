@@ -178,41 +178,60 @@ describe('a path that needs more', () => {
     expect(judged(all)).toBe('congested')
   })
 
-  it('is asked five times after its queue has overflowed, which may drop what is sent again, too', () => {
-    const queueing = { rtt: 900, minRtt: 40, lost: 3 }
-    const all = observed([
-      { ...queueing, unackedSegments: 5 },
-      ...unanswered(9, (second) => ({ ...retransmitted(second), ...queueing })).slice(1),
-    ])
-    const provedAt = all.map((reading) => numberOf(reading, 'provedAt'))
-    expect(provedAt.findIndex((at) => !Number.isNaN(at))).toBe(4)
-    // Without losses before, the kernel counts all that is in flight as lost after its first timeout.
-    const others = observed([
-      { ...queueing, lost: 0, unackedSegments: 5 },
-      ...unanswered(9, (second) => ({ ...retransmitted(second), ...queueing })).slice(1),
-    ])
-    const sooner = others.map((reading) => numberOf(reading, 'provedAt'))
-    expect(sooner.findIndex((at) => !Number.isNaN(at))).toBe(2)
+  it('is asked five times if it falls silent during a recovery: a full queue may drop what is sent again, too', () => {
+    const provedAt = (last: Numbers, then: (second: number) => Numbers): number => {
+      const all = observed([last, ...unanswered(9, then).slice(1)])
+      return all.findIndex((reading) => !Number.isNaN(numberOf(reading, 'provedAt')))
+    }
+    const losing = (second: number): Numbers => ({ ...retransmitted(second), lost: 2 })
+    expect(provedAt({ unackedSegments: 5, lost: 3 }, losing)).toBe(4)
+    // Otherwise the first timeout counts all that is in flight as lost.
+    expect(provedAt({ unackedSegments: 5 }, losing)).toBe(2)
+    // The last answer is seen after that timeout: what was known before it counts.
+    const late = { unackedSegments: 5, lost: 5, retransmits: 1, rto: 400, lastAckReceived: 500 }
+    const neededAfter = (before: Numbers): number =>
+      numberOf(observed([before, late]).at(-1) as number, 'needed')
+    expect(neededAfter({ unackedSegments: 5, lastAckReceived: 900 })).toBe(3)
+    expect(neededAfter({ unackedSegments: 5, lost: 3, lastAckReceived: 900 })).toBe(5)
   })
 
-  it('counts half of a retransmit that the peer reports as received before', () => {
-    // As on a short path and a busy machine: the kernel's loss probe is sent, and then the answer comes.
-    const sentAgain = (reportedDuplicates: (resent: number) => number): number => {
-      const samples = Array.from({ length: 10 }, (_, index) => ({
+  describe('a retransmit that the peer reports as received before', () => {
+    /** What counts as unanswered after retransmits and reports, sample by sample: ten segments each. */
+    const counted = (samples: readonly (readonly [resent: number, reported: number])[]): number => {
+      const readings = samples.map(([totalRetransmits, reportedDuplicates], index) => ({
         dataSegmentsSent: 100 + index * 10,
-        totalRetransmits: index,
-        reportedDuplicates: reportedDuplicates(index),
-        unackedSegments: 1,
+        ...{ totalRetransmits, reportedDuplicates, unackedSegments: 1 },
       }))
-      return numberOf(observed(samples).at(-1) as number, 'unanswered')
+      return numberOf(observed(readings).at(-1) as number, 'unanswered')
     }
-    // Linux before 4.19 does not tell.
-    const all = sentAgain(() => Number.NaN)
-    expect(all).toBeGreaterThan(7)
-    expect(sentAgain(() => 0)).toBe(all)
-    expect(sentAgain((resent) => resent)).toBeCloseTo(all / 2, 0)
-    // A path may deliver a segment twice that was sent once.
-    expect(sentAgain((resent) => resent * 5)).toBe(0)
+    const ten = Array.from({ length: 11 }, (_, index) => index)
+    const none = counted(ten.map((n) => [n, 0]))
+
+    it('counts half', () => {
+      expect(none).toBeGreaterThan(8)
+      expect(counted(ten.map((n) => [n, n]))).toBeCloseTo(none / 2, 5)
+      // Every other one is reported.
+      const some = counted(ten.map((n) => [2 * n, n])) / none
+      expect(some).toBeGreaterThan(1.4)
+      expect(some).toBeLessThan(1.6)
+      // Linux before 4.19 does not tell.
+      expect(counted(ten.map((n) => [n, Number.NaN]))).toBe(none)
+    })
+
+    it('counts half if the report comes one answer later', () => {
+      const late = counted(ten.map((n) => [n, Math.max(0, n - 1)]))
+      expect(late).toBeCloseTo(none / 2, 5)
+    })
+
+    it('counts half, and no less, on a path that delivers segments twice', () => {
+      expect(counted(ten.map((n) => [n, 5 * n]))).toBeCloseTo(none / 2, 5)
+    })
+
+    it('takes nothing off losses of long ago', () => {
+      const [losses, then] = [ten.map((n) => [n, 0] as const), [10, 0] as const]
+      const before = counted([...losses, then, then, then])
+      expect(counted([...losses, then, then, [10, 8]])).toBe(before)
+    })
   })
 
   it('is asked more often where keepalive probes went unanswered before', () => {
