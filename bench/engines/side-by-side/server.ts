@@ -1,16 +1,17 @@
-// One of two server processes of a contestant.
+// One of two server processes with one library.
 import { answer } from '../../../src/testing/index.js'
-import { contestants, type Name, type Service } from './contestants.js'
+import { libraries, type Name, type Service } from './libraries.js'
 
 let service: Service
 let before = process.cpuUsage()
-let refused = 0
+/** Messages of which the library has said that they were not, or may not have been, taken. */
+const reported = new Set<number>()
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 answer({
   async start(name: Name, url: string, port: number) {
-    service = await contestants[name](url, port)
+    service = await libraries[name](url, port)
   },
   size: () => service.size(),
   /**
@@ -25,14 +26,11 @@ answer({
     for (let n = first; n < first + count; n++) {
       await pause(Math.max(0, began + (times.length * 1_000) / perSecond - performance.now()))
       times.push(performance.timeOrigin + performance.now())
-      service.publish({ n, text })?.catch(() => {
-        refused += 1
-      })
+      service.publish({ n, text })?.catch(() => reported.add(n))
     }
     return times
   },
-  /** Messages of which the library has said that they may not have been taken. */
-  refused: () => refused,
+  reported: () => [...reported],
   resetCpu: () => {
     before = process.cpuUsage()
   },

@@ -2,7 +2,7 @@
 // shows it.
 import { createServer, type Server as HttpServer, type RequestListener } from 'node:http'
 import { createAdapter } from '@socket.io/redis-streams-adapter'
-import { createSession, createChannel as createTheirChannel } from 'better-sse'
+import { createChannel as createBetterSseChannel, createSession } from 'better-sse'
 import { createClient } from 'redis'
 import { Server } from 'socket.io'
 import { createChannel, createEventStream } from '../../../dist/index.js'
@@ -14,7 +14,7 @@ export interface Message {
   readonly text: string
 }
 
-/** One process of a contestant. */
+/** One process's part. */
 export interface Service {
   /** Clients that get what is published. */
   size(): number
@@ -26,7 +26,7 @@ export const NAMES = ['tcp-sse', 'socket.io', 'better-sse'] as const
 export type Name = (typeof NAMES)[number]
 
 /** Starts one process's part, which listens on the port. */
-export const contestants: Record<Name, (url: string, port: number) => Promise<Service>> = {
+export const libraries: Record<Name, (url: string, port: number) => Promise<Service>> = {
   async 'tcp-sse'(url, port) {
     const hub = redisHub(createClient({ url }))
     const news = createChannel({ hub, name: 'news', history: { maxEvents: 10_000 } })
@@ -56,7 +56,7 @@ export const contestants: Record<Name, (url: string, port: number) => Promise<Se
   async 'better-sse'(url, port) {
     const publisher = await connected(url)
     const subscriber = await connected(url)
-    const channel = createTheirChannel()
+    const channel = createBetterSseChannel()
     await subscriber.subscribe('news', (text) => channel.broadcast(JSON.parse(text), 'tick'))
     await listen(port, async (req, res) => channel.register(await createSession(req, res)))
     return {
