@@ -4,8 +4,8 @@ import { addon, fdOf } from '../native/binding.js'
 
 /**
  * The columns in the order in which native/tcp_linux.cc writes them. Times are in milliseconds. NaN stands for a value
- * that this kernel or this kind of socket does not report. A new column needs a
- * line there, one here, and a new ABI number.
+ * that this kernel or this kind of socket does not report. A new column needs a line there, one here, and a new ABI
+ * number.
  */
 export const COLUMNS = [
   'errno', // 0, or the errno of TCP_INFO
