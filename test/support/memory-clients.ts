@@ -26,14 +26,11 @@ export function withClients(count: number, options?: ChannelOptions): [Channel, 
   return [channel, clients]
 }
 
-/**
- * Each write to the client takes longer than a turn's budget of 1 ms: a broadcast pauses behind it, however fast the
- * machine is.
- */
-export function slowDown({ transport }: Client): void {
+/** Each write to the client takes longer than a turn's budget: a broadcast pauses behind it, however fast the machine is. */
+export function slowDown({ transport }: Client, milliseconds = 2): void {
   const write = transport.write.bind(transport)
   transport.write = (bytes) => {
-    const until = performance.now() + 2
+    const until = performance.now() + milliseconds
     while (performance.now() < until);
     return write(bytes)
   }
