@@ -1,18 +1,21 @@
-// What channels with a hub do: the counters of the process, and how the state of channels has changed lately.
+// Channels with a hub: the counters of the process, and the last troubles.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ChannelGap, ChannelStateMessage } from '../channel/hub-options.js'
 import { wallClockNow } from '../internal/scheduling.js'
 import { type HubMetrics, hubMetrics } from '../observability/metrics.js'
 import { shortened } from './text.js'
 
-/** How many changes are remembered. */
+/** How many troubles are remembered. */
 const KEPT = 20
 
-/** A new state of a channel, or a gap that it has found. */
-export interface ChannelChange {
+/** A channel that went down, or a gap that it has found. */
+export interface ChannelTrouble {
+  /** The channel to which it happened last. */
   readonly channel: string
-  readonly state: ChannelStateMessage['state'] | 'gap'
-  /** Why the channel is down, or which ids the gap is between. */
+  /** To how many it happened in a row, from the same cause. An engine that is away affects all channels. */
+  readonly count: number
+  readonly what: 'down' | 'gap'
+  /** Why the channel is down, or between which ids the gap is. */
   readonly cause: string
   /** Milliseconds, as of `Date.now()`. */
   readonly at: number
@@ -20,34 +23,34 @@ export interface ChannelChange {
 
 /** What the page gets about channels with a hub. */
 export interface ChannelsSample extends HubMetrics {
-  /** The last changes, oldest first. */
-  readonly changes: readonly ChannelChange[]
+  /** The last troubles, oldest first. */
+  readonly troubles: readonly ChannelTrouble[]
 }
 
 export class Channels {
-  readonly #changes: ChannelChange[] = []
+  readonly #troubles: ChannelTrouble[] = []
 
   constructor() {
     subscribe('tcp-sse:channel:state', this.#onState)
     subscribe('tcp-sse:channel:gap', this.#onGap)
   }
 
-  /** `undefined` if the process has had no channel with a hub. */
+  /** `undefined` while no channel with a hub is open and no trouble is remembered. */
   sample(): ChannelsSample | undefined {
     const counted = hubMetrics()
     const open = Object.values(counted.channels).some((count) => count > 0)
-    return open || this.#changes.length > 0 ? { ...counted, changes: this.#changes } : undefined
+    return open || this.#troubles.length > 0 ? { ...counted, troubles: this.#troubles } : undefined
   }
 
   close(): void {
     unsubscribe('tcp-sse:channel:state', this.#onState)
     unsubscribe('tcp-sse:channel:gap', this.#onGap)
-    this.#changes.length = 0
+    this.#troubles.length = 0
   }
 
   readonly #onState = (message: unknown): void => {
     const { name, state, cause } = message as ChannelStateMessage
-    this.#note(name, state, cause?.message ?? '')
+    if (state === 'down') this.#note(name, state, cause?.message ?? '')
   }
 
   readonly #onGap = (message: unknown): void => {
@@ -55,9 +58,13 @@ export class Channels {
     this.#note(name, 'gap', `after ${after}, continues after ${next}`)
   }
 
-  #note(channel: string, state: ChannelChange['state'], cause: string): void {
-    const change = { channel: shortened(channel), state, cause: shortened(cause) }
-    this.#changes.push({ ...change, at: wallClockNow() })
-    if (this.#changes.length > KEPT) this.#changes.shift()
+  #note(name: string, what: ChannelTrouble['what'], text: string): void {
+    const last = this.#troubles.at(-1)
+    const cause = shortened(text)
+    const isSame = last?.what === what && last.cause === cause
+    if (isSame) this.#troubles.pop()
+    const count = isSame ? last.count + 1 : 1
+    this.#troubles.push({ channel: shortened(name), count, what, cause, at: wallClockNow() })
+    if (this.#troubles.length > KEPT) this.#troubles.shift()
   }
 }

@@ -41,11 +41,7 @@ export function observe(
       : before(column.asked) + questionsBetween(table, previous, current, plan)
   }
   table.set(current, column.asked, asked)
-  table.set(
-    current,
-    column.recovering,
-    answered ? recovering(table, previous, current) : before(column.recovering),
-  )
+  table.set(current, column.recovering, recovering(table, previous, current, answered))
   // A silence is judged by the path before it, so the path's record grows only with answers.
   const needed = questionsFor(table, current, plan)
   table.set(current, column.needed, needed)
@@ -56,13 +52,20 @@ export function observe(
 
 /**
  * 1 if the kernel was sending lost segments again at the last answer, else 0. After a timeout, all that is in flight
- * counts as lost, so what was known before the timeout counts.
+ * counts as lost, so the value before the timeout is kept.
  */
-function recovering(table: Table, previous: number | undefined, current: number): number {
-  if (table.get(current, column.retransmits) > 0) {
-    return previous === undefined ? 0 : table.get(previous, column.recovering)
-  }
-  return table.get(current, column.lost) > 0 ? 1 : 0
+function recovering(
+  table: Table,
+  previous: number | undefined,
+  current: number,
+  answered: boolean,
+): number {
+  const isLosing = table.get(current, column.lost) > 0
+  const hasTimedOut = table.get(current, column.retransmits) > 0
+  if (answered && !hasTimedOut) return isLosing ? 1 : 0
+  return previous !== undefined && (isLosing || hasTimedOut)
+    ? table.get(previous, column.recovering)
+    : 0
 }
 
 /**
@@ -97,7 +100,8 @@ function questionsFor(table: Table, reading: number, plan: MonitorPlan): number 
 
 /**
  * The least number of questions if the peer falls silent while the kernel sends lost segments again. A queue may have
- * dropped them. If others keep it full, it drops the next ones, too. The kernel then sends no loss probe, only timeouts.
+ * dropped them. If others keep it full, it drops the next ones, too. The kernel then sends no loss probe.
+ * It retransmits only at timeouts.
  */
 const RECOVERY_QUESTIONS = 5
 

@@ -3,7 +3,7 @@ import type { Table } from '../tcp/record.js'
 import { answerWithin, isQueueing, longestPause } from './path.js'
 import type { MonitorPlan } from './plan.js'
 import { answerableProbes } from './questions.js'
-import { column, isIdle, isWindowShut } from './reading.js'
+import { column, isWindowShut } from './reading.js'
 
 /** This many consecutive unanswered questions are an outage. They say nothing about the path before and after it. */
 const OUTAGE = 4
@@ -42,25 +42,22 @@ export function recordPath(
   }
   const sent = recorded(column.recordedSegments, column.dataSegmentsSent)
   const resent = recorded(column.recordedRetransmits, column.totalRetransmits)
-  // A report belongs to a retransmit that is in the record, and may come one answer after it.
-  const reports = Math.min(told(column.reportedDuplicates) || 0, resent)
-  const reported = answered
-    ? Math.max(before(column.recordedDuplicates), reports)
-    : before(column.recordedDuplicates)
-  let unreported = answered ? 0 : before(column.unreported)
+  const reported = told(column.reportedDuplicates) || 0
+  const reports = answered ? Math.max(0, reported - before(column.recordedDuplicates)) : 0
   let questions = before(column.questions)
   let unanswered = before(column.unanswered)
+  const segments = sent - before(column.recordedSegments)
+  const isLater = !answered || segments === 0
+  table.set(current, column.unreported, isLater ? before(column.unreported) : 0)
+  table.set(current, column.unmatched, isLater ? before(column.unmatched) + reports : 0)
   if (previous !== undefined && answered && !(before(column.asked) > OUTAGE)) {
-    const segments = sent - before(column.recordedSegments)
     if (segments > 0 && tellsOfPath(table, previous, current)) {
       const weight = Math.min(segments, WEIGHT)
       const retransmits = resent - before(column.recordedRetransmits)
-      const candidates = retransmits + before(column.unreported)
-      const duplicates = Math.min(reported - before(column.recordedDuplicates), candidates)
-      unreported = Math.min(retransmits, candidates - duplicates)
-      const lost = retransmits - DUPLICATE * duplicates
+      const lost = weight * Math.min(1, retransmits / segments)
+      const duplicates = matchReports(table, previous, current, lost, reports)
       questions += weight
-      unanswered = Math.max(0, unanswered + weight * Math.min(1, lost / segments))
+      unanswered = Math.max(0, unanswered + lost - DUPLICATE * duplicates)
     }
     if (before(column.unackedSegments) === 0) {
       const lost = overdueProbes(table, previous, plan)
@@ -71,10 +68,32 @@ export function recordPath(
   const fade = questions > REMEMBERED ? 2 : 1
   table.set(current, column.recordedSegments, sent)
   table.set(current, column.recordedRetransmits, resent)
-  table.set(current, column.recordedDuplicates, reported)
-  table.set(current, column.unreported, unreported)
+  table.set(
+    current,
+    column.recordedDuplicates,
+    answered ? reported : before(column.recordedDuplicates),
+  )
+  table.set(current, column.unreported, table.get(current, column.unreported) / fade)
   table.set(current, column.questions, questions / fade)
   table.set(current, column.unanswered, unanswered / fade)
+}
+
+/**
+ * Matches reports of duplicates with losses, and returns how many match. A report may come one answer after the loss is
+ * recorded, or one before. Older losses are not matched.
+ */
+function matchReports(
+  table: Table,
+  previous: number,
+  current: number,
+  lost: number,
+  reports: number,
+): number {
+  const candidates = lost + table.get(previous, column.unreported)
+  const duplicates = Math.min(reports + table.get(previous, column.unmatched), candidates)
+  table.set(current, column.unreported, Math.min(lost, candidates - duplicates))
+  table.set(current, column.unmatched, Math.max(0, reports - duplicates))
+  return duplicates
 }
 
 /**
@@ -107,5 +126,5 @@ function overdueProbes(table: Table, reading: number, plan: MonitorPlan): number
   const firstAfter = waits ? byWindow : byKeepAlive
   const quiet = table.get(reading, column.at) - table.get(reading, column.answeredAt)
   if (!(quiet > firstAfter + answerWithin(table, reading))) return 0
-  return isIdle(table, reading) ? answerableProbes(table, reading, plan) : probes
+  return answerableProbes(table, reading, plan)
 }

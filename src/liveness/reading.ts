@@ -14,8 +14,9 @@ const DERIVED = [
   'unanswered', // Number of these that went unanswered
   'recordedSegments', // The part of `dataSegmentsSent` that is in the record
   'recordedRetransmits', // The part of `totalRetransmits` that is in the record
-  'recordedDuplicates', // The part of `reportedDuplicates` that belongs to `recordedRetransmits`
-  'unreported', // Retransmits since the answer before that are in the record and that no report belongs to
+  'recordedDuplicates', // `reportedDuplicates` at the last answer
+  'unreported', // Losses recorded at the last answer that no report has matched yet
+  'unmatched', // Reports at the last answer that have matched no loss yet
 ] as const
 
 const NAMES = [...COLUMNS, ...DERIVED] as const

@@ -195,6 +195,26 @@ describe('a path that needs more', () => {
     expect(neededAfter({ unackedSegments: 5, lost: 3, lastAckReceived: 900 })).toBe(5)
   })
 
+  it('is not asked by new data during a recovery: it goes into the same full queue', () => {
+    const sending = (lost: number): Numbers[] => [
+      { unackedSegments: 5, lost },
+      ...unanswered(9, (second) => ({
+        ...{ unackedSegments: 5 + second, dataSegmentsSent: 100 + second, lost },
+      })).slice(1),
+    ]
+    expect(numberOf(observed(sending(0)).at(-1) as number, 'asked')).toBeGreaterThan(5)
+    expect(numberOf(observed(sending(3)).at(-1) as number, 'asked')).toBeLessThanOrEqual(1)
+  })
+
+  it('needs no more once a recovery is over, if its end is not seen as a new answer', () => {
+    const during = { unackedSegments: 1, lost: 1, lastAckReceived: 5 }
+    const [, , end] = observed(
+      [during, { lastAckReceived: 995 }, { lastAckReceived: 1_995 }],
+      1_000,
+    )
+    expect(numberOf(end as number, 'recovering')).toBe(0)
+  })
+
   describe('a retransmit that the peer reports as received before', () => {
     /** What counts as unanswered after retransmits and reports, sample by sample: ten segments each. */
     const counted = (samples: readonly (readonly [resent: number, reported: number])[]): number => {
@@ -225,6 +245,25 @@ describe('a path that needs more', () => {
 
     it('counts half, and no less, on a path that delivers segments twice', () => {
       expect(counted(ten.map((n) => [n, 5 * n]))).toBeCloseTo(none / 2, 5)
+    })
+
+    it('takes nothing off losses that come after it', () => {
+      const early = ten.map((n) => [0, 5 * n] as const)
+      const losses = (reports: number) => ten.map((n) => [n, reports] as const)
+      expect(counted([...early, ...losses(50)])).toBeGreaterThanOrEqual(none - 1)
+    })
+
+    it('takes off no more than half of what its retransmit counts, in a burst that counts less', () => {
+      const at = (segments: number, totalRetransmits: number, reportedDuplicates: number) => {
+        const dataSegmentsSent = 100 + segments
+        return { dataSegmentsSent, totalRetransmits, reportedDuplicates, unackedSegments: 0 }
+      }
+      const losses = ten.map((n) => at(10 * n, n, 0))
+      // Of 1 700 segments, 17 are sent twice. The reports come with the next one.
+      const burst = [at(1_800, 27, 0), at(1_801, 27, 17)]
+      const of = (samples: readonly Numbers[]): number =>
+        numberOf(observed(samples).at(-1) as number, 'unanswered')
+      expect(of([...losses, ...burst])).toBeGreaterThan(of(losses))
     })
 
     it('takes nothing off losses of long ago', () => {

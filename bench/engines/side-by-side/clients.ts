@@ -82,6 +82,7 @@ function nextFrame(data: string): { text: string; end: number } | undefined {
   const short = data.charCodeAt(1) & 0x7f
   const head = short === 126 ? 4 : 2
   if (data.length < head) return undefined
+  if (short === 127) throw new Error('a frame of 64 KB or more')
   const length = short === 126 ? (data.charCodeAt(2) << 8) | data.charCodeAt(3) : short
   const end = head + length
   return data.length < end ? undefined : { text: data.slice(head, end), end }

@@ -176,18 +176,20 @@ function drawEnded({ ended, reasons, at }) {
   endedBody.replaceChildren(...lines)
 }
 
-/** Channels with a hub: how many are in which state, what came of their work, and the last changes. */
+/** Channels with a hub: their states, the outcomes of broadcasts and replays, and the last troubles. */
 function drawChannels({ channels, at }) {
   byId('channels').hidden = channels === undefined
   if (channels === undefined) return
-  const { published, resumed, reads, gaps, changes } = channels
+  const { published, resumed, reads, gaps, troubles } = channels
   setText(byId('channel-states'), counts(channels.channels))
   const done = [`broadcasts: ${counts(published)}`, `replays: ${counts(resumed)}`]
   setText(byId('channel-counts'), [...done, `reads: ${reads}`, `gaps: ${gaps}`].join(' | '))
-  const lines = [...changes].reverse().map((each) => {
+  const lines = [...troubles].reverse().map((each) => {
     const tr = document.createElement('tr')
-    tr.append(element('td', each.channel, 'label'), element('td', each.state))
+    const others = each.count > 1 ? ` and ${each.count - 1} more` : ''
+    tr.append(element('td', each.channel + others, 'label'), element('td', each.what))
     tr.append(element('td', each.cause, 'error'))
+    tr.children[2].title = each.cause
     tr.append(element('td', `${duration(Math.max(0, at - each.at))} ago`, 'number'))
     return tr
   })
