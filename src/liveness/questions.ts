@@ -52,10 +52,8 @@ export function questionsBetween(
   const timeouts = more(column.retransmits)
   const wasIdle = isIdle(table, previous)
   const first = wasIdle && table.get(current, column.unackedSegments) > 0 ? 1 : 0
-  // Data that is sent again is in both counts. During a recovery, new data goes into the queue that has dropped the last,
-  // and does not postpone the timeout.
-  const isRecovering = table.get(previous, column.recovering) === 1
-  const sent = more(column.dataSegmentsSent) > 0 && !isRecovering ? 1 : 0
+  // Data that is sent again is in both counts.
+  const sent = more(column.dataSegmentsSent) > 0 ? 1 : 0
   const answerable = answerableProbes(table, current, plan) - table.get(previous, column.asked)
   const probes = wasIdle
     ? Math.min(more(column.probes), Math.max(0, answerable))

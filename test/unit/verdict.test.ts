@@ -195,17 +195,6 @@ describe('a path that needs more', () => {
     expect(neededAfter({ unackedSegments: 5, lost: 3, lastAckReceived: 900 })).toBe(5)
   })
 
-  it('is not asked by new data during a recovery: it goes into the same full queue', () => {
-    const sending = (lost: number): Numbers[] => [
-      { unackedSegments: 5, lost },
-      ...unanswered(9, (second) => ({
-        ...{ unackedSegments: 5 + second, dataSegmentsSent: 100 + second, lost },
-      })).slice(1),
-    ]
-    expect(numberOf(observed(sending(0)).at(-1) as number, 'asked')).toBeGreaterThan(5)
-    expect(numberOf(observed(sending(3)).at(-1) as number, 'asked')).toBeLessThanOrEqual(1)
-  })
-
   it('needs no more once a recovery is over, if its end is not seen as a new answer', () => {
     const during = { unackedSegments: 1, lost: 1, lastAckReceived: 5 }
     const [, , end] = observed(
