@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { bareEnvironment, packInto, readManifest, root, run, say } from './lib.mjs'
 
 // The addons, a dozen entries in two module formats with their types, and the pages of docs/ (the reference is 25 KB of it).
-const LIMIT = 600_000
+const LIMIT = 610_000
 /** Entries that are about another package, and say so where it is not installed. */
 const NEEDING = { 'tcp-sse/prometheus': 'prom-client' }
 const listPath = join(root, 'scripts', 'pack-files.txt')
