@@ -100,8 +100,8 @@ function questionsFor(table: Table, reading: number, plan: MonitorPlan): number 
 
 /**
  * The least number of questions if the peer falls silent while the kernel sends lost segments again. A queue may have
- * dropped them. If others keep it full, it drops the next ones, too. The kernel then sends no loss probe.
- * It retransmits only at timeouts.
+ * dropped them. If others keep it full, it drops the next ones, too. The kernel then sends no loss probe. It
+ * retransmits only at timeouts.
  */
 const RECOVERY_QUESTIONS = 5
 

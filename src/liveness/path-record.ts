@@ -14,9 +14,9 @@ const WEIGHT = 64
 
 /**
  * The part of a retransmit that does not count if the peer reports that it had the segment already (DSACK, RFC 2883).
- * Then the answer was lost, or it was late: with several segments in flight on a short path, the kernel's loss
- * probe waits for a few milliseconds only.
- * All other losses count twice, because answers get lost too (`questionsNeeded`); these are such answers.
+ * Then the answer was lost, or it was late: with several segments in flight on a short path, the kernel's loss probe
+ * waits for a few milliseconds only. All other losses count twice, because answers get lost too (`questionsNeeded`).
+ * These are such answers.
  */
 const DUPLICATE = 0.5
 

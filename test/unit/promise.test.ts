@@ -165,7 +165,7 @@ describe('the promise of a guard of ports that arms', () => {
 
 describe('the promise of a guard of ports that does not arm', () => {
   const { plainPlan } = portGuardSettings({ port: 80, detectWithin: 10_000 })
-  /** The plan's keepalive, as if it had asked: see `readRow`. */
+  /** The quiet time after which the plan would probe a peer, ms. */
   const asking = (plan: MonitorPlan): number => plan.heartbeat || 0
 
   /** The guard reads what the monitor's own sample would, and hides a silence before a write. */

@@ -2,6 +2,7 @@
 // for both protocols, so that their own work does not decide.
 import net from 'node:net'
 import { answer } from '../../../src/testing/index.js'
+import { delay } from '../../../test/support/delay.js'
 
 /** A message: which clients have it, and when the last of them got it, ms since the epoch. */
 interface Arrival {
@@ -99,7 +100,7 @@ answer({
     const connect = kind === 'sse' ? openStream : openSocketIo
     for (let n = 0; n < count; n++) {
       connect(n, ports[n % ports.length] as number)
-      if (n % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+      if (n % 50 === 0) await delay(20)
     }
   },
   connected: () => connected,

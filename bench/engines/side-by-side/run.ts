@@ -4,8 +4,8 @@
 // what is lost while Redis is killed and started again.
 import { parseArgs } from 'node:util'
 import { startProcess } from '../../../src/testing/index.js'
+import { delay } from '../../../test/support/delay.js'
 import { type EngineServer, startRedis } from '../../../test/support/engine-servers.js'
-import { freePort } from '../../../test/support/ports.js'
 import { waitFor } from '../../../test/support/wait-for.js'
 import { commandLine, describeMachine, machine } from '../../report/machine.js'
 import { markdownTable } from '../../report/table.js'
@@ -30,8 +30,6 @@ const AWAY = 1_000
 /** Longer than a publisher waits for an answer. */
 const SETTLED = 7_000
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
 type Arrivals = [n: number, { count: number; repeated: number; lastAt: number }][]
 
 interface Outcome {
@@ -54,9 +52,10 @@ async function trial(name: Name): Promise<Outcome> {
   )
   const clients = startProcess(new URL('./clients.ts', import.meta.url))
   try {
-    const ports = await Promise.all(servers.map(() => freePort()))
     const url = `redis://127.0.0.1:${redis.port}`
-    await Promise.all(servers.map((server, n) => server.call('start', name, url, ports[n])))
+    const ports = await Promise.all(
+      servers.map((server) => server.call<number>('start', name, url)),
+    )
     await clients.call('open', name === 'socket.io' ? name : 'sse', ports, clientCount)
     await waitFor('all clients', async () => {
       const sizes = await Promise.all(servers.map((server) => server.call<number>('size')))
@@ -70,12 +69,12 @@ async function trial(name: Name): Promise<Outcome> {
     await Promise.all(servers.map((server) => server.call('resetCpu')))
     const first = WARM_UP + 1
     const published = await publish(first, MEASURED)
-    await pause(500)
+    await delay(500)
     const used = await Promise.all(servers.map((server) => server.call<number>('cpu')))
     const disturbed = first + MEASURED
     await Promise.all([
-      pause(RESTART_AFTER).then(() => bounce(redis)),
-      publish(disturbed, DISTURBED).then(() => pause(SETTLED)),
+      delay(RESTART_AFTER).then(() => bounce(redis)),
+      publish(disturbed, DISTURBED).then(() => delay(SETTLED)),
     ])
     const reported = new Set(await publisher.call<number[]>('reported'))
     const arrivals = new Map(await clients.call<Arrivals>('arrivals'))
@@ -106,7 +105,7 @@ async function trial(name: Name): Promise<Outcome> {
 /** Kills Redis, and starts it again with the data that it had written. */
 async function bounce(redis: EngineServer): Promise<void> {
   await redis.kill()
-  await pause(AWAY)
+  await delay(AWAY)
   await redis.start()
 }
 

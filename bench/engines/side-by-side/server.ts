@@ -1,5 +1,6 @@
 // One of two server processes with one library.
 import { answer } from '../../../src/testing/index.js'
+import { delay } from '../../../test/support/delay.js'
 import { libraries, type Name, type Service } from './libraries.js'
 
 let service: Service
@@ -7,11 +8,11 @@ let before = process.cpuUsage()
 /** Messages of which the library has said that they were not, or may not have been, taken. */
 const reported = new Set<number>()
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
 answer({
-  async start(name: Name, url: string, port: number) {
-    service = await libraries[name](url, port)
+  /** @returns the port to which its clients connect */
+  async start(name: Name, url: string): Promise<number> {
+    service = await libraries[name](url)
+    return service.port
   },
   size: () => service.size(),
   /**
@@ -24,7 +25,7 @@ answer({
     const times: number[] = []
     const began = performance.now()
     for (let n = first; n < first + count; n++) {
-      await pause(Math.max(0, began + (times.length * 1_000) / perSecond - performance.now()))
+      await delay(Math.max(0, began + (times.length * 1_000) / perSecond - performance.now()))
       times.push(performance.timeOrigin + performance.now())
       service.publish({ n, text })?.catch(() => reported.add(n))
     }

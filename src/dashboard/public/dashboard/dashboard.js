@@ -155,7 +155,7 @@ function forget(id) {
 
 function drawEnded({ ended, reasons, at }) {
   const list = Object.entries(reasons).sort((a, b) => b[1] - a[1])
-  byId('reasons').textContent = list.map(([reason, count]) => `${reason} ${count}`).join(' · ')
+  byId('reasons').textContent = joined(list)
   const lines = [...ended].reverse().map((each) => {
     const tr = document.createElement('tr')
     tr.dataset.id = String(each.id)
@@ -166,7 +166,7 @@ function drawEnded({ ended, reasons, at }) {
       ['reason', each.reason],
       ['number', each.delivered ?? '–'],
       ['number', duration(each.openedFor)],
-      ['number', `${duration(Math.max(0, at - each.at))} ago`],
+      ['number', ago(at, each)],
       ['error', each.message],
     ]
     for (const [name, text] of texts) tr.append(element('td', text, name))
@@ -190,16 +190,21 @@ function drawChannels({ channels, at }) {
     tr.append(element('td', each.channel + others, 'label'), element('td', each.what))
     tr.append(element('td', each.cause, 'error'))
     tr.children[2].title = each.cause
-    tr.append(element('td', `${duration(Math.max(0, at - each.at))} ago`, 'number'))
+    tr.append(element('td', ago(at, each), 'number'))
     return tr
   })
   channelsBody.replaceChildren(...lines)
 }
 
-/** `live 3 · down 1`: those that are not 0. */
+/** The counts that are not 0. */
 function counts(all) {
   const some = Object.entries(all).filter(([, count]) => count > 0)
-  return some.map(([name, count]) => `${name} ${count}`).join(' · ') || 'none'
+  return joined(some) || 'none'
+}
+
+/** `live 3 · down 1`, from pairs. */
+function joined(pairs) {
+  return pairs.map(([name, count]) => `${name} ${count}`).join(' · ')
 }
 
 function setVerdict(td, verdict) {
@@ -269,6 +274,11 @@ function bytes(count) {
   return count < 1_000_000
     ? `${(count / 1_000).toFixed(1)} KB`
     : `${(count / 1_000_000).toFixed(2)} MB`
+}
+
+/** How long ago something was at the time of a sample. The clock may have been set back. */
+function ago(now, { at }) {
+  return `${duration(Math.max(0, now - at))} ago`
 }
 
 function duration(ms) {
