@@ -92,7 +92,7 @@ function questionsFor(table: Table, reading: number, plan: MonitorPlan): number 
   if (isIdle(table, reading)) return idleQuestions(table, reading, plan)
   const questions = table.get(reading, column.questions)
   const unanswered = table.get(reading, column.unanswered)
-  const least = table.get(reading, column.recovering) === 1 ? RECOVERY_QUESTIONS : 0
+  const least = table.get(reading, column.recovering) === 1 ? recoveryQuestions(plan) : 0
   const needed = Math.max(least, questionsNeeded(questions, unanswered))
   const lossy = isLossy(questions, unanswered, table.get(reading, column.rtt))
   return lossy ? Math.max(needed, questionsInDoubt(questions, unanswered)) : needed
@@ -101,9 +101,12 @@ function questionsFor(table: Table, reading: number, plan: MonitorPlan): number 
 /**
  * The least number of questions if the peer falls silent while the kernel sends lost segments again. A queue may have
  * dropped them. If others keep it full, it drops the next ones, too. The kernel then sends no loss probe. It
- * retransmits only at timeouts.
+ * retransmits only at timeouts. They take seven times the first timeout: four of up to twice the first with
+ * TCP_RTO_MAX_MS, and three without it, each twice the one before.
  */
-const RECOVERY_QUESTIONS = 5
+function recoveryQuestions({ retransmitMax }: MonitorPlan): number {
+  return retransmitMax === false ? 4 : 5
+}
 
 /** This many losses on a connection say nothing about its path yet. */
 const CHANCE_LOSSES = 1

@@ -6,9 +6,9 @@ import { type Numbers, numberOf, observed as observedOne, readings } from '../su
 const plan = planFor(6_000, {}, true)
 
 /** Samples a second apart; each row changes what it names. */
-function observed(samples: readonly Numbers[], apart = 1_000): number[] {
+function observed(samples: readonly Numbers[], apart = 1_000, by = plan): number[] {
   const all: number[] = []
-  for (const sample of samples) all.push(observedOne(all.at(-1), sample, plan, all.length * apart))
+  for (const sample of samples) all.push(observedOne(all.at(-1), sample, by, all.length * apart))
   return all
 }
 
@@ -179,12 +179,14 @@ describe('a path that needs more', () => {
   })
 
   it('is asked five times if it falls silent during a recovery: a full queue may drop what is sent again, too', () => {
-    const provedAt = (last: Numbers, then: (second: number) => Numbers): number => {
-      const all = observed([last, ...unanswered(9, then).slice(1)])
+    const provedAt = (last: Numbers, then: (second: number) => Numbers, by = plan): number => {
+      const all = observed([last, ...unanswered(9, then).slice(1)], 1_000, by)
       return all.findIndex((reading) => !Number.isNaN(numberOf(reading, 'provedAt')))
     }
     const losing = (second: number): Numbers => ({ ...retransmitted(second), lost: 2 })
     expect(provedAt({ unackedSegments: 5, lost: 3 }, losing)).toBe(4)
+    // Without TCP_RTO_MAX_MS, three timeouts take as long as four with it.
+    expect(provedAt({ unackedSegments: 5, lost: 3 }, losing, planFor(6_000, {}, false))).toBe(3)
     // Otherwise the first timeout counts all that is in flight as lost.
     expect(provedAt({ unackedSegments: 5 }, losing)).toBe(2)
     // The last answer is seen after that timeout: what was known before it counts.
