@@ -102,10 +102,11 @@ function questionsFor(table: Table, reading: number, plan: MonitorPlan): number 
  * The least number of questions if the peer falls silent while the kernel sends lost segments again. A queue may have
  * dropped them. If others keep it full, it drops the next ones, too. The kernel then sends no loss probe. It
  * retransmits only at timeouts. They take seven times the first timeout: four of up to twice the first with
- * TCP_RTO_MAX_MS, and three without it, each twice the one before.
+ * TCP_RTO_MAX_MS, and three without it, each twice the one before. A guard of ports sets the option only behind a
+ * shut window.
  */
-function recoveryQuestions({ retransmitMax }: MonitorPlan): number {
-  return retransmitMax === false ? 4 : 5
+function recoveryQuestions({ retransmitMax, userTimeout }: MonitorPlan): number {
+  return retransmitMax === false || userTimeout === false ? 4 : 5
 }
 
 /** This many losses on a connection say nothing about its path yet. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { planFor } from '../../src/liveness/plan.js'
 import { deadAt, judge, silentFor, type Verdict } from '../../src/liveness/verdict.js'
+import { portGuardSettings } from '../../src/port-guard/options.js'
 import { type Numbers, numberOf, observed as observedOne, readings } from '../support/readings.js'
 
 const plan = planFor(6_000, {}, true)
@@ -186,7 +187,10 @@ describe('a path that needs more', () => {
     const losing = (second: number): Numbers => ({ ...retransmitted(second), lost: 2 })
     expect(provedAt({ unackedSegments: 5, lost: 3 }, losing)).toBe(4)
     // Without TCP_RTO_MAX_MS, three timeouts take as long as four with it.
-    expect(provedAt({ unackedSegments: 5, lost: 3 }, losing, planFor(6_000, {}, false))).toBe(3)
+    const settings = portGuardSettings({ port: 80, detectWithin: 6_000 })
+    for (const by of [planFor(6_000, {}, false), settings.armedPlan, settings.plainPlan]) {
+      expect(provedAt({ unackedSegments: 5, lost: 3 }, losing, by)).toBe(3)
+    }
     // Otherwise the first timeout counts all that is in flight as lost.
     expect(provedAt({ unackedSegments: 5 }, losing)).toBe(2)
     // The last answer is seen after that timeout: what was known before it counts.
