@@ -46,7 +46,8 @@ export function examine<S extends Watchable>(
     return false
   }
   const previous = watched.observed ? watched.current : undefined
-  observe(table, previous, reading, watched.plan, now)
+  const sampledAt = watched.kernel.sampledAt?.(watched.socket) ?? now
+  observe(table, previous, reading, watched.plan, sampledAt)
   watched.advance(reading)
   noteProgress(watched, previous, loopTime)
   const { verdict } = watched
@@ -71,8 +72,8 @@ export function examine<S extends Watchable>(
   }
   watched.silenceBeforeClose = watched.silentFor() ?? 0
   watched.change(watched.clockSettings())
-  probeAgain(watched)
-  watched.nextSample = now + paceOf(watched)
+  probeAgain(watched, now)
+  watched.nextSample = now + paceOf(watched, now)
   watched.deadline = quietUntil(watched)
   reportSample(watched, moment)
   return false
@@ -100,17 +101,16 @@ function tellOfClose(watched: SocketState<Watchable>): void {
  * the idle time restarts the timer, which fires at once if the connection has been idle for longer
  * (tcp_sock_set_keepidle_locked, since Linux 2.4).
  */
-function probeAgain(watched: SocketState<Watchable>): void {
+function probeAgain(watched: SocketState<Watchable>, now: number): void {
   const { plan, probedAt, kernel, socket, current } = watched
   const { keepAlive, probePace } = plan
   if (watched.get(column.probes) === 0 || !isIdle(table, current) || keepAlive === false) return
-  const at = watched.get(column.at)
   const answeredAt = watched.get(column.answeredAt)
   // The first probe counts as unanswered only after the time of a round trip.
   const askedAt = Math.max(probedAt, answeredAt + keepAlive.idle)
   const pace = probedAt > answeredAt ? probePace : Math.max(probePace, watched.get(column.rtt) || 0)
-  if (at - askedAt < pace - CLOCK_TOLERANCE) return
-  watched.probedAt = at
+  if (now - askedAt < pace - CLOCK_TOLERANCE) return
+  watched.probedAt = now
   kernel.set(socket, [['TCP_KEEPIDLE', Math.ceil(keepAlive.idle / 1_000)]])
 }
 

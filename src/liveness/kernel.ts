@@ -28,6 +28,8 @@ export interface Kernel<S extends Watchable = Socket> {
    * with an `errno` of 0 if the kernel has reported data.
    */
   sample(sockets: readonly S[], table: Table, starts: readonly number[]): void
+  /** The time of the latest sample of a socket, if it is not the time of the tick. */
+  sampledAt?(socket: S): number
   /**
    * Sets options and returns the previous values, which are restored at the end. Options that do not exist are omitted.
    */

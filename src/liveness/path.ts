@@ -49,7 +49,8 @@ export function longestPause(table: Table, reading: number, least: number): numb
 
 /** The least number of unanswered questions for a dead peer. One lost segment or one lost answer is not evidence. */
 export const LEAST_QUESTIONS = 3
-const MOST_QUESTIONS = 40
+/** The largest number of questions that a path may require. */
+export const MOST_QUESTIONS = 40
 
 /** The logarithm of the largest accepted probability that a living peer's answers were all lost. */
 const LOG_CHANCE = Math.log(1e-7)

@@ -12,7 +12,7 @@ import { kernelKnows } from '../native/binding.js'
 import { LONGEST_RETRANSMIT_MAX } from '../native/kernel-defaults.js'
 import type { KeepAliveOptions } from '../tcp/options.js'
 import { checkKeepAlive, checkRetransmitMax, checkUserTimeout } from '../tcp/options.js'
-import { ANSWER_PACE, LEAST_QUESTIONS, MOST_IN_DOUBT, SHORT_PATH } from './path.js'
+import { ANSWER_PACE, LEAST_QUESTIONS, MOST_IN_DOUBT, MOST_QUESTIONS, SHORT_PATH } from './path.js'
 
 /** The part of a plan that applications can set. */
 export interface LivenessOverrides {
@@ -263,8 +263,10 @@ function keepAlivePlan(
   }
   const idle = downToSeconds(detectWithin / 5)
   const interval = downToSeconds(detectWithin / 10)
-  // The count applies only while TCP_USER_TIMEOUT is off, and the monitor probes more often: `probePace`.
-  const count = clamp(Math.ceil((2 * (detectWithin - idle)) / interval) + 2, 10, 127)
+  // The count applies only while TCP_USER_TIMEOUT is off, and the monitor probes more often: `probePace`. Where it is
+  // never on, the kernel must not end a peer that a lossy path requires to be asked more often.
+  const least = given.userTimeout === false ? 2 * MOST_QUESTIONS : 10
+  const count = clamp(Math.ceil((2 * (detectWithin - idle)) / interval) + 2, least, 127)
   return Object.freeze({ idle, interval, count })
 }
 

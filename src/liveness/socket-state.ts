@@ -248,13 +248,13 @@ function isQuiet(watched: SocketState<Watchable>): boolean {
  * Milliseconds until the next sample: soon while something waits or is unanswered, and exactly when the peer would be
  * dead.
  */
-export function paceOf({ current, plan }: SocketState<Watchable>): number {
+export function paceOf({ current, plan }: SocketState<Watchable>, now: number): number {
   const told = (of: number): number => table.get(current, of)
   const probing = told(column.probes) > 0 && isIdle(table, current)
   const urgentPace = probing ? Math.min(plan.urgentPace, plan.probePace) : plan.urgentPace
   const silence = told(column.at) - told(column.answeredAt)
   if (told(column.asked) > 0 && !(silence < retransmitAfter(table, current))) {
-    const left = deadAt(table, current, plan) - told(column.at)
+    const left = deadAt(table, current, plan) - now
     return Math.min(urgentPace, Math.max(1, left))
   }
   const waits = told(column.unsent) + told(column.retransmits) + told(column.probes) > 0

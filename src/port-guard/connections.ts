@@ -38,6 +38,8 @@ export class Connection implements Watchable {
   row: number
   /** The latest dump that contains it. */
   dump: number
+  /** The time of its latest sample. */
+  sampledAt = Number.NEGATIVE_INFINITY
   /** Whether keepalive probes the peer according to the plan. */
   armed = false
   /**

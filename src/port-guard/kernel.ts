@@ -72,7 +72,6 @@ export class OutsideKernel implements Kernel<Connection> {
       return
     }
     const { rows } = this.#connections
-    const now = this.#now()
     for (const [index, connection] of connections.entries()) {
       const start = starts[index] as number
       if (rows === undefined || !this.#connections.has(connection)) {
@@ -80,9 +79,13 @@ export class OutsideKernel implements Kernel<Connection> {
         continue
       }
       copyRow(rows, connection.row, table, start)
-      const age = Math.max(0, now - this.#connections.madeAt(connection))
-      readRow(connection, table, start, age, now, this.#asking)
+      connection.sampledAt = this.#connections.madeAt(connection)
+      readRow(connection, table, start, connection.sampledAt, this.#asking)
     }
+  }
+
+  sampledAt({ sampledAt }: Connection): number {
+    return sampledAt
   }
 
   /**
@@ -117,8 +120,8 @@ export class OutsideKernel implements Kernel<Connection> {
     for (const [index, connection] of connections.entries()) {
       const start = starts[index] as number
       copyRow(rows, index, table, start)
-      if (table.get(start, column.errno) === 0)
-        readRow(connection, table, start, 0, now, this.#asking)
+      connection.sampledAt = now
+      if (table.get(start, column.errno) === 0) readRow(connection, table, start, now, this.#asking)
       // The next dump removes it from the list.
       else connection.destroyed = true
     }

@@ -220,7 +220,7 @@ export class Peer {
     const { keepAlive } = this.#owner.settings.armedPlan
     const asking = keepAlive === false ? 0 : keepAlive.idle
     this.#connection.destroyed = table.get(start, column.errno) !== 0
-    if (!this.#connection.destroyed) readRow(this.#connection, table, start, 0, now, asking)
+    if (!this.#connection.destroyed) readRow(this.#connection, table, start, now, asking)
     return !this.#connection.destroyed
   }
 }

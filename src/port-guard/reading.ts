@@ -26,20 +26,16 @@ export function copyRow(
  * connection that was just armed, it counts from the arming. Earlier silence is hidden by treating
  * data as received at that time.
  *
- * @param age - how long ago the record was made, in milliseconds
+ * @param now - the time of the record
  * @param asking - the quiet time after which the plan probes a peer, in milliseconds
  */
 export function readRow(
   connection: Connection,
   table: Table,
   start: number,
-  age: number,
   now: number,
   asking: number,
 ): void {
-  for (const of of [column.lastAckReceived, column.lastDataReceived, column.lastDataSent]) {
-    table.set(start, of, table.get(start, of) + age)
-  }
   if (!connection.armed) notePlain(connection, table, start, now, asking)
   const received = table.get(start, column.lastDataReceived)
   const counts = Math.max(0, now - connection.silenceCountsFrom)

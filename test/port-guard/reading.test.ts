@@ -30,7 +30,7 @@ function looker(of: Connection): (now: number, numbers: Numbers) => number {
       ...told,
       ...numbers,
     })
-    readRow(of, readings, start, 0, now, IDLE)
+    readRow(of, readings, start, now, IDLE)
     return start
   }
 }

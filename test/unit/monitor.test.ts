@@ -182,6 +182,18 @@ describe('Monitor', () => {
     for (const [now, made] of samples) expect(now).toBe(made)
   })
 
+  it('dates a sample by the kernel if that knows better, and judges it now', () => {
+    const AGE = 240
+    const older = Object.assign(kernel, { sampledAt: () => clock.time - AGE })
+    const gone = 10_000
+    older.answer = () => unanswered(clock.time - AGE - gone)
+    watch(new Monitor(clock, older), new Socket(), plan, watcher())
+    clock.run(gone + plan.silence - 1)
+    expect(calls).toEqual([])
+    clock.run(gone + plan.silence + 20)
+    expect(calls).toEqual(['dead'])
+  })
+
   it('passes the number of due sockets to the kernel once per tick, before it samples', () => {
     const due: [number, number][] = []
     const telling = Object.assign(kernel, {

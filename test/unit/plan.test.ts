@@ -1,11 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { livenessPlan } from '../../src/index.js'
+import { questionsNeeded } from '../../src/liveness/path.js'
 import { monitorPlan, planFor } from '../../src/liveness/plan.js'
 
 const everyD = fc.integer({ min: 4_000, max: 3_600_000 })
 
 describe('livenessPlan', () => {
+  it('leaves the kernel without TCP_USER_TIMEOUT more probes than any path requires', () => {
+    for (const detectWithin of [4_000, 6_000, 30_000, 3_600_000]) {
+      const { keepAlive } = planFor(detectWithin, { userTimeout: false }, true)
+      expect(keepAlive && keepAlive.count > questionsNeeded(100, 90)).toBe(true)
+    }
+  })
+
   it('keeps the promise by arithmetic for every D', () => {
     fc.assert(
       fc.property(everyD, fc.boolean(), (detectWithin, hasRetransmitMax) => {

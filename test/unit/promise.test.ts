@@ -9,7 +9,7 @@ import { Connection } from '../../src/port-guard/connections.js'
 import { portGuardSettings } from '../../src/port-guard/options.js'
 import { readRow } from '../../src/port-guard/reading.js'
 import { FakeClock } from '../support/fake-clock.js'
-import { write } from '../support/readings.js'
+import { type Numbers, write } from '../support/readings.js'
 import { type Course, SimulatedTcp } from '../support/simulated-tcp.js'
 
 const NEVER = Number.POSITIVE_INFINITY
@@ -142,22 +142,47 @@ describe('the promise', () => {
 /** A keepalive probe, an event and its first timeout come between two samples, and are three questions. */
 const UNSEEN = { detectWithin: 4_000, rtt: 122, at: 51_717, detail: 1_403, hasRetransmitMax: false }
 
+/** A guard of ports samples all connections with one dump, and uses it for as long as `urgentPace`. */
+const dumpingKernel =
+  ({ urgentPace }: MonitorPlan): typeof kernelOver =>
+  (tcp, clock) => {
+    let madeAt = Number.NEGATIVE_INFINITY
+    let dump: Numbers = {}
+    const refresh = (): void => {
+      if (clock.time - madeAt <= urgentPace) return
+      madeAt = clock.time
+      dump = tcp.sample(madeAt)
+    }
+    return {
+      ...kernelOver(tcp, clock),
+      begin: refresh,
+      sample(_sockets, table, [start]) {
+        refresh()
+        write(table, start as number, dump)
+      },
+      sampledAt: () => madeAt,
+      activity: () => tcp.writtenAt(madeAt),
+    }
+  }
+
 describe('the promise of a guard of ports that arms', () => {
   // Behind a shut window its bound depends on the kernel: docs/outside.md.
   const { 'behind a shut window': _, ...others } = phases
   for (const [phase, doing] of Object.entries(others)) {
     it(`closes a peer that vanishes within D + 1 s, and none in an outage that is tolerated: ${phase}`, () => {
       fc.assert(
-        fc.property(fc.record(settings), ({ detectWithin, rtt, at, detail }) => {
+        fc.property(fc.record({ ...settings, dumps: fc.boolean() }), (setting) => {
+          const { detectWithin, rtt, at, detail, dumps } = setting
           const { armedPlan } = portGuardSettings({ port: 80, detectWithin })
+          const kernel = dumps ? dumpingKernel(armedPlan) : kernelOver
           const course = { rtt, ...doing(at, detail), cutAt: at, healAt: NEVER }
-          const closed = closedBy(armedPlan, course, at + detectWithin * 3)
+          const closed = closedBy(armedPlan, course, at + detectWithin * 3, kernel)
           expect(closed).toBeGreaterThan(at)
           expect(closed - at).toBeLessThanOrEqual(detectWithin + 1_000 - 150)
           const healAt = at + Math.max(0, armedPlan.toleratedOutage - rtt)
-          expect(closedBy(armedPlan, { ...course, healAt }, at + 150_000)).toBe(NEVER)
+          expect(closedBy(armedPlan, { ...course, healAt }, at + 150_000, kernel)).toBe(NEVER)
         }),
-        { numRuns: 150, examples: [[UNSEEN]] },
+        { numRuns: 150, examples: [[{ ...UNSEEN, dumps: false }]] },
       )
     })
   }
@@ -177,7 +202,7 @@ describe('the promise of a guard of ports that does not arm', () => {
         ...kernelOver(tcp, clock),
         sample(_sockets, table, [start]) {
           write(table, start as number, tcp.sample(clock.time))
-          readRow(connection, table, start as number, 0, clock.time, asking(plan))
+          readRow(connection, table, start as number, clock.time, asking(plan))
         },
       }
     }
