@@ -1,5 +1,6 @@
 // What is claimed of the promise, as data. The same claims are tried on this machine's kernel and in guests with others.
-import { livenessPlan } from '../../src/index.js'
+import { type LivenessPlan, livenessPlan } from '../../src/index.js'
+import { portGuardSettings } from '../../src/port-guard/options.js'
 import type { Reading } from '../../src/testing/index.js'
 import { longestRoundTrip, type Shape } from '../support/shape.js'
 
@@ -11,8 +12,11 @@ export interface Claim {
   /** What the clients are doing, in words. */
   readonly phase: string
   readonly detectWithin: number
-  /** Whether their server is made with streams of ours, or with `node:http` and a guard. */
-  readonly by: 'stream' | 'guard'
+  /**
+   * Whether their server is made with streams of ours, with `node:http` and a guard, or with `node:http` alone, while
+   * another process guards its port.
+   */
+  readonly by: 'stream' | 'guard' | 'port'
   readonly count: number
   readonly shape: Shape
   readonly habit: Habit
@@ -73,6 +77,12 @@ function questionsFor({ loss = 0 }: Shape): number {
   return Math.min(MOST_QUESTIONS, Math.ceil(Math.log(CHANCE) / Math.log(share)))
 }
 
+/** The plan of a claim's connections. */
+export function planOf({ by, detectWithin }: Pick<Claim, 'by' | 'detectWithin'>): LivenessPlan {
+  if (by !== 'port') return livenessPlan(detectWithin)
+  return portGuardSettings({ port: 80, detectWithin }).armedPlan
+}
+
 function intervalOf(detectWithin: number): number {
   const { keepAlive } = livenessPlan(detectWithin)
   return keepAlive === false ? 1_000 : keepAlive.interval
@@ -82,9 +92,9 @@ function intervalOf(detectWithin: number): number {
  * Milliseconds before which nobody may be closed: what could have been an outage that is tolerated. Where packets are
  * delayed or lost by themselves, the outage has begun before the cut.
  */
-export function tolerated({ detectWithin, shape, halt }: Claim): number {
-  const untouched = Object.keys(shape).length === 0 && halt === undefined
-  return untouched ? livenessPlan(detectWithin).toleratedOutage : 0
+export function tolerated(claim: Claim): number {
+  const untouched = Object.keys(claim.shape).length === 0 && claim.halt === undefined
+  return untouched ? planOf(claim).toleratedOutage : 0
 }
 
 /** The name of what has happened to a claim's clients. */

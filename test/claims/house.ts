@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { type ChildProcessHandle, Rig } from '../../src/testing/index.js'
 import { HALT } from './claim.js'
+import type { ServerHealth } from './server.js'
 
 /** The time at which a halted server was at work again. */
 export interface Halt {
@@ -13,6 +14,7 @@ export class House {
   readonly rig: Rig
   readonly server: ChildProcessHandle
   readonly clients: ChildProcessHandle
+  #guards: ChildProcessHandle | undefined
   readonly #halts: ((returned: Promise<number>) => void)[] = []
   #waitedFor: number
   #claims = 0
@@ -24,6 +26,27 @@ export class House {
     this.#waitedFor = halting
     this.server = this.rig.spawnServer(moduleBeside('server'))
     this.clients = this.rig.spawnClients(moduleBeside('clients'))
+  }
+
+  /** The guards of ports, in the server's namespace. They start with the first claim that asks for them. */
+  get guards(): ChildProcessHandle {
+    this.#guards ??= this.rig.spawnServer(moduleBeside('port-guards'))
+    return this.#guards
+  }
+
+  /** Blocks the loops of all that watch connections. */
+  async block(milliseconds: number): Promise<void> {
+    await Promise.all([
+      this.server.call('block', milliseconds),
+      this.#guards?.call('block', milliseconds),
+    ])
+  }
+
+  /** What went wrong beside the claims, and the longest time for which the server's loop stood still, ms. */
+  async health(): Promise<{ problems: string[]; longestDelay: number }> {
+    const { problems, longestDelay } = await this.server.call<ServerHealth>('health')
+    const ofGuards = (await this.#guards?.call<string[]>('problems')) ?? []
+    return { problems: [...problems, ...ofGuards], longestDelay }
   }
 
   /** A number for a claim, and numbers for its clients. */

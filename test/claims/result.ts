@@ -1,7 +1,7 @@
 // What came of a claim, and the table of all. Pure.
 import { nameOf } from '../support/shape.js'
 import { boundByTimeout, boundOf, type Claim, titleOf, tolerated } from './claim.js'
-import type { Served } from './server.js'
+import type { Served } from './served.js'
 
 /** One line of the table. Times in seconds. */
 export interface Result {

@@ -42,9 +42,8 @@ export async function runClaims(claims: readonly Claim[], running: Running): Pro
       running.onResult?.(result)
     }
     await Promise.all([...claims].sort(longestFirst).map(one))
-    for (const [house, { server }] of houses) {
-      const { problems, longestDelay } = await server.call<Health>('health')
-      running.onHealth?.({ house, problems, longestDelay })
+    for (const [name, house] of houses) {
+      running.onHealth?.({ house: name, ...(await house.health()) })
     }
     return claims.map((claim) => results.get(claim) as Result)
   } finally {
@@ -74,7 +73,7 @@ function hiccups(houses: ReadonlyMap<string, House>, every: number | undefined) 
   if (every === undefined) return undefined
   return setInterval(() => {
     // One that is gone is told by its claims.
-    for (const { server } of houses.values()) server.call('block', HICCUP).catch(() => {})
+    for (const house of houses.values()) house.block(HICCUP).catch(() => {})
   }, every)
 }
 

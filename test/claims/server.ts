@@ -7,31 +7,25 @@ import {
   type GuardCloseInfo,
   guardServer,
   inspectSocket,
-  type PeerEvidence,
 } from '../../src/index.js'
 import { answer } from '../../src/testing/index.js'
 import { listenOn } from '../support/ports.js'
-
-/** One client's connection. */
-export interface Served {
-  readonly address: string
-  openedAt: number
-  closedAt?: number
-  reason?: string
-  /** Milliseconds since the last ACK, at the last look before the close. */
-  unheard?: number
-  /** The kernel's timeout on this path at that time, without backoff, ms (RFC 6298). */
-  timeout?: number
-  /** Events that the client's kernel is said to have acknowledged; streams only. */
-  delivered?: number
-}
+import type { Claim } from './claim.js'
+import { block, problems } from './process.js'
+import { noteEvidence, type Served } from './served.js'
 
 /** How a claim's connections are served. */
 export interface Serving {
   readonly claim: number
-  readonly by: 'stream' | 'guard'
+  readonly by: Claim['by']
   readonly detectWithin: number
   readonly heartbeat: boolean
+}
+
+/** What the process says of itself: see `health`. */
+export interface ServerHealth {
+  readonly problems: readonly string[]
+  readonly longestDelay: number
 }
 
 interface Connection {
@@ -50,10 +44,6 @@ const guardCloses = new Map<string, GuardCloseInfo>()
 const producers = new Map<number, NodeJS.Timeout>()
 const ports = new Map<string, Promise<number>>()
 const ticks = new Map<number, number>()
-const problems: string[] = []
-for (const event of ['uncaughtException', 'unhandledRejection', 'warning'] as const) {
-  process.on(event, (error: unknown) => problems.push(`${event}: ${error}`))
-}
 const delays = monitorEventLoopDelay({ resolution: 20 })
 delays.enable()
 
@@ -89,12 +79,9 @@ answer({
     producers.set(claim, timer)
   },
   stop: (claim: number) => clearInterval(producers.get(claim)),
-  block(milliseconds: number) {
-    const end = performance.now() + milliseconds
-    while (performance.now() < end);
-  },
+  block,
   /** What went wrong beside the claims, and the longest time for which the loop stood still. */
-  health: () => ({ problems, longestDelay: delays.max / 1e6 }),
+  health: (): ServerHealth => ({ problems, longestDelay: delays.max / 1e6 }),
 })
 
 async function listen(guardedWithin: number | undefined): Promise<number> {
@@ -140,13 +127,6 @@ function accept(request: IncomingMessage, response: ServerResponse): void {
     })
     of(claim).push({ served, request, response })
   }
-}
-
-function noteEvidence(served: Served, evidence: PeerEvidence | undefined): void {
-  const { lastAckReceived, rtt, rttVariation } = evidence?.tcp ?? {}
-  if (lastAckReceived !== undefined) served.unheard = lastAckReceived
-  if (rtt === undefined || rttVariation === undefined) return
-  served.timeout = rtt + Math.max(200, 4 * rttVariation)
 }
 
 function waiting({ stream, response }: Connection): number {

@@ -1,4 +1,5 @@
 // The claims: phases x paths x D x who serves.
+import { capabilities } from '../../src/index.js'
 import type { Shape } from '../support/shape.js'
 import type { Claim } from './claim.js'
 
@@ -93,6 +94,18 @@ function onPaths(extent: Extent): Part[] {
   ]
 }
 
+/**
+ * What a guard of a port promises (docs/outside.md). Without TCP_RTO_MAX_MS, the time between two timeouts doubles: with
+ * losses everywhere, and behind a shut window on kernels that do not have the option.
+ */
+function promisedFromOutside(part: Part): Part[] {
+  const { loss, queue } = part.shape ?? {}
+  const isBusy = part.traffic !== undefined
+  if (part.halt !== undefined || (isBusy && (loss ?? queue) !== undefined)) return []
+  const lives = part.habit !== 'all' && !capabilities().retransmitMax
+  return [lives && part.end !== 'outage' ? { ...part, end: 'stay' } : part]
+}
+
 /** All claims of an extent. */
 export function claimsOf(extent: Extent): Claim[] {
   const all = [...PLANNED, ...phases(extent), ...onPaths(extent)]
@@ -101,8 +114,8 @@ export function claimsOf(extent: Extent): Claim[] {
     [30_000, extent === 'short' ? PLANNED : all],
   ]
   return parts.flatMap(([detectWithin, parts]) =>
-    (['stream', 'guard'] as const).flatMap((by) =>
-      parts.map((part): Claim => {
+    (['stream', 'guard', 'port'] as const).flatMap((by) =>
+      (by === 'port' ? parts.flatMap(promisedFromOutside) : parts).map((part): Claim => {
         return { detectWithin, by, shape: {}, count: COUNT.phase, end: 'vanish', ...part }
       }),
     ),
@@ -112,13 +125,14 @@ export function claimsOf(extent: Extent): Claim[] {
 /** What an emulated machine tries in CI: one claim of each kind, or it would be late for all of them. */
 export function isForEmulation({ phase, end, by, detectWithin, shape, halt }: Claim): boolean {
   if (detectWithin !== 6_000 || halt !== undefined) return false
-  if (by === 'guard') return end === 'vanish' && phase === 'idle' && shape.delay === undefined
+  if (by === 'port' && phase === 'window shut for 10 s') return true
+  if (by !== 'stream') return end === 'vanish' && phase === 'idle' && shape.delay === undefined
   if (shape.delay !== undefined) return phase === 'busy' && shape.delay === 300
   const phases = end === 'vanish' ? ['idle', 'busy', 'window shut for 10 s'] : ['idle']
   return end !== 'stay' && phases.includes(phase)
 }
 
-/** A hundred clients that live on for some minutes, whatever is done to them: nobody may be closed. */
+/** 150 clients that live on for some minutes, whatever is done to them: nobody may be closed. */
 export function livingClaims(minutes: number): Claim[] {
   const hold = minutes * 60_000
   const shapes: Shape[] = [
@@ -147,7 +161,7 @@ export function livingClaims(minutes: number): Claim[] {
       traffic: { bytes: 1_000, everyMs: 150 },
     },
   ]
-  return (['stream', 'guard'] as const).flatMap((by) =>
+  return (['stream', 'guard', 'port'] as const).flatMap((by) =>
     [...onShapes, ...local].map((part): Claim => {
       const base = { detectWithin: 6_000, by, shape: {}, count: 1, end: 'stay' } as const
       return { ...base, ...part }

@@ -1,16 +1,17 @@
 // Tries one claim: its clients connect, live, and vanish or not. At the end, the outcome of each is checked.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { livenessPlan } from '../../src/index.js'
 import type { Fault } from '../../src/testing/index.js'
 import { cProgram } from '../support/c-program.js'
 import { addPath } from '../support/paths.js'
 import { longestRoundTrip } from '../support/shape.js'
 import { waitFor } from '../support/wait-for.js'
-import { boundOf, type Claim } from './claim.js'
+import { boundOf, type Claim, planOf } from './claim.js'
 import type { Opening, Seen } from './clients.js'
 import type { House } from './house.js'
+import type { PortClose } from './port-guards.js'
 import type { Sight } from './result.js'
-import type { Served, Serving } from './server.js'
+import { noteEvidence, type Served } from './served.js'
+import type { Serving } from './server.js'
 
 const COME_WITHIN = 120_000
 const SHUT_WITHIN = 60_000
@@ -46,8 +47,8 @@ interface Queue {
   readonly unacked: number
 }
 
-function keepAliveIdle({ detectWithin }: Claim): number {
-  const { keepAlive } = livenessPlan(detectWithin)
+function keepAliveIdle(claim: Claim): number {
+  const { keepAlive } = planOf(claim)
   return keepAlive === false ? 0 : keepAlive.idle
 }
 
@@ -96,6 +97,7 @@ class Trial {
     const { by, detectWithin, heartbeat = false, habit, body } = claim
     const serving: Serving = { claim: id, by, detectWithin, heartbeat }
     const port = await house.server.call<number>('serve', serving)
+    if (by === 'port') await house.guards.call('guard', port, detectWithin)
     const host = house.rig.serverAddress
     if (habit === 'shrunk') await this.#openShrunk(host, port)
     else {
@@ -169,7 +171,7 @@ class Trial {
 
   async #healed({ startedAt, doneAt }: Fault): Promise<{ gone: readonly string[]; since: number }> {
     const { claim, house, indexes } = this
-    const { toleratedOutage } = livenessPlan(claim.detectWithin)
+    const { toleratedOutage } = planOf(claim)
     // Healing takes about as long as the cut did, and belongs to the outage.
     const heals = doneAt - startedAt
     await delay(startedAt + toleratedOutage - OUTAGE_MARGIN - heals - Date.now())
@@ -208,7 +210,7 @@ class Trial {
   /** Those that vanished read what their kernels still hold; they must find every event that was called delivered. */
   async #overReports(gone: readonly Served[]): Promise<number> {
     const { claim, house, id } = this
-    if (claim.by === 'guard' || claim.habit === 'shrunk' || claim.heartbeat) return 0
+    if (claim.by !== 'stream' || claim.habit === 'shrunk' || claim.heartbeat) return 0
     const reported = gone.filter(({ delivered }) => delivered !== undefined)
     if (reported.length === 0) return 0
     await house.clients.call('readOut', id)
@@ -223,7 +225,21 @@ class Trial {
       .length
   }
 
-  #served(): Promise<Served[]> {
-    return this.house.server.call('served', this.id)
+  async #served(): Promise<Served[]> {
+    const served = await this.house.server.call<Served[]>('served', this.id)
+    if (this.claim.by === 'port') await this.#addPortCloses(served)
+    return served
+  }
+
+  /** A server learns of the end when it next reads or writes, and not of its reason. */
+  async #addPortCloses(served: readonly Served[]): Promise<void> {
+    const { house, addresses } = this
+    for (const close of await house.guards.call<PortClose[]>('closes', addresses)) {
+      const ended = served.find(({ address }) => address === close.remoteAddress)
+      if (ended === undefined) continue
+      ended.reason = close.reason
+      ended.closedAt = close.at
+      noteEvidence(ended, close.evidence)
+    }
   }
 }

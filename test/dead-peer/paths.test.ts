@@ -28,7 +28,9 @@ describeWithRig('the promise on all paths', () => {
   }, ALL_WITHIN)
 
   for (const [index, claim] of claims.entries()) {
-    const who = claim.by === 'stream' ? 'a stream' : 'under a guard'
+    const who = { stream: 'a stream', guard: 'under a guard', port: 'under a guard of its port' }[
+      claim.by
+    ]
     const title = `holds for ${who}: ${titleOf(claim)}, ${nameOf(claim.shape)}`
     it.runIf(capabilities().detectionGuaranteed)(title, () => {
       const result = results[index] as Result

@@ -5,7 +5,9 @@ import { build } from 'tsup'
 /** Writes build/claims/ and returns the path of the program. */
 export async function bundleClaims(): Promise<string> {
   const root = fileURLToPath(new URL('../..', import.meta.url))
-  const entry = ['run', 'server', 'clients'].map((name) => `${root}/test/claims/${name}.ts`)
+  const entry = ['run', 'server', 'port-guards', 'clients'].map(
+    (name) => `${root}/test/claims/${name}.ts`,
+  )
   await build({
     ...{ entry, outDir: `${root}/build/claims`, format: ['esm'], target: 'node20' },
     ...{ config: false, dts: false, splitting: false, silent: true, clean: true },

@@ -9,6 +9,8 @@ import type { Kernel } from './packages.js'
 const MODULES = [
   ...['virtio_pci', 'virtiofs', 'overlay'],
   ...['veth', 'tun', 'sch_netem', 'sch_tbf'],
+  // What the guard of a port asks.
+  'tcp_diag',
 ]
 
 /** Writes an initramfs that runs a shell command in the machine's own root; returns its path. */

@@ -16,7 +16,7 @@ const USAGE = `npm run test:kernels -- [VERSION...] [--full] [--select PATTERN] 
   VERSION   of Debian's cloud kernels, as 6.1, or "own": this machine's (default: 6.1 6.12)
   --full    D = 6 and 30 s, all paths, windows shut for up to 300 s (default: what CI runs)
   --select  only claims whose line matches a regular expression, as "guard D 6 .* idle"
-  --living  no claims but 100 clients that live on for so many minutes: nobody may be closed
+  --living  no claims but 150 clients that live on for so many minutes: nobody may be closed
   --in-turn one kernel after the other`
 
 /** A guest that takes longer than this, beside what its claims wait for, hangs: for booting, and for being emulated. */

@@ -54,6 +54,8 @@ export interface Command {
   readonly lines: Line[]
   /** Those that were ended, and when: `Date.now()`. */
   closes(): End[]
+  /** The lines of those that were ended later than that, ms after a time. They say what the guard knew. */
+  late(since: number, within: number): readonly Line[]
   /** One of the guard's metrics: the sum over all labels, or the value for one. */
   metric(name: string, label?: string): number
   /** Waits until the guard watches just so many connections. Before that, it cannot know that one of them falls silent. */
@@ -134,14 +136,18 @@ export class Scene {
       const line = new RegExp(`^tcp_sse_port_guard_${name}(?:\\{${label}\\})? (\\d+)$`, 'gm')
       return [...metrics().matchAll(line)].reduce((sum, [, value]) => sum + Number(value), 0)
     }
+    const endLines = (): Line[] =>
+      lines.filter(({ event, outcome }) => event === 'close' && outcome === 'ended')
     const closes = (): End[] =>
-      lines
-        .filter(({ event, outcome }) => event === 'close' && outcome === 'ended')
-        .map(({ remoteAddress = '', time }) => ({ address: remoteAddress, at: Date.parse(time) }))
+      endLines().map(({ remoteAddress = '', time }) => ({
+        address: remoteAddress,
+        at: Date.parse(time),
+      }))
     return {
       child,
       lines,
       closes,
+      late: (since, within) => endLines().filter(({ time }) => Date.parse(time) - since > within),
       metric,
       sees: (count) =>
         waitFor(`${count} connections seen`, () => metric('connections') === count, 10_000),
