@@ -1,6 +1,7 @@
 // The command as a process: exit statuses, signals, what goes where.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
@@ -13,6 +14,40 @@ import { waitFor } from '../support/wait-for.js'
 
 const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const command = ['--import', tsx, cli]
+
+const page = readFileSync(new URL('../../docs/outside.md', import.meta.url), 'utf8')
+
+/** Where a recipe names its capabilities, and the flags of `setpriv` that leave a process with just these. */
+interface Recipe {
+  readonly capabilities: RegExp
+  flags(capabilities: readonly string[]): string[]
+}
+
+/** What Docker and containerd leave to root in a container. */
+const CONTAINER = [
+  ...['chown', 'dac_override', 'fsetid', 'fowner', 'mknod', 'net_raw', 'setgid', 'setuid'],
+  ...['setfcap', 'setpcap', 'net_bind_service', 'sys_chroot', 'kill', 'audit_write'],
+]
+
+const only = (capabilities: readonly string[]): string =>
+  ['-all', ...capabilities.map((each) => `+${each}`)].join(',')
+
+const inContainer = (capabilities: readonly string[]): string[] => [
+  '--bounding-set',
+  only([...CONTAINER, ...capabilities]),
+]
+
+const RECIPES: Readonly<Record<string, Recipe>> = {
+  systemd: {
+    capabilities: /AmbientCapabilities=(.*)/,
+    flags: (capabilities) => [
+      ...['--inh-caps', only(capabilities), '--ambient-caps', only(capabilities)],
+      ...['--reuid', '65534', '--regid', '65534', '--clear-groups'],
+    ],
+  },
+  'Docker Compose': { capabilities: /cap_add: \[(.*)\]/, flags: inContainer },
+  Kubernetes: { capabilities: /capabilities: { add: \[(.*)\] }/, flags: inContainer },
+}
 
 function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [...command, ...args], {
@@ -117,33 +152,38 @@ describeWithDestroy('tcp-sse', () => {
     )
   }, 120_000)
 
-  it('guards and arms as another user, with the capabilities of the systemd recipe and no others', async () => {
-    const port = await listener()
-    const capabilities = '-all,+net_admin,+sys_ptrace,+dac_read_search'
-    const child = spawn(
-      'setpriv',
-      [
-        ...['--inh-caps', capabilities, '--ambient-caps', capabilities],
-        ...['--reuid', '65534', '--regid', '65534', '--clear-groups'],
-        ...[process.execPath, ...command, 'guard', '--port', `${port}`, '--arm', '--json'],
-      ],
-      // Where tsx may keep its cache.
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TSX_DISABLE_CACHE: '1' } },
-    )
-    cleanup.push(() => void child.kill('SIGKILL'))
-    let out = ''
-    child.stdout.on('data', (text) => {
-      out += text
-    })
-    await waitFor('its start', () => out.includes('\n'))
-    const rows = dumpSockets([port], 1 << 1)
-    const timer = (): number => rows.numbers[diagColumn.timer] as number
-    expect([rows.count, timer()]).toEqual([1, TIMER_KEEPALIVE])
-    const exit = once(child, 'close')
-    child.kill('SIGINT')
-    expect(await exit).toEqual([0, null])
-    expect(out).not.toContain('problem')
-  })
+  it.each(Object.keys(RECIPES))(
+    'guards and arms as in the recipe for %s, with its capabilities and no others',
+    async (name) => {
+      const port = await listener()
+      const recipe = RECIPES[name] as Recipe
+      const [, given = ''] = recipe.capabilities.exec(page) as RegExpExecArray
+      const child = spawn(
+        'setpriv',
+        [
+          ...recipe.flags(
+            given.split(/[\s,]+/).map((each) => each.replace('CAP_', '').toLowerCase()),
+          ),
+          ...[process.execPath, ...command, 'guard', '--port', `${port}`, '--arm', '--json'],
+        ],
+        // Where tsx may keep its cache.
+        { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TSX_DISABLE_CACHE: '1' } },
+      )
+      cleanup.push(() => void child.kill('SIGKILL'))
+      let out = ''
+      child.stdout.on('data', (text) => {
+        out += text
+      })
+      await waitFor('its start', () => out.includes('\n'))
+      const rows = dumpSockets([port], 1 << 1)
+      const timer = (): number => rows.numbers[diagColumn.timer] as number
+      expect([rows.count, timer()]).toEqual([1, TIMER_KEEPALIVE])
+      const exit = once(child, 'close')
+      child.kill('SIGINT')
+      expect(await exit).toEqual([0, null])
+      expect(out).not.toContain('problem')
+    },
+  )
 
   it('says what works here, with 0 where nothing is missing', () => {
     const { status, stdout } = run('doctor', '--json')
