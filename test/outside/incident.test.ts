@@ -1,27 +1,13 @@
 // The incident in its own kind of stack: an ASGI application.
 import { afterEach, expect, it } from 'vitest'
 import { delay } from '../support/delay.js'
-import { CLIENTS, D, halfVanish, type Incident, open, PORT } from './incident.js'
-import { describeOutside, missing, range, Scene } from './scene.js'
+import { ASGI, ASGI_PROGRAMS } from './asgi.js'
+import { describeOutside, missing } from './describe-outside.js'
+import { CLIENTS, D, halfVanish } from './incident.js'
+import { type Incident, open, PORT } from './open.js'
+import { range, Scene } from './scene.js'
 
-const python = '/usr/bin/python3'
-const gunicorn = '/usr/bin/gunicorn'
-
-const SERVERS = {
-  uvicorn: [python, '-m', 'uvicorn', '--host', '0.0.0.0', '--port', `${PORT}`, 'app:app'],
-  gunicorn: [
-    gunicorn,
-    '-w',
-    '1',
-    '-k',
-    'uvicorn.workers.UvicornWorker',
-    '-b',
-    `0.0.0.0:${PORT}`,
-    'app:app',
-  ],
-} as const
-
-const CASES: readonly (Incident & { server: keyof typeof SERVERS })[] = [
+const CASES: readonly (Incident & { server: keyof typeof ASGI })[] = [
   { server: 'uvicorn', kind: 'idle', flags: ['--arm'] },
   { server: 'gunicorn', kind: 'idle', flags: ['--arm'] },
   { server: 'uvicorn', kind: 'ticks' },
@@ -34,12 +20,7 @@ const CASES: readonly (Incident & { server: keyof typeof SERVERS })[] = [
 let scene: Scene
 afterEach(() => scene.close())
 
-const absent = missing(
-  python,
-  gunicorn,
-  '/usr/lib/python3/dist-packages/uvicorn',
-  '/usr/lib/python3/dist-packages/starlette',
-)
+const absent = missing(...ASGI_PROGRAMS)
 if (absent !== undefined && process.env.CI !== 'true')
   console.warn(`SKIPPED: test/outside: ${absent}`)
 const run = absent !== undefined && process.env.CI !== 'true' ? it.skip : it
@@ -50,15 +31,15 @@ describeOutside('an ASGI application whose clients vanish', () => {
       `under ${server}, ${incident.kind}${incident.first ? ', window shut' : ''}: the vanished are ended within D + 1 s, and no other client`,
       async () => {
         scene = new Scene()
-        await halfVanish(scene, server, SERVERS[server], incident)
+        await halfVanish(scene, server, ASGI[server], incident)
       },
     )
   }
 
   run('keeps them all without a guard', async () => {
     scene = new Scene()
-    await scene.serve(PORT, SERVERS.uvicorn)
-    await open(scene, { kind: 'ticks' })
+    await scene.serve(PORT, ASGI.uvicorn)
+    await open(scene, { kind: 'ticks' }, CLIENTS)
     scene.rig.cut(range(0, CLIENTS / 2))
     await delay(D + 5_000)
     expect(scene.live(PORT)).toBe(CLIENTS)

@@ -1,42 +1,14 @@
 // The incident that this library began with: clients of a server that nobody can change vanish, and the command is beside
 // it.
 import { expect } from 'vitest'
-import type { Reading } from '../../src/testing/index.js'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
+import { type Incident, open, PORT } from './open.js'
 import { range, type Scene } from './scene.js'
 
 export const D = 8_000
-export const PORT = 8_000
 /** By hand, more: TCP_SSE_CLIENTS=1000 npx vitest run --project dead-peer test/outside/incident.test.ts */
 export const CLIENTS = Number(process.env.TCP_SSE_CLIENTS ?? 30)
-
-/** What the clients of a server do. */
-export interface Incident {
-  /** What the server's program sends: idle, ticks, busy or flood. */
-  readonly kind: string
-  /** How the clients that vanish have read before; those that never do have a shut window. */
-  readonly first?: Reading
-  /** How the clients that stay read. */
-  readonly rest?: Reading
-  /** More flags of the guard. */
-  readonly flags?: readonly string[]
-}
-
-/** Clients 0 to CLIENTS - 1. The first half are those that will vanish. */
-export async function open(
-  scene: Scene,
-  { kind, first = 'all', rest = 'all' }: Incident,
-): Promise<void> {
-  const clients = scene.rig.spawnClients(new URL('../../src/testing/clients.ts', import.meta.url))
-  const [half, rig] = [CLIENTS / 2, scene.rig]
-  const target = { host: rig.serverAddress, port: PORT, path: `/events?kind=${kind}` }
-  const addresses = (from: number, to: number): string[] =>
-    range(from, to).map((n) => rig.clientAddress(n))
-  await clients.call('open', { ...target, addresses: addresses(0, half), read: first })
-  await clients.call('open', { ...target, addresses: addresses(half, CLIENTS), read: rest })
-  await waitFor('all responses', () => scene.live(PORT) === CLIENTS)
-}
 
 /** Half of the clients vanish. The guard ends their connections in time, and no other one; the server learns of it. */
 export async function halfVanish(
@@ -48,7 +20,7 @@ export async function halfVanish(
   const { kind, flags = [] } = incident
   await scene.serve(PORT, command)
   const guard = await scene.guard('--port', `${PORT}`, '--detect-within', `${D}ms`, ...flags)
-  await open(scene, incident)
+  await open(scene, incident, CLIENTS)
   await guard.sees(CLIENTS)
   const gone = range(0, CLIENTS / 2)
   if (incident.first === 'never') {

@@ -3,7 +3,8 @@ import { afterEach, expect, it } from 'vitest'
 import type { RigServer } from '../../src/testing/index.js'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
-import { describeOutside, range, Scene } from './scene.js'
+import { describeOutside } from './describe-outside.js'
+import { range, Scene } from './scene.js'
 
 const D = 6_000
 let scene: Scene

@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, it } from 'vitest'
-import { halfVanish, type Incident, PORT } from './incident.js'
-import { describeOutside, missing, Scene } from './scene.js'
+import { describeOutside, missing } from './describe-outside.js'
+import { halfVanish } from './incident.js'
+import { type Incident, PORT } from './open.js'
+import { Scene } from './scene.js'
 
 const servers = fileURLToPath(new URL('./servers/', import.meta.url))
 let folder = ''

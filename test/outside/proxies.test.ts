@@ -3,8 +3,9 @@ import { rmSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
 import { delay } from '../support/delay.js'
 import { waitFor } from '../support/wait-for.js'
+import { describeOutside, missing } from './describe-outside.js'
 import { folder as newFolder, PROXIES } from './proxies.js'
-import { describeOutside, missing, range, Scene } from './scene.js'
+import { range, Scene } from './scene.js'
 
 const D = 8_000
 const EACH = 8

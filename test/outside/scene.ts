@@ -1,32 +1,14 @@
 // Servers that we did not write in a rig, with the command beside them.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { describe } from 'vitest'
-import { capabilities } from '../../src/index.js'
 import { createRig, type Rig } from '../../src/testing/index.js'
-import { describeWithRig } from '../support/describe-with-rig.js'
 import { tsx } from '../support/tsx.js'
 import { waitFor } from '../support/wait-for.js'
 
 /** The programs of servers are there. */
 const servers = fileURLToPath(new URL('./servers/', import.meta.url))
 const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-
-/** A `describe` with a rig; skipped, loudly, without the addon: there is nothing to see then, and the command says so. */
-export function describeOutside(title: string, body: () => void): void {
-  const { addon, reason } = capabilities()
-  if (!addon) console.warn(`SKIPPED: ${title}: ${reason}`)
-  const run = addon ? describeWithRig : describe.skip
-  run(title, body)
-}
-
-/** Why a server cannot be run here, or `undefined` where it can. */
-export function missing(...programs: string[]): string | undefined {
-  const absent = programs.filter((program) => !existsSync(program))
-  return absent.length > 0 ? `not installed: ${absent.join(', ')}` : undefined
-}
 
 /** A line of `tcp-sse guard --json`. */
 export interface Line {

@@ -1,4 +1,5 @@
-# An event stream as Starlette's users write it. `kind` says what is sent; /live, how many responses are under way.
+# An event stream as Starlette's users write it. `kind` says what is sent; /live, how many responses are under way;
+# /disconnected, how often is_disconnected() has been true.
 import asyncio
 
 from starlette.applications import Starlette
@@ -6,6 +7,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 live = 0
+disconnected = 0
 PAUSE = {"idle": 3600, "ticks": 1, "busy": 0.1, "flood": 0}
 SIZE = {"idle": 0, "ticks": 0, "busy": 5_000, "flood": 60_000}
 
@@ -25,9 +27,11 @@ async def events(request):
     kind = request.query_params["kind"]
 
     async def body():
+        global disconnected
         while not await request.is_disconnected():
             yield "data: " + "x" * SIZE[kind] + "\n\n"
             await asyncio.sleep(PAUSE[kind])
+        disconnected += 1
 
     # For nginx, which would keep everything back.
     return Counted(body(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -37,4 +41,14 @@ async def count(request):
     return PlainTextResponse(str(live))
 
 
-app = Starlette(routes=[Route("/events", events), Route("/live", count)])
+async def count_disconnected(request):
+    return PlainTextResponse(str(disconnected))
+
+
+app = Starlette(
+    routes=[
+        Route("/events", events),
+        Route("/live", count),
+        Route("/disconnected", count_disconnected),
+    ]
+)
