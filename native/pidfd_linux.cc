@@ -1,5 +1,7 @@
 // Linux. Sources: pidfd_open(2), pidfd_getfd(2).
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,6 +22,11 @@ int SetOptionsIfSame(int fd, const std::uint32_t cookie[2], Setting* settings, s
   socklen_t length = sizeof found;
   if (getsockopt(fd, SOL_SOCKET, kSoCookie, found, &length) != 0) return -errno;
   if (found[0] != cookie[0] || found[1] != cookie[1]) return -ESTALE;
+  // tcp_keepalive_timer: one unanswered probe is then enough to end an idle connection.
+  unsigned int user_timeout = 0;
+  length = sizeof user_timeout;
+  getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, &length);
+  if (user_timeout != 0) return -EBUSY;
   SetOptions(fd, settings, count, false);
   for (std::size_t i = 0; i < count; i++) {
     const int result = settings[i].outcome;

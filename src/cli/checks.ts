@@ -4,6 +4,7 @@ import os from 'node:os'
 import { type LivenessPlan, livenessPlan } from '../liveness/plan.js'
 import { capabilities } from '../native/capabilities.js'
 import { guardPort } from '../port-guard/guard-port.js'
+import { portGuardSettings } from '../port-guard/options.js'
 import { whyNoDestroy, whyNoDump, whyNoTaking } from '../tcp/diag.js'
 
 /** The result of one check. */
@@ -138,11 +139,18 @@ function promise(plan: LivenessPlan): Finding[] {
     ),
     finding('silence after which a client is dead', `${silence} ms`),
     finding('longest outage that closes no client', `${toleratedOutage} ms`),
+    finding('the same from outside', `${fromOutside(detectWithin)} ms`),
     finding(
       'idle clients are probed after',
       keepAlive === false ? 'never' : `${keepAlive.idle} ms, then every ${keepAlive.interval} ms`,
     ),
   ]
+}
+
+/** The guard sets no TCP_RTO_MAX_MS while a window is open. */
+function fromOutside(detectWithin: number): number {
+  const { armedPlan, plainPlan } = portGuardSettings({ port: 1, detectWithin })
+  return Math.min(armedPlan.toleratedOutage, plainPlan.toleratedOutage)
 }
 
 /** Checks for a server on a port. */

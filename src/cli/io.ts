@@ -5,8 +5,10 @@ import { sleep } from '../internal/scheduling.js'
 export interface Io {
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream
-  /** Aborted by SIGINT, SIGTERM and SIGHUP, and when stdout has no reader any more. */
+  /** Aborted by SIGINT, SIGTERM and SIGHUP, and when stdout cannot be written to any more. */
   readonly signal: AbortSignal
+  /** Why stdout cannot be written to, if that is not the absence of a reader: a full disk, for example. */
+  readonly failure: () => Error | undefined
 }
 
 /** The environment of this process. */
@@ -15,8 +17,15 @@ export function processIo(): Io {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(name, () => end.abort(name))
   }
-  process.stdout.on('error', () => end.abort('stdout'))
-  return { stdout: process.stdout, stderr: process.stderr, signal: end.signal }
+  let failure: NodeJS.ErrnoException | undefined
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') failure = error
+    end.abort('stdout')
+  })
+  // A message that nobody reads is no reason to stop.
+  process.stderr.on('error', () => {})
+  const { stdout, stderr } = process
+  return { stdout, stderr, signal: end.signal, failure: () => failure }
 }
 
 /** Waits, and keeps the process alive, until the time has passed or the command must end. */

@@ -28,7 +28,12 @@ async function main([name, ...args]: readonly string[], io: Io): Promise<number>
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   try {
-    if (command !== undefined) return await command(args, io)
+    if (command !== undefined) {
+      const status = await command(args, io)
+      const failure = io.failure()
+      if (failure !== undefined) throw failure
+      return status
+    }
     const known = Object.keys(COMMANDS).join(', ')
     throw new UsageError(`Unknown command '${name}'. The commands are: ${known}.`)
   } catch (error) {

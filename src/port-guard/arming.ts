@@ -40,7 +40,8 @@ export class Arming {
   readonly #held = new WeakMap<Connection, Held>()
   readonly #searches = new WeakMap<Connection, number>()
   #connections = 0
-  #problem: string | undefined
+  #listenerProblem: string | undefined
+  #connectionProblem: string | undefined
 
   constructor({ keepAlive }: MonitorPlan) {
     this.#idle = keepAlive === false ? 0 : keepAlive.idle
@@ -49,7 +50,11 @@ export class Arming {
 
   get state(): ArmingState {
     const listeners = [...this.#seen.values()].filter(Boolean).length
-    return { listeners, connections: this.#connections, problem: this.#problem }
+    return {
+      listeners,
+      connections: this.#connections,
+      problem: this.#listenerProblem ?? this.#connectionProblem,
+    }
   }
 
   /**
@@ -63,8 +68,12 @@ export class Arming {
     const cookies = new Set(listening.map(({ cookie }) => cookie))
     for (const cookie of this.#seen.keys()) if (!cookies.has(cookie)) this.#seen.delete(cookie)
     const held = this.#holders.find(new Set(fresh.map(({ inode }) => inode)))
-    for (const { id, cookie, inode } of fresh)
-      this.#seen.set(cookie, this.#set(held.get(inode), id, this.#settings))
+    this.#listenerProblem = undefined
+    for (const { id, cookie, inode } of fresh) {
+      const problem = this.#set(held.get(inode), id, this.#settings)
+      this.#listenerProblem ??= problem || undefined
+      this.#seen.set(cookie, problem === undefined)
+    }
     return false
   }
 
@@ -74,10 +83,12 @@ export class Arming {
    */
   armConnections(all: Connections, wanted: Iterable<Connection>): Set<Connection> {
     const byInode = new Map<number, Connection>()
+    const again = new Set<Connection>()
     for (const connection of wanted) {
       const attempts = this.#attempts.get(connection) ?? 0
       if (attempts >= ATTEMPTS) continue
       this.#attempts.set(connection, attempts + 1)
+      if (attempts > 0) again.add(connection)
       byInode.set(all.cell(connection, diagColumn.inode), connection)
     }
     const armed = new Set<Connection>()
@@ -85,7 +96,11 @@ export class Arming {
     const held = this.#holders.find(new Set(byInode.keys()))
     for (const [inode, connection] of byInode) {
       const place = held.get(inode)
-      if (!this.#set(place, connection.id, this.#settings)) continue
+      const problem = this.#set(place, connection.id, this.#settings)
+      // A connection that cannot be found may have ended since the dump.
+      if (problem && (place !== undefined || again.has(connection)))
+        this.#connectionProblem = problem
+      if (problem !== undefined) continue
       if (place !== undefined) this.#held.set(connection, place)
       armed.add(connection)
     }
@@ -117,7 +132,8 @@ export class Arming {
     const held = this.#held.get(connection) ?? this.#search(all, connection)
     if (held === undefined) return
     // The connection has another descriptor now, or is held by another process.
-    if (!this.#set(held, connection.id, [[option, value]])) this.#held.delete(connection)
+    if (this.#set(held, connection.id, [[option, value]]) !== undefined)
+      this.#held.delete(connection)
   }
 
   /**
@@ -138,26 +154,32 @@ export class Arming {
     return this.#held.get(connection)
   }
 
-  #set(held: Held | undefined, id: SocketId, settings: KernelSettings): boolean {
+  /**
+   * Sets options of a socket.
+   *
+   * @returns `undefined` if they are set; else why they are not, in one sentence, which is empty if the socket has ended
+   */
+  #set(held: Held | undefined, id: SocketId, settings: KernelSettings): string | undefined {
     if (held === undefined) {
-      this.#problem = this.#holders.unreadable
+      return this.#holders.unreadable
         ? "The guard may not read the server's descriptors in /proc. Arming needs CAP_SYS_PTRACE and, if the guard does not run as root, CAP_DAC_READ_SEARCH."
         : "The server's process is not visible in /proc. Run the guard in the server's PID namespace."
-      return false
     }
     const result = setOptionsOf(held.pid, held.fd, id, settings)
-    if (result === -EPERM) {
-      this.#problem = `The guard may not trace process ${held.pid}. Arming needs CAP_SYS_PTRACE (or the same user, if ptrace_scope allows it), and a seccomp profile that allows pidfd_getfd.`
-    } else if (result === -ENOSYS) {
-      this.#problem = 'This kernel has no pidfd_getfd. Arming needs Linux 5.6 or later.'
-    } else if (result !== 0 && !ENDED.has(result)) {
-      this.#problem = `Options of process ${held.pid} cannot be set (${result}).`
-    }
-    return result === 0
+    if (result === 0) return undefined
+    if (ENDED.has(result)) return ''
+    if (result === -EPERM)
+      return `The guard may not trace process ${held.pid}. Arming needs CAP_SYS_PTRACE (or the same user, if ptrace_scope allows it), and a seccomp profile that allows pidfd_getfd.`
+    if (result === -ENOSYS)
+      return 'This kernel has no pidfd_getfd. Arming needs Linux 5.6 or later.'
+    if (result === -EBUSY)
+      return `Process ${held.pid} has set TCP_USER_TIMEOUT. With keepalive, the kernel would end idle clients after that time, so the guard does not set keepalive.`
+    return `Options of process ${held.pid} cannot be set (${result}).`
   }
 }
 
 const EPERM = 1
 const ENOSYS = 38
+const EBUSY = 16
 /** ESRCH, EBADF, ESTALE, ENOTSOCK: the process or the socket has ended since it was found. */
 const ENDED: ReadonlySet<number> = new Set([-3, -9, -88, -116])

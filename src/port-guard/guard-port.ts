@@ -108,7 +108,8 @@ class GuardedPort implements PortGuard, Owner {
     this.settings = settings
     this.clock = clock
     this.#isMeant = clientFilter(address, except)
-    this.#arming = arm ? new Arming(armedPlan) : undefined
+    // A dry run changes nothing.
+    this.#arming = arm && !dryRun ? new Arming(armedPlan) : undefined
     this.#connections = new Connections(ports)
     this.#kernel = new OutsideKernel(
       this.#connections,
@@ -222,7 +223,7 @@ class GuardedPort implements PortGuard, Owner {
     const armed = arming.armConnections(this.#connections, wanted)
     for (const connection of wanted) {
       // Keepalive may now probe a peer that was not probed for hours.
-      connection.silenceCountsFrom = this.#connections.at
+      if (armed.has(connection)) connection.silenceCountsFrom = this.#connections.at
       const peer = this.#peers.get(connection)
       if (peer !== undefined) peer.armed = armed.has(connection)
     }

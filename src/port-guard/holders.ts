@@ -39,25 +39,30 @@ export class Holders {
     const folder = `/proc/${pid}/fd`
     try {
       for (const fd of readdirSync(folder)) {
-        const inode = inodeOf(`${folder}/${fd}`)
+        const inode = this.#inodeOf(`${folder}/${fd}`)
         if (inode !== undefined && inodes.has(inode) && !found.has(inode))
           found.set(inode, { pid, fd: Number(fd) })
       }
       return true
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EACCES') this.unreadable = true
+      this.#note(error)
       return false
     }
   }
-}
 
-function inodeOf(path: string): number | undefined {
-  try {
-    const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(path))?.[1]
-    return inode === undefined ? undefined : Number(inode)
-  } catch {
-    // Closed after the folder was read.
-    return undefined
+  #inodeOf(path: string): number | undefined {
+    try {
+      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(path))?.[1]
+      return inode === undefined ? undefined : Number(inode)
+    } catch (error) {
+      // Closed after the folder was read. Or root may list the folder, but without CAP_SYS_PTRACE not read the links.
+      this.#note(error)
+      return undefined
+    }
+  }
+
+  #note(error: unknown): void {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') this.unreadable = true
   }
 }
 

@@ -79,7 +79,7 @@ export interface PortGuardOptions {
    * Sets keepalive on the listening sockets, so that connections inherit it, and on existing
    * connections. Also sets TCP_RTO_MAX_MS on a connection while its window is shut. The guard must
    * be allowed to trace the server's process (CAP_SYS_PTRACE) and see it in /proc. Keepalive
-   * remains set after `stop`.
+   * remains set after `stop`. Where the server has set TCP_USER_TIMEOUT, nothing is set.
    * @defaultValue false
    */
   arm?: boolean | undefined
@@ -94,13 +94,15 @@ export interface PortGuardOptions {
    */
   except?: readonly string[] | undefined
   /**
-   * Reports connections that would be ended, and ends none. Needs no privileges.
+   * Reports connections that would be ended, ends none, and sets nothing, also with `arm`. Needs no
+   * privileges.
    * @defaultValue false
    */
   dryRun?: boolean | undefined
   /**
    * Called for each connection that is ended, that would be (`dryRun`), or that the kernel refused
-   * to end. In the last two cases it is called again if the client answers and falls silent again.
+   * to end. In the last two cases it is called again if the client answers and falls silent again,
+   * or takes bytes and stalls again.
    * If it throws, the error is rethrown on the next tick.
    */
   onClose?: ((info: PortCloseInfo) => void) | undefined

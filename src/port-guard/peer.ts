@@ -55,7 +55,14 @@ export class Peer {
   #watcher: Watcher | undefined
   #watch: MonitoredSocket<Connection> | undefined
   /** For a client that was given up but not ended: the time, and the last sample. */
-  #parked: { readonly at: number; readonly evidence: PeerEvidence } | undefined
+  #parked:
+    | {
+        readonly at: number
+        readonly evidence: PeerEvidence
+        /** `bytesAcked` of a client that was reported as stalled. */
+        readonly stalledAt: number | undefined
+      }
+    | undefined
 
   constructor(owner: Owner, connection: Connection) {
     this.#owner = owner
@@ -110,9 +117,14 @@ export class Peer {
     this.#forget()
   }
 
-  /** Watches a client again that was given up but not ended, if it has answered since. */
+  /** Watches a client again that was given up but not ended, if it has answered since, or taken bytes if it was stalled. */
   reconsider(connections: Connections): void {
     if (this.#parked === undefined || !connections.has(this.#connection)) return
+    const { stalledAt } = this.#parked
+    if (stalledAt !== undefined) {
+      if (connections.cell(this.#connection, column.bytesAcked) !== stalledAt) this.watch()
+      return
+    }
     const silence = connections.cell(this.#connection, column.lastAckReceived)
     if (connections.madeAt(this.#connection) - silence > this.#parked.at) this.watch()
   }
@@ -196,7 +208,8 @@ export class Peer {
       return
     }
     this.#connection.destroyed = result === 0 && !dryRun
-    if (!this.#connection.destroyed) this.#parked = { at: now, evidence }
+    const stalledAt = reason === 'stalled' ? evidence.tcp?.bytesAcked : undefined
+    if (!this.#connection.destroyed) this.#parked = { at: now, evidence, stalledAt }
     const info: PortCloseInfo = {
       reason,
       outcome: dryRun ? 'dry-run' : result === 0 ? 'ended' : 'failed',

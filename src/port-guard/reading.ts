@@ -1,5 +1,6 @@
 // Turns a row of sock_diag into a reading, and determines from when on the peer's silence counts.
 import { CLOCK_TOLERANCE } from '../liveness/path.js'
+import { isWindowShut } from '../liveness/reading.js'
 import type { DiagRows } from '../tcp/diag.js'
 import { COLUMNS, column, type Table } from '../tcp/record.js'
 import type { Connection } from './connections.js'
@@ -36,14 +37,17 @@ export function readRow(
   now: number,
   asking: number,
 ): void {
-  if (!connection.armed) notePlain(connection, table, start, now, asking)
+  // Behind a shut window keepalive does not probe, and the kernel's next probe may have been due long after the arming.
+  if (!connection.armed) noteQuestion(connection, table, start, now, asking)
+  else if (isWindowShut(table, start)) noteQuestion(connection, table, start, now, 1.5 * asking)
+  else connection.outstanding = false
   const received = table.get(start, column.lastDataReceived)
   const counts = Math.max(0, now - connection.silenceCountsFrom)
   table.set(start, column.lastDataReceived, Math.min(received, counts))
 }
 
-/** Updates a connection without the plan's keepalive: only outstanding data probes its peer. */
-function notePlain(
+/** Updates a connection that keepalive does not probe: only data and window probes ask its peer. */
+function noteQuestion(
   connection: Connection,
   table: Table,
   start: number,

@@ -141,7 +141,7 @@ export function whyNoDump(): string | undefined {
  * have.
  *
  * @returns 0 or -errno: EPERM without the right to trace the process, ESTALE if the descriptor now refers to another
- * socket
+ * socket, EBUSY if the socket has a TCP_USER_TIMEOUT: keepalive would then end it after that time
  */
 export function setOptionsOf(
   pid: number,

@@ -185,6 +185,62 @@ describeWithDestroy('tcp-sse', () => {
     },
   )
 
+  it('says which capability is missing if root may not read the descriptors of a server, and goes on', async () => {
+    const port = await listener()
+    const child = spawn(
+      'setpriv',
+      [
+        ...['--bounding-set', only([...CONTAINER, 'net_admin']), process.execPath, ...command],
+        ...['guard', '--port', `${port}`, '--arm'],
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    )
+    cleanup.push(() => void child.kill('SIGKILL'))
+    let words = ''
+    child.stderr.on('data', (text) => {
+      words += text
+    })
+    await waitFor('its words', () => words.includes('\n'), 20_000)
+    expect(words).toContain('Arming needs CAP_SYS_PTRACE')
+    expect(child.exitCode).toBeNull()
+  })
+
+  it('ends with 1 if its output cannot be written, and goes on without a reader of its messages', async () => {
+    const port = await listener()
+    const script = 'exec "$0" "$@" >/dev/full'
+    const full = spawnSync(
+      'sh',
+      ['-c', script, process.execPath, ...command, 'guard', '--port', `${port}`],
+      { encoding: 'utf8' },
+    )
+    expect([full.status, full.stderr]).toEqual([1, expect.stringContaining('ENOSPC')])
+    const child = spawn(
+      'setpriv',
+      [
+        ...['--bounding-set', '-all,+net_admin', process.execPath, ...command],
+        ...['guard', '--port', `${port}`, '--arm', '--metrics-port', '19465'],
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    )
+    cleanup.push(() => void child.kill('SIGKILL'))
+    child.stderr.destroy()
+    // It has a message at its start, and makes a dump each few seconds.
+    const dumps = async (): Promise<number> => {
+      const page = await fetch('http://127.0.0.1:19465/metrics').then((answer) => answer.text())
+      return Number(/^tcp_sse_port_guard_dumps_total (\d+)$/m.exec(page)?.[1])
+    }
+    await waitFor(
+      'dumps',
+      () =>
+        dumps().then(
+          (count) => count >= 2,
+          () => false,
+        ),
+      30_000,
+    )
+    expect(child.exitCode).toBeNull()
+  }, 40_000)
+
   it('says what works here, with 0 where nothing is missing', () => {
     const { status, stdout } = run('doctor', '--json')
     const missing = (JSON.parse(stdout) as { status: string }[]).filter(

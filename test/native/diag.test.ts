@@ -29,7 +29,7 @@ import { waitFor } from '../support/wait-for.js'
 
 const ESTABLISHED = 1 << 1
 const LISTEN = 1 << 10
-const [ENOENT, ESRCH, ENOTSOCK, ESTALE] = [2, 3, 88, 116]
+const [ENOENT, ESRCH, EBUSY, ENOTSOCK, ESTALE] = [2, 3, 16, 88, 116]
 
 interface Scene {
   port: number
@@ -283,5 +283,11 @@ describeWithDestroy('options of a socket of another process', () => {
     expect(setOptionsOf(pid, 0, id, settings)).toBe(-ENOTSOCK)
     expect(setOptionsOf(2 ** 22 + 1, fd, id, settings)).toBe(-ESRCH)
     expect(setOptionsOf(pid, fd, id, [['TCP_KEEPIDLE', 0]])).toBe(-22)
+  })
+
+  it('are not set where the server has set TCP_USER_TIMEOUT: keepalive would end idle clients after that time', async () => {
+    const { pid, fd, id } = await holder()
+    expect(setOptionsOf(pid, fd, id, [['TCP_USER_TIMEOUT', 5_000]])).toBe(0)
+    expect(setOptionsOf(pid, fd, id, [['SO_KEEPALIVE', 1]])).toBe(-EBUSY)
   })
 })

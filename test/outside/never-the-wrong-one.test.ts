@@ -78,6 +78,25 @@ describeOutside('a guarded port', () => {
     for (const client of living) expect((await client.received()).ended).toBe(false)
   })
 
+  it('ends clients that are written to if it may not arm, as without --arm', async () => {
+    scene = new Scene()
+    await serve(8_000)
+    const unprivileged = ['setpriv', '--bounding-set', '-all,+net_admin']
+    const flags = ['--port', '8000', '--detect-within', `${D}ms`, '--arm']
+    const guard = await scene.guardUnder(unprivileged, ...flags)
+    const gone = await scene.rig.connect(at(8_000))
+    const living = await scene.rig.connect(at(8_000))
+    await guard.sees(2)
+    const told = (): string[] => guard.lines.flatMap(({ message }) => message ?? [])
+    await waitFor('the problem', () => told().length > 0, 15_000)
+    expect(told()).toEqual([expect.stringContaining('CAP_SYS_PTRACE')])
+    const { doneAt } = scene.rig.cut([gone.number])
+    await guard.ends(1, D + 5_000)
+    expect(guard.late(doneAt, D + 1_000)).toEqual([])
+    expect(guard.closes().map(({ address }) => address)).toEqual([gone.address])
+    expect((await living.received()).ended).toBe(false)
+  })
+
   it('with several processes on it (SO_REUSEPORT): the vanished of each are ended, and keepalive reaches all', async () => {
     scene = new Scene()
     const program = `import socket, time, threading

@@ -96,10 +96,15 @@ export class Scene {
   }
 
   /** Starts `tcp-sse guard`, and waits until it says so. */
-  async guard(...args: string[]): Promise<Command> {
+  guard(...args: string[]): Promise<Command> {
+    return this.guardUnder([], ...args)
+  }
+
+  /** The same below another command, such as `setpriv`. */
+  async guardUnder(prefix: readonly string[], ...args: string[]): Promise<Command> {
     const port = METRICS_PORT + this.#children.length
     const flags = ['guard', '--json', '--metrics-port', `${port}`, ...args]
-    const child = this.start([process.execPath, '--import', tsx, cli, ...flags])
+    const child = this.start([...prefix, process.execPath, '--import', tsx, cli, ...flags])
     const lines: Line[] = []
     let rest = ''
     let complaints = ''

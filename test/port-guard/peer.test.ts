@@ -14,7 +14,7 @@ import { type Connection, Connections } from '../../src/port-guard/connections.j
 import { OutsideKernel } from '../../src/port-guard/kernel.js'
 import { type PortGuardOptions, portGuardSettings } from '../../src/port-guard/options.js'
 import { type Owner, Peer } from '../../src/port-guard/peer.js'
-import { dumpSockets } from '../../src/tcp/diag.js'
+import { diagColumn, dumpSockets, TIMER_KEEPALIVE } from '../../src/tcp/diag.js'
 import { COLUMNS, column, Table } from '../../src/tcp/record.js'
 import { cleanup, listen } from '../support/cleanup.js'
 import { describeWithDestroy } from '../support/describe-with-destroy.js'
@@ -73,6 +73,26 @@ describeWithDestroy('a dump that takes its time', () => {
     expect(ages.at(-1)).toBeLessThan(40)
     expect(ages).toEqual([...ages].sort((a, b) => b - a))
   })
+})
+
+describeWithDestroy('a dry run', () => {
+  it('sets no options, and reports a stalled client once', async () => {
+    const { port, client, accepted } = await connected()
+    client.pause()
+    const closes: PortCloseInfo[] = []
+    const options = { dryRun: true, arm: true, stallTimeout: 1_000, detectWithin: 4_000 }
+    const guard = guardPort({ port, ...options, onClose: (info) => closes.push(info) })
+    cleanup.push(() => guard.stop())
+    accepted.write(Buffer.alloc(20_000_000))
+    await waitFor('the report', () => closes.length > 0, 10_000)
+    // The client answers window probes all the time. Some dumps later it is still the same stall.
+    const { dumps } = guard.stats()
+    await waitFor('dumps', () => guard.stats().dumps >= dumps + 4, 20_000)
+    expect(closes).toMatchObject([{ reason: 'stalled', outcome: 'dry-run' }])
+    expect(guard.stats()).toMatchObject({ armed: 0, armingProblem: undefined })
+    const rows = dumpSockets([port], 1 << 1)
+    expect(rows.numbers[diagColumn.timer]).not.toBe(TIMER_KEEPALIVE)
+  }, 40_000)
 })
 
 describeWithDestroy('a peer that the monitor considers dead', () => {

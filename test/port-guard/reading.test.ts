@@ -112,6 +112,19 @@ describe('a silence on a connection that was quiet for an hour', () => {
     expect(answeredAt(seen, 50_000)).toBe(49_400)
   })
 
+  it('counts from the probe, where keepalive asks nothing behind a shut window', () => {
+    const one = connection()
+    one.armed = true
+    const sample = looker(one)
+    const shut = { unsent: 9_000, sendWindow: 0, lastDataReceived: 1e9 }
+    sample(101_000, { ...shut, lastAckReceived: 1_000 })
+    // The next probe is sent after 25 s, and goes unanswered.
+    const asked = sample(125_500, { ...shut, lastAckReceived: 25_500, probes: 1 })
+    expect(answeredAt(asked, 125_500)).toBe(125_500 - 1.5 * IDLE)
+    const later = sample(127_500, { ...shut, lastAckReceived: 27_500, probes: 3 })
+    expect(answeredAt(later, 127_500)).toBe(125_500 - 1.5 * IDLE)
+  })
+
   it('counts anew after an answer, and from the answer where keepalive has asked since', () => {
     for (const armed of [false, true]) {
       const one = connection()
