@@ -22,7 +22,7 @@ export function processIo(): Io {
     if (error.code !== 'EPIPE') failure = error
     end.abort('stdout')
   })
-  // A message that nobody reads is no reason to stop.
+  // The command goes on without a reader of its messages.
   process.stderr.on('error', () => {})
   const { stdout, stderr } = process
   return { stdout, stderr, signal: end.signal, failure: () => failure }

@@ -37,9 +37,10 @@ export function readRow(
   now: number,
   asking: number,
 ): void {
-  // Behind a shut window keepalive does not probe, and the kernel's next probe may have been due long after the arming.
+  // Behind a shut window, keepalive does not probe. A probe that the kernel had already scheduled may come long after the
+  // arming. Most come within this time.
   if (!connection.armed) noteQuestion(connection, table, start, now, asking)
-  else if (isWindowShut(table, start)) noteQuestion(connection, table, start, now, 1.5 * asking)
+  else if (isWindowShut(table, start)) noteQuestion(connection, table, start, now, 3 * asking)
   else connection.outstanding = false
   const received = table.get(start, column.lastDataReceived)
   const counts = Math.max(0, now - connection.silenceCountsFrom)

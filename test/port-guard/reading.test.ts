@@ -120,9 +120,9 @@ describe('a silence on a connection that was quiet for an hour', () => {
     sample(101_000, { ...shut, lastAckReceived: 1_000 })
     // The next probe is sent after 25 s, and goes unanswered.
     const asked = sample(125_500, { ...shut, lastAckReceived: 25_500, probes: 1 })
-    expect(answeredAt(asked, 125_500)).toBe(125_500 - 1.5 * IDLE)
+    expect(answeredAt(asked, 125_500)).toBe(125_500 - 3 * IDLE)
     const later = sample(127_500, { ...shut, lastAckReceived: 27_500, probes: 3 })
-    expect(answeredAt(later, 127_500)).toBe(125_500 - 1.5 * IDLE)
+    expect(answeredAt(later, 127_500)).toBe(125_500 - 3 * IDLE)
   })
 
   it('counts anew after an answer, and from the answer where keepalive has asked since', () => {
