@@ -6,7 +6,17 @@ const gunicorn = '/usr/bin/gunicorn'
 
 /** The commands that serve servers/app.py. */
 export const ASGI = {
-  uvicorn: [python, '-m', 'uvicorn', '--host', '0.0.0.0', '--port', `${PORT}`, 'app:app'],
+  uvicorn: [
+    python,
+    '-m',
+    'uvicorn',
+    '--host',
+    '0.0.0.0',
+    '--port',
+    `${PORT}`,
+    '--no-access-log',
+    'app:app',
+  ],
   gunicorn: [
     gunicorn,
     '-w',

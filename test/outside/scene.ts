@@ -184,7 +184,7 @@ export class Scene {
 
   /** How many responses the application has under way. */
   live(port: number): number {
-    return Number(this.run('curl', '-s', `http://127.0.0.1:${port}/live`))
+    return Number(this.run('curl', '-s', '-m', '5', `http://127.0.0.1:${port}/live`))
   }
 
   close(): void {
