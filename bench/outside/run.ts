@@ -86,7 +86,7 @@ async function vanish(
       ...endsOf(scene, guard, doneAt),
       `${scene.established(PORT)}`,
       `${scene.live(PORT)}`,
-      scene.run('curl', '-s', `http://127.0.0.1:${PORT}/disconnected`),
+      `${scene.count(PORT, '/disconnected')}`,
       `${before} %`,
       `${after} %`,
     ]

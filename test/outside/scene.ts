@@ -184,7 +184,13 @@ export class Scene {
 
   /** How many responses the application has under way. */
   live(port: number): number {
-    return Number(this.run('curl', '-s', '-m', '5', `http://127.0.0.1:${port}/live`))
+    return this.count(port, '/live')
+  }
+
+  /** A number that the application tells. */
+  count(port: number, path: string): number {
+    // While this process waits, it reads no output of the servers, and a full pipe may block them.
+    return Number(this.run('curl', '-s', '-m', '5', `http://127.0.0.1:${port}${path}`))
   }
 
   close(): void {
