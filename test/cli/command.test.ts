@@ -56,16 +56,33 @@ function run(...args: string[]): { status: number | null; stdout: string; stderr
   return { status, stdout, stderr }
 }
 
-function start(...args: string[]): ChildProcess & { out: () => string } {
-  const child = spawn(process.execPath, [...command, ...args], {
+interface Started extends ChildProcess {
+  out(): string
+  words(): string
+}
+
+const start = (...args: string[]): Started => startAs([], ...args)
+
+/** Starts a command with other privileges: flags of `setpriv`. */
+function startAs(privileges: readonly string[], ...args: string[]): Started {
+  const [program = '', ...rest] = [
+    ...(privileges.length > 0 ? ['setpriv', ...privileges] : []),
+    ...[process.execPath, ...command, ...args],
+  ]
+  const child = spawn(program, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    // Another user may not write where tsx keeps its cache.
+    env: { ...process.env, TSX_DISABLE_CACHE: '1' },
   })
   cleanup.push(() => void child.kill('SIGKILL'))
-  let text = ''
+  let [out, words] = ['', '']
   child.stdout.on('data', (more) => {
-    text += more
+    out += more
   })
-  return Object.assign(child, { out: () => text })
+  child.stderr.on('data', (more) => {
+    words += more
+  })
+  return Object.assign(child, { out: () => out, words: () => words })
 }
 
 async function listener(): Promise<number> {
@@ -158,50 +175,26 @@ describeWithDestroy('tcp-sse', () => {
       const port = await listener()
       const recipe = RECIPES[name] as Recipe
       const [, given = ''] = recipe.capabilities.exec(page) as RegExpExecArray
-      const child = spawn(
-        'setpriv',
-        [
-          ...recipe.flags(
-            given.split(/[\s,]+/).map((each) => each.replace('CAP_', '').toLowerCase()),
-          ),
-          ...[process.execPath, ...command, 'guard', '--port', `${port}`, '--arm', '--json'],
-        ],
-        // Where tsx may keep its cache.
-        { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TSX_DISABLE_CACHE: '1' } },
-      )
-      cleanup.push(() => void child.kill('SIGKILL'))
-      let out = ''
-      child.stdout.on('data', (text) => {
-        out += text
-      })
-      await waitFor('its start', () => out.includes('\n'))
+      const names = given.split(/[\s,]+/).map((each) => each.replace('CAP_', '').toLowerCase())
+      const flags = ['--port', `${port}`, '--arm', '--json']
+      const child = startAs(recipe.flags(names), 'guard', ...flags)
+      await waitFor('its start', () => child.out().includes('\n'))
       const rows = dumpSockets([port], 1 << 1)
       const timer = (): number => rows.numbers[diagColumn.timer] as number
       expect([rows.count, timer()]).toEqual([1, TIMER_KEEPALIVE])
       const exit = once(child, 'close')
       child.kill('SIGINT')
       expect(await exit).toEqual([0, null])
-      expect(out).not.toContain('problem')
+      expect(child.out()).not.toContain('problem')
     },
   )
 
   it('says which capability is missing if root may not read the descriptors of a server, and goes on', async () => {
     const port = await listener()
-    const child = spawn(
-      'setpriv',
-      [
-        ...['--bounding-set', only([...CONTAINER, 'net_admin']), process.execPath, ...command],
-        ...['guard', '--port', `${port}`, '--arm'],
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    )
-    cleanup.push(() => void child.kill('SIGKILL'))
-    let words = ''
-    child.stderr.on('data', (text) => {
-      words += text
-    })
-    await waitFor('its words', () => words.includes('\n'), 20_000)
-    expect(words).toContain('Arming needs CAP_SYS_PTRACE')
+    const privileges = ['--bounding-set', only([...CONTAINER, 'net_admin'])]
+    const child = startAs(privileges, 'guard', '--port', `${port}`, '--arm')
+    await waitFor('its words', () => child.words().includes('\n'), 20_000)
+    expect(child.words()).toContain('Arming needs CAP_SYS_PTRACE')
     expect(child.exitCode).toBeNull()
   })
 
@@ -214,16 +207,9 @@ describeWithDestroy('tcp-sse', () => {
       { encoding: 'utf8' },
     )
     expect([full.status, full.stderr]).toEqual([1, expect.stringContaining('ENOSPC')])
-    const child = spawn(
-      'setpriv',
-      [
-        ...['--bounding-set', '-all,+net_admin', process.execPath, ...command],
-        ...['guard', '--port', `${port}`, '--arm', '--metrics-port', '19465'],
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    )
-    cleanup.push(() => void child.kill('SIGKILL'))
-    child.stderr.destroy()
+    const flags = ['--port', `${port}`, '--arm', '--metrics-port', '19465']
+    const child = startAs(['--bounding-set', only(['net_admin'])], 'guard', ...flags)
+    child.stderr?.destroy()
     // It has a message at its start, and makes a dump each few seconds.
     const dumps = async (): Promise<number> => {
       const page = await fetch('http://127.0.0.1:19465/metrics').then((answer) => answer.text())
